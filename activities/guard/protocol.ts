@@ -8,14 +8,23 @@
 export interface LeaseRequest {
   service: string;
   site: string;
-  /** Epoch the guard believes it holds; a granter answers only when it is the current one. */
+  /**
+   * Epoch the guard believes it holds; a granter grants only when it is the current one. 0 asks for nothing but the
+   * current epoch: it is always refused.
+   */
   epoch: number;
 }
 export type LeaseAnswer =
   /** The guard counts `ttlMs` from the moment it SENT the request, the granter from the moment it received it: the granter's end is never the earlier. */
   | { kind: 'granted'; epoch: number; ttlMs: number }
   /** HTTP 409. `holder` is null when the granter knows nobody yet. */
-  | { kind: 'refused'; epoch: number; holder: string | null; why: 'other-holder' | 'stale-epoch' | 'stopped' | 'unknown-service' };
+  | {
+      kind: 'refused';
+      epoch: number;
+      holder: string | null;
+      /** `own-site`: a granter never grants to the site it runs at; it would prove nothing about the world outside. */
+      why: 'other-holder' | 'stale-epoch' | 'stopped' | 'unknown-service' | 'own-site';
+    };
 
 /** `POST /v1/stop-granting`: no lease below or at `throughEpoch` is granted any more. Persisted before it is answered. */
 export interface StopGrantingRequest {
@@ -65,17 +74,27 @@ export interface GuardState {
   why: string;
 }
 
+/** Body of every answer that is not 2xx and not a LeaseAnswer. */
+export interface ErrorBody {
+  error: string;
+  /** Code of the catalogue in `workflows/engine/errors.ts`, when one fits. */
+  code?: string;
+}
+
 /** `POST /v1/guard/close`: close the database now and read it back (sessions ended, read-only; with `stop` the server is ended cleanly too). */
 export interface CloseRequest {
   service: string;
-  /** Epochs <= this may never open here again without a new grant. */
+  /** Epochs <= this may never open here again without a new grant. Below the epoch held here: refused (409), the order is stale. */
   throughEpoch: number;
   stop: boolean;
+  /** Only this resource of the service; without it every guarded one. */
+  resource?: string;
 }
 export interface CloseAnswer {
   kind: 'closed';
+  /** `closed`, `stopped` or `standby`; the least closed one when several resources were closed. */
   state: GuardState['state'];
-  /** Last WAL position written, e.g. `0/3000148`; null when it cannot be read. */
+  /** Last WAL position written, e.g. `0/3000148`; null when it cannot be read, or when several resources were closed. */
   finalLsn: string | null;
 }
 
@@ -88,6 +107,8 @@ export interface VantageView {
   up: boolean;
   /** Milliseconds since the last good probe STARTED, by the observer's monotonic clock; 0 while up. */
   downForMs: number;
+  /** Milliseconds since the first failed probe of this outage STARTED, by the same clock; 0 while up, absent when unknown. */
+  failedForMs?: number;
   failures: number;
   why: string;
 }

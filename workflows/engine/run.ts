@@ -14,7 +14,7 @@ export type StepStatus =
   | 'performing' // a perform is out
   | 'confirming' // the outcome is being read back
   | 'asking' // waits for a person
-  | 'retrying' // waits for its retry timer
+  | 'retrying' // waits for its timer, then performs again
   | 'done'
   | 'failed' // for good; the run pauses, goes on or ends, as the plan says
   | 'skipped' // by a person, by mode, or because it was not critical
@@ -28,6 +28,14 @@ export interface StepState {
   attempt: number;
   startedAtMs: number | null;
   endedAtMs: number | null;
+  /** Read-backs ordered since the last perform; spaces them out. */
+  confirms: number;
+  /**
+   * What is known of the last perform while it is being read back: `ordered` = it was accepted and is on its way,
+   * `unknown` = nobody knows whether it reached the world. Only the second may be performed again, and only after a
+   * read-back has said that it did not.
+   */
+  pending: 'ordered' | 'unknown' | null;
   failure: Failure | null;
   evidence: JsonObject | null;
   note: string | null;

@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isSame, signalIfSame } from './identity.ts';
+import { postmasterOf, signalServer } from './postmaster.ts';
+import type { ProcessRecord, Records } from './records.ts';
+
+const pollMs = 10;
+
+/**
+ * Ends every recorded process that is still the one recorded: our programs first, then the servers they talk to. Each
+ * is asked to end, and killed when it has not done so in time. Paused ones are continued so that they can.
+ * @returns the names of those that were found alive
+ */
+export async function endRecorded(records: Records, graceMs: number): Promise<string[]> {
+  const programs = await endProcesses(
+    records.processes.filter((p) => p.kind === 'program' && isSame(p)),
+    graceMs,
+  );
+  const servers = records.processes.filter((p) => p.kind === 'server' && isSame(p));
+  const [ended, databases] = await Promise.all([
+    endProcesses(servers, graceMs),
+    Promise.all(records.servers.map(({ name, dataDir }) => endDatabase(name, dataDir, graceMs))),
+  ]);
+  return [...programs, ...ended, ...databases.flat()];
+}
+
+async function endProcesses(alive: ProcessRecord[], graceMs: number): Promise<string[]> {
+  for (const record of alive) {
+    signalIfSame(record, 'SIGTERM');
+    signalIfSame(record, 'SIGCONT');
+  }
+  if (!(await settled(() => !alive.some(isSame), graceMs))) {
+    for (const record of alive) signalIfSame(record, 'SIGKILL');
+    await settled(() => !alive.some(isSame), graceMs);
+  }
+  return alive.map((record) => record.name);
+}
+
+/** SIGQUIT is PostgreSQL's immediate shutdown: nothing is waited for, shared memory is given back. */
+async function endDatabase(name: string, dataDir: string, graceMs: number): Promise<string[]> {
+  const postmaster = postmasterOf(dataDir);
+  if (postmaster === null) return [];
+  signalServer(dataDir, 'SIGCONT');
+  signalIfSame(postmaster, 'SIGQUIT');
+  if (!(await settled(() => !isSame(postmaster), graceMs))) signalServer(dataDir, 'SIGKILL');
+  await settled(() => !isSame(postmaster), graceMs);
+  return [name];
+}
+
+/** Waits until the condition holds. @returns whether it did in time */
+export async function settled(holds: () => boolean, withinMs: number): Promise<boolean> {
+  const untilMs = performance.now() + withinMs;
+  while (!holds()) {
+    if (performance.now() > untilMs) return false;
+    await sleep(pollMs);
+  }
+  return true;
+}

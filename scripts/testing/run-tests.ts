@@ -1,0 +1,91 @@
+/**
+ * `npm test`: every test file with node:test, first the quick ones two at a time, then those that start real databases
+ * and servers one after another, so that they measure themselves and not each other. One report, one sum.
+ */
+import { globSync } from 'node:fs';
+import path from 'node:path';
+import { run } from 'node:test';
+import { spec, type TestEvent } from 'node:test/reporters';
+import { pipeline } from 'node:stream/promises';
+import { parseArgs } from 'node:util';
+import { Totals } from './totals.ts';
+import { root } from '../node24.mjs';
+
+const usage = `usage: npm test -- [options] [part of a path ...]
+
+  npm test                          every test
+  npm test -- unit guard/lease      only the files whose path contains one of these
+  npm test -- --name "two writers"  only the tests whose name matches
+  npm test -- --coverage            with a table of the lines that ran`;
+
+/** Folders of test/ whose files start nothing that another test could feel. Everything else runs alone. */
+const quickFolders = ['unit', 'tidy', 'sim', 'runbooks', 'report'];
+
+/** A file that takes longer hangs. */
+const fileLimitMs = 20 * 60_000;
+
+type RunOptions = NonNullable<Parameters<typeof run>[0]>;
+interface Wanted {
+  filters: string[];
+  coverage: boolean;
+  name: string | undefined;
+}
+
+async function main(): Promise<number> {
+  const wanted = readArguments();
+  if (wanted === null) {
+    console.error(usage);
+    return 2;
+  }
+  const files = globSync('test/**/*.test.ts', { cwd: root })
+    .filter((file) => wanted.filters.length === 0 || wanted.filters.some((filter) => file.includes(filter)))
+    .toSorted();
+  if (files.length === 0) {
+    console.error(`no test file matches ${wanted.filters.join(' ')}`);
+    return 1;
+  }
+  const totals = new Totals();
+  await pipeline(runAll(files, wanted, totals), new spec(), process.stdout, { end: false });
+  return totals.passed ? 0 : 1;
+}
+
+function readArguments(): Wanted | null {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { coverage: { type: 'boolean', default: false }, name: { type: 'string' }, help: { type: 'boolean' } },
+      allowPositionals: true,
+    });
+    if (values.help === true) return null;
+    // A path may be given as the shell completes it: from here or in full, with a trailing slash.
+    const filters = positionals.map((text) => path.relative(root, path.resolve(root, text)));
+    return { filters, coverage: values.coverage, name: values.name };
+  } catch {
+    return null;
+  }
+}
+
+/** The events of all runs as one stream, closed by the sum of their totals. */
+async function* runAll(files: string[], wanted: Wanted, totals: Totals): AsyncGenerator<TestEvent> {
+  const isQuick = (file: string): boolean => quickFolders.includes(file.split(path.sep)[1] ?? '');
+  // Coverage is one table over all files, so it takes one run.
+  const rounds: [string[], number][] = wanted.coverage
+    ? [[files, 1]]
+    : [
+        [files.filter(isQuick), 2],
+        [files.filter((file) => !isQuick(file)), 1],
+      ];
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort());
+  for (const [some, concurrency] of rounds) {
+    if (some.length === 0 || interrupted.signal.aborted) continue;
+    const options: RunOptions = { files: some, cwd: root, concurrency, timeout: fileLimitMs, signal: interrupted.signal };
+    if (wanted.name !== undefined) options.testNamePatterns = [wanted.name];
+    if (wanted.coverage) Object.assign(options, { coverage: true, coverageExcludeGlobs: ['test/**', 'scripts/**'] });
+    for await (const event of run(options)) {
+      if (!totals.take(event)) yield event;
+    }
+  }
+  yield* totals.events();
+}
+
+process.exitCode = await main();

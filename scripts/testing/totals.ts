@@ -1,0 +1,35 @@
+import type { TestEvent } from 'node:test/reporters';
+
+/** What node:test says at the end of each run, in its own order. */
+const names = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo', 'duration_ms'];
+
+/** Adds up the closing lines of several runs of node:test, so that its reporter shows them once. */
+export class Totals {
+  readonly #sums = new Map<string, number>(names.map((name) => [name, 0]));
+  #failures = 0;
+
+  /** Whether the event was a total, and was taken out of the stream. */
+  take(event: TestEvent): boolean {
+    if (event.type === 'test:fail' && event.data.todo === undefined) this.#failures += 1;
+    if (event.type === 'test:summary') return true;
+    if (event.type !== 'test:diagnostic' || event.data.nesting !== 0) return false;
+    const [, name, value] = /^(\w+) ([\d.]+)$/.exec(event.data.message) ?? [];
+    if (name === undefined || !this.#sums.has(name)) return false;
+    this.#sums.set(name, (this.#sums.get(name) ?? 0) + Number(value));
+    return true;
+  }
+
+  /** At least one test ran, and none failed, was cancelled or broke down outside a test. */
+  get passed(): boolean {
+    const count = (name: string): number => this.#sums.get(name) ?? 0;
+    return count('tests') > 0 && count('fail') === 0 && count('cancelled') === 0 && this.#failures === 0;
+  }
+
+  /** The sums, as node:test itself would close one run. */
+  *events(): Generator<TestEvent> {
+    for (const [name, sum] of this.#sums) {
+      const value = name === 'duration_ms' ? Math.round(sum) : sum;
+      yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } } as TestEvent;
+    }
+  }
+}

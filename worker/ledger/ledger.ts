@@ -1,0 +1,141 @@
+import type { Run } from '../../workflows/engine/run.ts';
+import { insertApproval, selectApprovals } from './approvals.ts';
+import {
+  verifyChainExport,
+  type ChainExport,
+  type ChainHead,
+  type ChainVerdict,
+  type EventRow,
+  type LedgerRecord,
+} from './chain.ts';
+import { openConnection, type LedgerConnection } from './connection.ts';
+import { insertEpoch, selectCurrentEpoch, selectEpochs, type EpochTaken } from './epochs.ts';
+import { appendEvents, selectEvents } from './events.ts';
+import { insertFinding, selectFindings } from './findings.ts';
+import { endLease, prolongLease, takeLease, type LeaseHeld, type LeaseWanted } from './leases.ts';
+import { insertMeasurements, selectMeasurementsOf, selectSamples } from './measurements.ts';
+import { migrate, readMigrations } from './migrate.ts';
+import { insertPlanVersion, selectPlanVersions, type PlanVersion } from './plan-versions.ts';
+import { insertRun, sealRun, selectRun, selectRuns, type RunFilter } from './runs.ts';
+import type { ApprovalRow, EpochRow, FindingRow, LeaseAnswer, RunOpened, RunRow, RunSummary, Sample } from './types.ts';
+
+/**
+ * What is remembered. Every call throws MusterError LEDGER_UNREACHABLE, naming since when, while the database does not
+ * answer (connecting 2 s, a statement 5 s); LEDGER_CONFLICT when other content is there already. Every write may be
+ * sent again.
+ */
+export interface Ledger {
+  /** Brings the tables to this version. @returns names of the files applied now */
+  migrate(): Promise<string[]>;
+
+  runOpened(run: RunOpened): Promise<void>;
+  /** Adds the engine's records. @returns the chain's new head */
+  append(runId: string, records: readonly LedgerRecord[]): Promise<ChainHead>;
+  /** Seals an ended run; all its records must have been appended. */
+  finishRun(run: Run, finishedAtMs: number): Promise<void>;
+  /** @throws MusterError RUN_UNKNOWN */
+  getRun(runId: string): Promise<RunRow>;
+  /** Newest first. */
+  listRuns(filter?: RunFilter): Promise<RunSummary[]>;
+  events(runId: string): Promise<EventRow[]>;
+  /** Everything needed to verify a run offline. */
+  exportChain(runId: string): Promise<ChainExport>;
+  verifyChain(runId: string): Promise<ChainVerdict>;
+
+  addMeasurements(batch: readonly Sample[]): Promise<void>;
+  measurementsOf(runId: string): Promise<Sample[]>;
+  /** Figures of a service between two moments, of watch and of runs. */
+  samplesOf(service: string, fromMs: number, toMs: number): Promise<Sample[]>;
+
+  /** The epoch to ask for next; nothing is taken. */
+  nextEpoch(service: string): Promise<number>;
+  /** @throws MusterError EPOCH_STALE unless the epoch is higher than all, or the same once more */
+  takeEpoch(taken: EpochTaken): Promise<EpochRow>;
+  currentEpoch(service: string): Promise<EpochRow | null>;
+  epochsOf(service: string): Promise<EpochRow[]>;
+
+  acquireLease(wanted: LeaseWanted): Promise<LeaseAnswer>;
+  renewLease(held: LeaseHeld): Promise<LeaseAnswer>;
+  /** @returns false when it was not held (any more) */
+  releaseLease(held: Omit<LeaseHeld, 'ttlMs'>): Promise<boolean>;
+
+  addApproval(approval: ApprovalRow): Promise<void>;
+  approvalsOf(runId: string): Promise<ApprovalRow[]>;
+  addFinding(finding: FindingRow): Promise<void>;
+  findingsOf(runId: string): Promise<FindingRow[]>;
+  addPlanVersion(version: PlanVersion): Promise<void>;
+  planVersionsOf(service: string): Promise<PlanVersion[]>;
+
+  close(): Promise<void>;
+}
+
+/** Opens the ledger; nothing is connected before the first call. @throws MusterError CONFIG_INVALID */
+export function openLedger(url: string): Ledger {
+  const db = openConnection(url);
+  return {
+    migrate: async () => migrate(db, await readMigrations()),
+    ...runsOf(db),
+    ...figuresOf(db),
+    ...claimsOf(db),
+    ...decisionsOf(db),
+    close: () => db.close(),
+  };
+}
+
+function runsOf(db: LedgerConnection) {
+  return {
+    runOpened: (run: RunOpened) =>
+      db.transact(async (sql) => {
+        const { plan, estateHash, openedAtMs } = run;
+        await insertPlanVersion(sql, { plan, estateHash, firstSeenAtMs: openedAtMs });
+        await insertRun(sql, run);
+      }),
+    append: (runId: string, records: readonly LedgerRecord[]) =>
+      db.transact((sql) => appendEvents(sql, runId, records)),
+    finishRun: (run: Run, finishedAtMs: number) => db.transact((sql) => sealRun(sql, run, finishedAtMs)),
+    getRun: (runId: string) => selectRun(db, runId),
+    listRuns: (filter: RunFilter = {}) => selectRuns(db, filter),
+    events: (runId: string) => selectEvents(db, runId),
+    exportChain: (runId: string) => exportChain(db, runId),
+    verifyChain: async (runId: string) => verifyChainExport(await exportChain(db, runId)),
+  };
+}
+
+/** Row and events under one lock, so that a run still going is seen at one moment. */
+async function exportChain(db: LedgerConnection, runId: string): Promise<ChainExport> {
+  return db.transact(async (sql) => {
+    const { plan, estateHash, head, final, sealHash } = await selectRun(sql, runId, 'FOR UPDATE');
+    return { version: 1, runId, plan, estateHash, events: await selectEvents(sql, runId), head, final, sealHash };
+  });
+}
+
+function figuresOf(db: LedgerConnection) {
+  return {
+    addMeasurements: (batch: readonly Sample[]) => insertMeasurements(db, batch),
+    measurementsOf: (runId: string) => selectMeasurementsOf(db, runId),
+    samplesOf: (service: string, fromMs: number, toMs: number) => selectSamples(db, service, fromMs, toMs),
+  };
+}
+
+function claimsOf(db: LedgerConnection) {
+  return {
+    nextEpoch: async (service: string) => ((await selectCurrentEpoch(db, service))?.epoch ?? 0) + 1,
+    takeEpoch: (taken: EpochTaken) => db.transact((sql) => insertEpoch(sql, taken)),
+    currentEpoch: (service: string) => selectCurrentEpoch(db, service),
+    epochsOf: (service: string) => selectEpochs(db, service),
+    acquireLease: (wanted: LeaseWanted) => takeLease(db, wanted),
+    renewLease: (held: LeaseHeld) => prolongLease(db, held),
+    releaseLease: (held: Omit<LeaseHeld, 'ttlMs'>) => endLease(db, held),
+  };
+}
+
+function decisionsOf(db: LedgerConnection) {
+  return {
+    addApproval: (approval: ApprovalRow) => insertApproval(db, approval),
+    approvalsOf: (runId: string) => selectApprovals(db, runId),
+    addFinding: (finding: FindingRow) => insertFinding(db, finding),
+    findingsOf: (runId: string) => selectFindings(db, runId),
+    addPlanVersion: (version: PlanVersion) => insertPlanVersion(db, version),
+    planVersionsOf: (service: string) => selectPlanVersions(db, service),
+  };
+}

@@ -1,0 +1,12 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { Answer, Order, RunView } from './io.ts';
+
+/** Each answers with the run as it is after the order. Validators refuse synchronously and leave no history event. */
+export const answerUpdate = defineUpdate<RunView, [Answer]>('approve');
+export const pauseUpdate = defineUpdate<RunView, [Order]>('pause');
+export const resumeUpdate = defineUpdate<RunView, [Order]>('resume');
+export const skipUpdate = defineUpdate<RunView, [Order]>('skip');
+export const retryUpdate = defineUpdate<RunView, [Order]>('retry');
+export const abortUpdate = defineUpdate<RunView, [Order]>('abort');
+export const goUngracefulUpdate = defineUpdate<RunView, [Order]>('goUngraceful');
+export const statusQuery = defineQuery<RunView>('status');
