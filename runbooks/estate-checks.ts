@@ -132,7 +132,7 @@ function oneResource(scope: Scope, path: string[], resource: Mapping): Problem[]
 }
 
 function driverProblems(scope: Scope, path: string[], resource: Mapping, driver: DriverDescription): Problem[] {
-  const pair = [scope.service['primary'], scope.service['standby']].filter((site) => typeof site === 'string');
+  const pair = pairOf(scope, resource);
   const problems: Problem[] = [];
   const part: Mapping = {};
   for (const [key, value] of Object.entries(resource)) {
@@ -148,6 +148,13 @@ function driverProblems(scope: Scope, path: string[], resource: Mapping, driver:
   }
   const found = driver.validate(part as Json, pair);
   return [...problems, ...found.map((p) => fromDriver(path, resource, p))];
+}
+
+/** The service's two sites; while they are not named right, the sites that the resource itself speaks of. */
+function pairOf({ service, sites }: Scope, resource: Mapping): string[] {
+  const { primary, standby } = service;
+  const named = [primary, standby].filter((site) => typeof site === 'string').filter((site) => sites.includes(site));
+  return named.length === 2 && primary !== standby ? named : sites.filter((site) => Object.hasOwn(resource, site));
 }
 
 /** A mapping under a name close to a site's that is not there itself: the site's part with a slip in its name. */

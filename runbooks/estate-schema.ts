@@ -11,7 +11,7 @@ const interval = z
   .string()
   .regex(/^(\d+[smhdw]|hourly|daily|weekly|monthly|quarterly|yearly)$/, 'not an interval')
   .describe('an interval: 30m, 6h, 1d, hourly, daily, weekly, monthly, quarterly or yearly');
-const people = z.array(text).describe('a list of names or roles').default([]);
+const people = z.array(text.describe('a name or role')).describe('a list of names or roles').default([]);
 
 const siteSchema = z.strictObject({
   region: text.describe('the name of its region, as text').optional(),
@@ -38,13 +38,19 @@ const approversSchema = z.strictObject({ rpo: people, commit: people, fence: peo
 /** Everything but `driver` and `after` belongs to the driver, which checks it itself. */
 const resourceSchema = z.looseObject({
   driver: text.describe('the kind of resource, e.g. postgres or proxy'),
-  after: z.array(text).describe('a list of resources that are moved before this one').default([]),
+  after: z
+    .array(text.describe('the name of a resource'))
+    .describe('a list of resources that are moved before this one')
+    .default([]),
 });
 
 const backupSchema = z.strictObject({
   resource: text.describe('the name of a resource of this service'),
   every: interval,
-  keep: z.record(text, z.number().int().nonnegative()).describe('counts, e.g. { daily: 14 }').optional(),
+  keep: z
+    .record(text, z.number().int().nonnegative().describe('a whole number'))
+    .describe('counts, e.g. { daily: 14 }')
+    .optional(),
   to: text.describe('the name of the repository'),
   restoreTest: interval.optional(),
 });
@@ -65,7 +71,9 @@ const serviceSchema = z.strictObject({
     .optional(),
   policy: policySchema.describe('a mapping').prefault({}),
   approvers: approversSchema.describe('lists of names: { rpo: [], commit: [], fence: [] }').prefault({}),
-  resources: z.record(nameSchema, resourceSchema).describe('the resources by name, each with its driver'),
+  resources: z
+    .record(nameSchema, resourceSchema.describe('a mapping with its driver, e.g. { driver: postgres }'))
+    .describe('the resources by name, each with its driver'),
   backups: z.array(backupSchema).describe('a list of backup policies').default([]),
   drills: z.array(drillSchema).describe('a list of drill policies').default([]),
 });
@@ -79,8 +87,12 @@ export const estateSchema = z.strictObject({
       token: text.describe('a reference to the agents’ shared token: env:NAME or file:/path'),
     })
     .describe('{ url: env:MUSTER_CONTROL_URL, token: env:MUSTER_AGENT_TOKEN }'),
-  sites: z.record(nameSchema, siteSchema).describe('the sites by name'),
-  services: z.record(nameSchema, serviceSchema).describe('the services by name'),
+  sites: z
+    .record(nameSchema, siteSchema.describe('{ region: cn-hangzhou, agent: env:MUSTER_HANGZHOU_AGENT_URL }'))
+    .describe('the sites by name'),
+  services: z
+    .record(nameSchema, serviceSchema.describe('a mapping with primary, standby, objectives and resources'))
+    .describe('the services by name'),
 });
 
 export type EstateFile = z.infer<typeof estateSchema>;

@@ -1,7 +1,16 @@
 import type { PlanStep, Verb } from '../workflows/engine/plan.ts';
 import type { EstateResource } from './estate.ts';
 import { ancestorsOf, leavesOf } from './graph.ts';
-import { describeVerb, isStateful, makeCommit, makeStep, routesClients, type PlanContext, type Purpose } from './steps.ts';
+import {
+  describeVerb,
+  isStateful,
+  makeCommit,
+  makeStep,
+  routesClients,
+  type PlanContext,
+  type Purpose,
+  type StepRequest,
+} from './steps.ts';
 
 /** The steps of a run without a runbook: from the dependency graph and the verbs that the drivers have. */
 export function generateSteps(context: PlanContext): PlanStep[] {
@@ -42,7 +51,7 @@ function beginDraft(context: PlanContext): Draft {
 /** Adds one verb for each of the resources that have it, side by side after everything before. */
 function addWave(draft: Draft, verb: Verb, resources: readonly EstateResource[], purpose?: Purpose): void {
   const after = leavesOf(draft.steps);
-  draft.steps.push(...resources.flatMap((r) => stepIfAble(draft, verb, r, after, purpose)));
+  draft.steps.push(...resources.flatMap((resource) => stepIfAble(draft, { verb, resource, after, purpose })));
 }
 
 /** As `addWave`, but a resource also waits for the same verb of the resources it depends on. */
@@ -52,20 +61,14 @@ function addInOrder(draft: Draft, verb: Verb, resources: readonly EstateResource
   for (const resource of resources) {
     const dependencies = draft.dependsOn.get(resource.name);
     const waitsFor = added.filter((step) => dependencies?.has(step.resource)).map((step) => step.id);
-    added.push(...stepIfAble(draft, verb, resource, [...before, ...waitsFor]));
+    added.push(...stepIfAble(draft, { verb, resource, after: [...before, ...waitsFor] }));
   }
   draft.steps.push(...added);
 }
 
-function stepIfAble(
-  { context }: Draft,
-  verb: Verb,
-  resource: EstateResource,
-  after: readonly string[],
-  purpose?: Purpose,
-): PlanStep[] {
-  if (describeVerb(context.catalogue, resource.driver, verb) === undefined) return [];
-  return [makeStep(context, { verb, resource, after, ...(purpose === undefined ? {} : { purpose }) })];
+function stepIfAble({ context }: Draft, request: StepRequest): PlanStep[] {
+  const able = describeVerb(context.catalogue, request.resource.driver, request.verb) !== undefined;
+  return able ? [makeStep(context, request)] : [];
 }
 
 /** Adds verbs one after the other for one resource; the first waits for `after`. */
@@ -77,7 +80,7 @@ function addChain(
 ): void {
   let last = after;
   for (const [verb, purpose] of chain) {
-    const steps = stepIfAble(draft, verb, resource, last, purpose);
+    const steps = stepIfAble(draft, { verb, resource, after: last, purpose });
     draft.steps.push(...steps);
     if (steps.length > 0) last = steps.map((step) => step.id);
   }

@@ -26,11 +26,12 @@ export function refuseProblems(
   throw new MusterError(code, [...new Set(texts)].join('\n'));
 }
 
-/** `services.shop.resources.orders.tables[0]` */
+/** `services.shop.resources.orders.tables[0]`; a key that is no plain name may be a lost value and is not quoted. */
 export function pathText(path: YamlPath): string {
   return path.reduce<string>((text, segment) => {
     if (typeof segment === 'number') return `${text}[${segment}]`;
-    return text === '' ? segment : `${text}.${segment}`;
+    const name = /^[\w.-]{1,60}$/.test(segment) ? segment : '(this key)';
+    return text === '' ? name : `${text}.${name}`;
   }, '');
 }
 

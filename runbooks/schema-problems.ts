@@ -59,15 +59,9 @@ function describe(issue: Issue, value: unknown, what: string | undefined): { mes
       return { message: one, fix: meant === null ? fix : `did you mean "${meant}"?` };
     }
     case 'too_small':
-      return {
-        message: `must ${sizeText(issue.origin)}${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`,
-        fix,
-      };
+      return { message: sizeText(issue, 'at least', 'more than', issue.minimum), fix };
     case 'too_big':
-      return {
-        message: `must ${sizeText(issue.origin)}${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`,
-        fix,
-      };
+      return { message: sizeText(issue, 'at most', 'less than', issue.maximum), fix };
     default:
       return { message: issue.message, fix };
   }
@@ -83,9 +77,15 @@ const typeText: Partial<Record<string, string>> = {
   record: 'a mapping',
 };
 
-function sizeText(origin: string): string {
-  if (origin === 'string') return 'have length ';
-  return origin === 'array' ? 'have entries, ' : 'be ';
+function sizeText(
+  { origin, inclusive }: { origin: string; inclusive?: boolean | undefined },
+  orEqual: string,
+  strictly: string,
+  limit: number | bigint,
+): string {
+  if (limit === 1 && orEqual === 'at least' && (origin === 'string' || origin === 'array')) return 'must not be empty';
+  const bound = `${inclusive === true ? orEqual : strictly} ${limit}`;
+  return origin === 'string' || origin === 'array' ? `must have a length of ${bound}` : `must be ${bound}`;
 }
 
 function kindOf(value: unknown): string {

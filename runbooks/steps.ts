@@ -8,6 +8,7 @@ import type {
   OnFailure,
   PlanStep,
   RunKind,
+  Undo,
   Verb,
 } from '../workflows/engine/plan.ts';
 import type { EstateResource, EstateService } from './estate.ts';
@@ -36,7 +37,7 @@ export interface StepRequest {
   verb: Verb;
   resource: EstateResource;
   after: readonly string[];
-  purpose?: Purpose;
+  purpose?: Purpose | undefined;
   id?: string;
 }
 
@@ -86,7 +87,7 @@ export function makeStep(context: PlanContext, request: StepRequest): PlanStep {
     onFailure: onFailureOf(context, verb, purpose),
     critical: !(purpose === 'remove' || (verb === 'quiesce' && context.mode === 'ungraceful')),
     repeatable: said.repeatable,
-    undo: said.undo === null || purpose === 'remove' ? null : { verb: said.undo, args: {} },
+    undo: undoOf(context, said, verb, purpose),
     clock: clockOf(context, resource, verb),
     judge,
     gate: judge === 'rpo' ? lossGate(context) : verb === 'fence' ? fenceGate(context, resource) : null,
@@ -154,6 +155,12 @@ function onFailureOf({ kind, mode }: PlanContext, verb: Verb, purpose?: Purpose)
   const planned = mode === 'graceful';
   if (verb === 'quiesce') return planned ? 'abort' : 'skip';
   return planned && (verb === 'fence' || verb === 'observe') ? 'abort' : 'pause';
+}
+
+/** A returning writer is never opened again, whatever becomes of the run that closed it; nor is a clean-up taken back. */
+function undoOf({ kind }: PlanContext, said: VerbDescription, verb: Verb, purpose?: Purpose): Undo | null {
+  const staysAsItIs = purpose === 'remove' || (kind === 'reprotect' && verb === 'fence');
+  return said.undo === null || staysAsItIs ? null : { verb: said.undo, args: {} };
 }
 
 function clockOf(context: PlanContext, resource: EstateResource, verb: Verb): ClockName | null {

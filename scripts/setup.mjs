@@ -56,8 +56,8 @@ function isComplete(known) {
 /** @returns {Promise<{ node: string, nodeVersion: string, postgres: string }>} */
 function prepare() {
   const wait = (/** @type {string} */ pid) => say(`another set-up (process ${pid}) is at work here, waiting for it`);
-  return withLock(path.join(stateFolder, 'setup.lock'), wait, async () => {
-    await installPackages();
+  return withLock(path.join(stateFolder, 'setup.lock'), wait, async (onStart) => {
+    await installPackages(onStart);
     const node = await checkNode();
     return { node: node.path, nodeVersion: node.version, postgres: await checkPostgres() };
   });

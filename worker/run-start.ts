@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import { MusterError } from '../workflows/engine/errors.ts';
-import type { ClockName, Plan } from '../workflows/engine/plan.ts';
+import type { ClockName, Plan, RunKind } from '../workflows/engine/plan.ts';
 import type { RunInput, RunLabels, RunView } from '../workflows/io.ts';
 
 /** Task queue of the control plane's worker. */
@@ -11,6 +11,8 @@ const keyword = (name: string): ReturnType<typeof defineSearchAttributeKey<'KEYW
   defineSearchAttributeKey(name, 'KEYWORD');
 
 export interface StartRequest {
+  /** Also the workflow type; a live drill is a `drill` of two plans, there and back. */
+  kind: RunKind;
   plans: Plan[];
   startedBy: string;
   labels: RunLabels;
@@ -33,16 +35,16 @@ export function workflowIdOf(service: string): string {
 }
 
 /** Unique and sortable: `failover-shop-20261120-081500-4f2a`. */
-export function newRunId(plan: Plan, now = new Date()): string {
+export function newRunId(kind: RunKind, service: string, now = new Date()): string {
   const stamp = now.toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  return `${plan.kind}-${plan.service}-${stamp}-${crypto.randomUUID().slice(0, 4)}`;
+  return `${kind}-${service}-${stamp}-${crypto.randomUUID().slice(0, 4)}`;
 }
 
 /** @throws MusterError RUN_ACTIVE with the id of the run that is in the way. */
 export async function startRun(client: Client, request: StartRequest): Promise<StartedRun> {
   const [plan] = request.plans;
   if (plan === undefined) throw new MusterError('RUNBOOK_INVALID', 'a run needs a plan');
-  const runId = newRunId(plan);
+  const runId = newRunId(request.kind, plan.service);
   const workflowId = workflowIdOf(plan.service);
   const input: RunInput = {
     runId,
@@ -52,15 +54,15 @@ export async function startRun(client: Client, request: StartRequest): Promise<S
     ...(request.clocks && { clocks: request.clocks }),
   };
   try {
-    const handle = await client.workflow.start(plan.kind, {
+    const handle = await client.workflow.start(request.kind, {
       taskQueue: controlQueue,
       workflowId,
       workflowIdConflictPolicy: 'FAIL',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       args: [input],
       memo: { runId, planHash: plan.hash, startedBy: request.startedBy },
-      typedSearchAttributes: attributesOf(plan),
-      staticSummary: summaryOf(plan),
+      typedSearchAttributes: attributesOf(request.kind, plan),
+      staticSummary: summaryOf(request.kind, plan),
       ...(request.details !== undefined && { staticDetails: request.details }),
     });
     const executionId = handle.firstExecutionRunId;
@@ -76,15 +78,15 @@ export async function startRun(client: Client, request: StartRequest): Promise<S
   }
 }
 
-function summaryOf(plan: Plan): string {
-  const how = plan.kind === 'failover' ? (plan.mode === 'graceful' ? ', planned' : ', unplanned') : '';
-  return `${plan.drill ? 'drill: ' : ''}${plan.kind} of ${plan.service}, ${plan.from} → ${plan.to}${how}`;
+function summaryOf(kind: RunKind, plan: Plan): string {
+  const how = kind === 'failover' ? (plan.mode === 'graceful' ? ', planned' : ', unplanned') : '';
+  return `${kind} of ${plan.service}, ${plan.from} → ${plan.to}${how}`;
 }
 
-function attributesOf(plan: Plan): TypedSearchAttributes {
+function attributesOf(kind: RunKind, plan: Plan): TypedSearchAttributes {
   return new TypedSearchAttributes([
     { key: keyword('DrService'), value: plan.service },
-    { key: keyword('DrKind'), value: plan.kind },
+    { key: keyword('DrKind'), value: kind },
     { key: keyword('DrPhase'), value: 'starting' },
     { key: keyword('DrFrom'), value: plan.from },
     { key: keyword('DrTo'), value: plan.to },

@@ -10,7 +10,7 @@ export async function drill(input: RunInput): Promise<RunView> {
   let view: RunView | null = null;
   for (const [index, plan] of input.plans.entries()) {
     view = await runPlan(input, plan, index === 0 ? input.runId : `${input.runId}.${index + 1}`);
-    if (view.outcome !== 'completed') return view;
+    if (view.outcome !== 'completed' && view.outcome !== 'protected') return view;
   }
   if (view === null) throw ApplicationFailure.nonRetryable('a drill needs a plan', 'RUNBOOK_INVALID');
   return view;

@@ -40,6 +40,7 @@ export function readBody(message: IncomingMessage, response: ServerResponse): Pr
     message.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= maxBodyBytes) return void chunks.push(chunk);
+      if (response.headersSent) return;
       response.setHeader('connection', 'close');
       answer(response, 413, {}, null);
       resolve(undefined);

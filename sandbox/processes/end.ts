@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { signalProcess } from '../../activities/drivers/postgres/process.ts';
 import { isSame, signalIfSame } from './identity.ts';
-import { postmasterOf, signalServer } from './postmaster.ts';
+import { postmasterOf, signalDatabase } from './database.ts';
 import type { ProcessRecord, Records } from './records.ts';
 
 const pollMs = 10;
@@ -37,12 +38,12 @@ async function endProcesses(alive: ProcessRecord[], graceMs: number): Promise<st
 
 /** SIGQUIT is PostgreSQL's immediate shutdown: nothing is waited for, shared memory is given back. */
 async function endDatabase(name: string, dataDir: string, graceMs: number): Promise<string[]> {
+  const gone = () => signalDatabase(dataDir, 'SIGCONT').length === 0;
+  if (gone()) return [];
   const postmaster = postmasterOf(dataDir);
-  if (postmaster === null) return [];
-  signalServer(dataDir, 'SIGCONT');
-  signalIfSame(postmaster, 'SIGQUIT');
-  if (!(await settled(() => !isSame(postmaster), graceMs))) signalServer(dataDir, 'SIGKILL');
-  await settled(() => !isSame(postmaster), graceMs);
+  if (postmaster !== null) signalProcess(postmaster, 'SIGQUIT');
+  if (postmaster === null || !(await settled(gone, graceMs))) signalDatabase(dataDir, 'SIGKILL');
+  await settled(gone, graceMs);
   return [name];
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 const linux = process.platform === 'linux';
 
@@ -24,22 +24,6 @@ export function signalIfSame(processRecord: { pid: number; startTime: string }, 
   } catch {
     return false;
   }
-}
-
-/** Pids of a process's children and theirs. The process should be stopped, else children born meanwhile are missed. */
-export function descendantsOf(pid: number): number[] {
-  const childrenOf = new Map<number, number[]>();
-  for (const [child, parent] of parents()) {
-    const siblings = childrenOf.get(parent);
-    if (siblings === undefined) childrenOf.set(parent, [child]);
-    else siblings.push(child);
-  }
-  const found: number[] = [];
-  for (let queue = [pid]; queue.length > 0;) {
-    queue = queue.flatMap((parent) => childrenOf.get(parent) ?? []);
-    found.push(...queue);
-  }
-  return found;
 }
 
 let bootId: string | null = null;
@@ -72,13 +56,4 @@ function ps(...args: string[]): string {
 function psStartTime(pid: number): string | null {
   const [state = 'Z', ...startedAt] = ps('-o', 'state=,lstart=', '-p', String(pid)).trim().split(/\s+/);
   return state.startsWith('Z') || startedAt.length === 0 ? null : startedAt.join(' ');
-}
-
-function parents(): [pid: number, parent: number][] {
-  if (!linux) {
-    const lines = ps('-A', '-o', 'pid=,ppid=').trim().split('\n');
-    return lines.map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);
-  }
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map((pid) => [Number(pid), Number(linuxStat(Number(pid))?.[1] ?? 0)]);
 }

@@ -19,7 +19,7 @@ const checks: Record<string, string[]> = {
   lint: [packageFile('oxlint', 'bin', 'oxlint'), '--deny-warnings', ...folders],
   format: [
     packageFile('prettier', 'bin', 'prettier.cjs'),
-    ...['--check', '--log-level=warn', '--cache', `--cache-location=${packageFile('.cache', 'prettier')}`, '.'],
+    ...['--check', '--log-level=warn', '--cache', '.'],
   ],
   types: [packageFile('typescript', 'bin', 'tsc'), '-p', '.'],
 };

@@ -1,6 +1,7 @@
 /**
  * One set-up at a time per thing that is set up. A lock is a folder (made by one, refused to all others) that says who
- * holds it; a holder that has died, or been silent for a minute on another machine, loses it.
+ * holds it; a holder that has died, or been silent for a minute on another machine, loses it. What a dead holder had
+ * started is ended first: an orphaned `npm ci` would work against the next one.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
@@ -25,20 +26,20 @@ export function releaseAll() {
  * @template T
  * @param {string} folder
  * @param {(holder: string) => void} onWait called once when another process holds it
- * @param {() => Promise<T>} work
+ * @param {(onStart: (pid: number) => void) => Promise<T>} work tells `onStart` of every program it starts
  * @returns {Promise<T>}
  */
 export async function withLock(folder, onWait, work) {
   mkdirSync(path.dirname(folder), { recursive: true });
   for (let waited = false; !take(folder); waited = true) {
-    if (!waited) onWait(holderOf(folder)?.pid?.toString() ?? 'unknown');
+    if (!waited) onWait(noted(folder)?.pid?.toString() ?? 'unknown');
     if (isStale(folder)) removeStale(folder);
     else await sleep(200);
   }
   held.add(folder);
   const touching = setInterval(() => touch(folder), touchEveryMs);
   try {
-    return await work();
+    return await work((pid) => note(folder, 'child.json', pid));
   } finally {
     clearInterval(touching);
     held.delete(folder);
@@ -54,9 +55,13 @@ function take(folder) {
     if (/** @type {NodeJS.ErrnoException} */ (err).code === 'EEXIST') return false;
     throw err;
   }
-  const me = { pid: process.pid, startedAt: startOf(process.pid), host: os.hostname() };
-  writeFileSync(path.join(folder, 'holder.json'), JSON.stringify(me));
+  note(folder, 'holder.json', process.pid);
   return true;
+}
+
+/** @param {string} folder @param {string} name @param {number} pid */
+function note(folder, name, pid) {
+  writeFileSync(path.join(folder, name), JSON.stringify({ pid, startedAt: startOf(pid), host: os.hostname() }));
 }
 
 /** @param {string} folder */
@@ -69,9 +74,9 @@ function touch(folder) {
 }
 
 /** @param {string} folder @returns {{ pid: number, startedAt: string | null, host: string } | null} */
-function holderOf(folder) {
+function noted(folder, name = 'holder.json') {
   try {
-    return JSON.parse(readFileSync(path.join(folder, 'holder.json'), 'utf8'));
+    return JSON.parse(readFileSync(path.join(folder, name), 'utf8'));
   } catch {
     return null; // not written yet, or released meanwhile
   }
@@ -79,7 +84,7 @@ function holderOf(folder) {
 
 /** @param {string} folder */
 function isStale(folder) {
-  const holder = holderOf(folder);
+  const holder = noted(folder);
   if (holder !== null && holder.host === os.hostname()) return startOf(holder.pid) !== holder.startedAt;
   const touched = statSync(folder, { throwIfNoEntry: false });
   return touched !== undefined && Date.now() - touched.mtimeMs > silentForMs;
@@ -96,13 +101,28 @@ function removeStale(folder) {
     mkdirSync(removing);
   } catch {
     const other = statSync(removing, { throwIfNoEntry: false });
-    if (other !== undefined && Date.now() - other.mtimeMs > silentForMs) rmSync(removing, { recursive: true, force: true });
+    if (other !== undefined && Date.now() - other.mtimeMs > silentForMs)
+      rmSync(removing, { recursive: true, force: true });
     return;
   }
   try {
-    if (isStale(folder)) rmSync(folder, { recursive: true, force: true });
+    if (!isStale(folder)) return;
+    endOrphan(folder);
+    rmSync(folder, { recursive: true, force: true });
   } finally {
     rmdirSync(removing);
+  }
+}
+
+/** @param {string} folder */
+function endOrphan(folder) {
+  const child = noted(folder, 'child.json');
+  if (child === null || child.host !== os.hostname() || child.startedAt === null) return;
+  if (startOf(child.pid) !== child.startedAt) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL'); // its whole group, see run.mjs
+  } catch {
+    // It has ended meanwhile.
   }
 }
 

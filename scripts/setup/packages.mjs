@@ -23,18 +23,30 @@ export function packagesState() {
   return existsSync(path.join(modules, '.package-lock.json')) ? 'unknown' : 'missing';
 }
 
-/** Installs the packages when they are not there yet. Call it under the lock of the checkout. */
-export async function installPackages() {
+/**
+ * Installs the packages when they are not there yet. Call it under the lock of the checkout.
+ * @param {(pid: number) => void} onStart
+ */
+export async function installPackages(onStart) {
   const state = packagesState();
   if (state === 'current') return;
   if (state === 'unknown' && installedByHand()) return writeStamp();
 
   say(`installing the npm packages (npm ci)${state === 'old' ? ', package-lock.json has changed' : ''}`);
   const npm = findNpm();
-  const args = [...npm.args, 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
+  const args = [
+    ...npm.args,
+    'ci',
+    '--include=dev',
+    '--include=optional',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
   const startedAtMs = Date.now();
   const ended = await run(npm.program, args, {
     cwd: root,
+    onStart,
     limitMs: 20 * 60_000,
     onTick: (elapsedMs) => say(`still installing packages, ${seconds(elapsedMs)}`),
   });
@@ -59,10 +71,12 @@ function installedByHand() {
     if (entry.version !== wanted[name]?.version || !existsSync(path.join(root, name, 'package.json'))) return false;
   }
   // Optional packages of other machines are left out by npm, and only they may be.
-  const forHere = (/** @type {string[] | undefined} */ list, /** @type {string} */ here) => list?.includes(here) ?? true;
+  const forHere = (/** @type {string[] | undefined} */ list, /** @type {string} */ here) =>
+    list?.includes(here) ?? true;
   return Object.entries(wanted).every(([name, entry]) => {
     if (name === '' || name in present) return true;
-    const runsHere = forHere(entry.os, process.platform) && forHere(entry.cpu, process.arch) && entry.libc === undefined;
+    const runsHere =
+      forHere(entry.os, process.platform) && forHere(entry.cpu, process.arch) && entry.libc === undefined;
     return entry.optional === true && !runsHere;
   });
 }

@@ -11,6 +11,7 @@ import path from 'node:path';
  * @property {Record<string, string | undefined>} [env] added to the environment; undefined takes a name out of it
  * @property {(elapsedMs: number, output: string) => boolean | void} [onTick] called every tickMs; false ends the program
  * @property {number} [tickMs]
+ * @property {(pid: number) => void} [onStart]
  */
 
 /** @type {Set<number>} Process groups that are running now. */
@@ -42,7 +43,10 @@ export function run(program, args, options) {
     // A group of its own, so that its children end with it.
     const child = spawn(program, args, { cwd: options.cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const group = child.pid;
-    if (group !== undefined) groups.add(group);
+    if (group !== undefined) {
+      groups.add(group);
+      options.onStart?.(group);
+    }
 
     let output = '';
     let timedOut = false;

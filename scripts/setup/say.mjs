@@ -23,7 +23,8 @@ export class SetupError extends Error {
 
 /** @param {unknown} err */
 export function complain(err) {
-  const text = err instanceof SetupError ? err.message : err instanceof Error ? (err.stack ?? err.message) : String(err);
+  const text =
+    err instanceof SetupError ? err.message : err instanceof Error ? (err.stack ?? err.message) : String(err);
   console.error(`${paint('31', 'SETUP_FAILED')}  ${text}`);
 }
 

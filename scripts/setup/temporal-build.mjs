@@ -6,10 +6,10 @@ import { findOnPath, run } from './run.mjs';
 import { say, seconds } from './say.mjs';
 
 /**
- * @param {{ folder: string, version: string }} to
+ * @param {{ folder: string, version: string, onStart: (pid: number) => void }} to
  * @returns {Promise<string | null>} null when `folder/temporal` is there, else why it is not
  */
-export async function buildWithGo({ folder, version }) {
+export async function buildWithGo({ folder, version, onStart }) {
   const go = findOnPath('go') ?? ['/usr/local/go/bin/go', '/opt/homebrew/bin/go'].find((file) => existsSync(file));
   if (go === undefined) return 'Go is not installed';
 
@@ -21,6 +21,7 @@ export async function buildWithGo({ folder, version }) {
     // GOOS and GOARCH of somebody's cross-compiling would build for another machine, and Go refuses GOBIN with them.
     env: { GOBIN: building, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined, GOWORK: 'off' },
     cwd: os.tmpdir(),
+    onStart,
     limitMs: 30 * 60_000,
     onTick: (elapsedMs, output) => say(`still building Temporal, ${seconds(elapsedMs)}: ${progress(output)}`),
   });

@@ -11,10 +11,10 @@ const connectLimitMs = 3_000;
 const silenceLimitMs = 20_000;
 
 /**
- * @param {{ folder: string, version: string, node24: string }} to
+ * @param {{ folder: string, version: string, node24: string, onStart: (pid: number) => void }} to
  * @returns {Promise<string | null>} null when `folder/temporal` is there, else why it is not
  */
-export async function downloadWithSdk({ folder, version, node24 }) {
+export async function downloadWithSdk({ folder, version, node24, onStart }) {
   const proxied = process.env.HTTPS_PROXY ?? process.env.https_proxy ?? process.env.ALL_PROXY ?? process.env.all_proxy;
   const unreachable = proxied ? null : await connectFailure();
   if (unreachable !== null) return `${host} cannot be reached (${unreachable})`;
@@ -24,6 +24,7 @@ export async function downloadWithSdk({ folder, version, node24 }) {
   let seenBytes = 0;
   let silentSinceMs = 0;
   const ended = await run(node24, [script, folder, `v${version}`], {
+    onStart,
     limitMs: 10 * 60_000,
     tickMs: 5_000,
     onTick: (elapsedMs) => {
@@ -59,6 +60,8 @@ function connectFailure() {
 
 /** @param {string} folder */
 function bytesIn(folder) {
-  const sizes = readdirSync(folder).map((name) => statSync(path.join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
+  const sizes = readdirSync(folder).map(
+    (name) => statSync(path.join(folder, name), { throwIfNoEntry: false })?.size ?? 0,
+  );
   return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -27,7 +27,8 @@ export function cacheFolder() {
   const { MUSTER_CACHE, XDG_CACHE_HOME } = process.env;
   if (MUSTER_CACHE) return path.resolve(MUSTER_CACHE);
   const home = os.homedir();
-  const base = process.platform === 'darwin' ? path.join(home, 'Library', 'Caches') : XDG_CACHE_HOME || path.join(home, '.cache');
+  const base =
+    process.platform === 'darwin' ? path.join(home, 'Library', 'Caches') : XDG_CACHE_HOME || path.join(home, '.cache');
   const folder = path.join(base, 'muster');
   try {
     mkdirSync(folder, { recursive: true });
@@ -48,16 +49,17 @@ export async function findTemporal(known, node24) {
   if (quick.found !== null) return quick.found;
 
   const folder = path.join(cacheFolder(), `temporal-${cliVersion}`);
-  const wait = (/** @type {string} */ pid) => say(`another set-up (process ${pid}) is fetching Temporal, waiting for it`);
-  return withLock(`${folder}.lock`, wait, async () => {
+  const wait = (/** @type {string} */ pid) =>
+    say(`another set-up (process ${pid}) is fetching Temporal, waiting for it`);
+  return withLock(`${folder}.lock`, wait, async (onStart) => {
     const meanwhile = await findPresent(known);
     if (meanwhile.found !== null) return meanwhile.found;
     mkdirSync(folder, { recursive: true });
     sweep(folder);
     const why = [...quick.why];
     for (const [from, fetch] of /** @type {const} */ ([
-      ['download', () => downloadWithSdk({ folder, version: cliVersion, node24 })],
-      ['build', () => buildWithGo({ folder, version: cliVersion })],
+      ['download', () => downloadWithSdk({ folder, version: cliVersion, node24, onStart })],
+      ['build', () => buildWithGo({ folder, version: cliVersion, onStart })],
     ])) {
       const failure = await fetch();
       const tried = failure === null ? await tryBinary(path.join(folder, 'temporal'), from) : failure;

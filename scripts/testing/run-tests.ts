@@ -78,7 +78,13 @@ async function* runAll(files: string[], wanted: Wanted, totals: Totals): AsyncGe
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort());
   for (const [some, concurrency] of rounds) {
     if (some.length === 0 || interrupted.signal.aborted) continue;
-    const options: RunOptions = { files: some, cwd: root, concurrency, timeout: fileLimitMs, signal: interrupted.signal };
+    const options: RunOptions = {
+      files: some,
+      cwd: root,
+      concurrency,
+      timeout: fileLimitMs,
+      signal: interrupted.signal,
+    };
     if (wanted.name !== undefined) options.testNamePatterns = [wanted.name];
     if (wanted.coverage) Object.assign(options, { coverage: true, coverageExcludeGlobs: ['test/**', 'scripts/**'] });
     for await (const event of run(options)) {

@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endLeftovers, Processes } from '../../sandbox/processes.ts';
 import { settled } from '../../sandbox/processes/end.ts';
-import { descendantsOf, isSame, startTimeOf } from '../../sandbox/processes/identity.ts';
+import { isSame, startTimeOf } from '../../sandbox/processes/identity.ts';
 import { readRecords, writeRecords, type Records } from '../../sandbox/processes/records.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'muster-processes-'));
@@ -155,12 +155,4 @@ test('when the supervisor is killed its programs and servers end, paused ones to
   child.kill('SIGKILL');
   assert.ok(await settled(() => !processes.some(isSame), 10_000), 'processes outlived their supervisor');
   assert.ok(await settled(() => readRecords(join(home, 'processes.json')).supervisor === null, 10_000));
-});
-
-test('descendants are found however deep', async () => {
-  const child = spawn('sh', ['-c', '(sleep 600 & sleep 600; true) & wait; true'], { stdio: 'ignore' });
-  strays.push(child);
-  const pid = child.pid ?? 0;
-  assert.ok(await settled(() => descendantsOf(pid).length === 3, 5000), `${descendantsOf(pid).length} found`);
-  for (const descendant of descendantsOf(pid)) process.kill(descendant, 'SIGKILL');
 });

@@ -46,12 +46,14 @@ interface Sim {
   options: SimOptions;
   queue: Item[];
   order: number;
+  /** Orders the operator has given; a person gives up at some point. */
+  ordersGiven: number;
   trace: string[];
   records: SimResult['records'];
 }
 
-const longestMs = 3_600_000;
-const mostEvents = 5_000;
+const longestMs = 6 * 3_600_000;
+const mostEvents = 20_000;
 
 export function simulate(plan: Plan, world: SimWorld, options: SimOptions): SimResult {
   const sim: Sim = {
@@ -62,6 +64,7 @@ export function simulate(plan: Plan, world: SimWorld, options: SimOptions): SimR
     options,
     queue: [],
     order: 0,
+    ordersGiven: 0,
     trace: [],
     records: [],
   };
@@ -160,9 +163,10 @@ function call(sim: Sim, command: Call): void {
   }
 }
 
-/** The world changes, nobody is told. */
+/** The world changes, nobody is told. A read that arrives late changes nothing. */
 function effect(sim: Sim, command: Call): null {
-  if (command.kind === 'perform') tryOut(sim, command);
+  const reads = ['check', 'observe', 'verify', 'replicate'].includes(command.verb);
+  if (command.kind === 'perform' && !reads) tryOut(sim, command);
   return null;
 }
 
@@ -231,7 +235,7 @@ function people(sim: Sim): Item | null {
     const answers = sim.options.answer;
     return item(() => ({ kind: 'answer', stepId, answer: answers, by, why: 'seen and decided' }));
   }
-  if (sim.run.status !== 'paused' || sim.options.operator !== true) return null;
+  if (sim.run.status !== 'paused' || sim.options.operator !== true || sim.ordersGiven++ >= 6) return null;
   const op = sim.random.pick(['resume', 'retry', 'go-ungraceful', 'skip', 'abort'] as const);
   return item(() => ({ kind: 'operator', op, by: 'operator', why: 'tries it' }));
 }

@@ -20,6 +20,8 @@ export interface SimSite {
   leaseEndMs: number;
   closed: boolean;
   scratch: boolean;
+  /** A copy that was removed stays removed: a restore of the same run that arrives late is refused. */
+  scratchGone: boolean;
 }
 
 export interface SimWorld {
@@ -44,6 +46,7 @@ export function newWorld(from: string, to: string, lossSeconds: number | null): 
       leaseEndMs: role === 'primary' ? leaseMs : 0,
       closed: false,
       scratch: false,
+      scratchGone: false,
     };
   };
   return {
@@ -91,7 +94,8 @@ function violate(world: SimWorld, text: string): void {
 
 /** How long a verb takes in the world, milliseconds. */
 export function durationMs(command: Call, world: SimWorld, plan: Plan): number {
-  if (command.verb === 'fence' && command.kind === 'perform') return fenceWaitMs(world, plan);
+  if (command.kind === 'confirm') return 10;
+  if (command.verb === 'fence') return fenceWaitMs(world, plan);
   return { promote: 150, rejoin: 1_500, restore: 2_000, verify: 60 }[command.verb as string] ?? 10;
 }
 
@@ -206,7 +210,8 @@ function reopenEntry(world: SimWorld): PerformOutcome {
 function fence(world: SimWorld, plan: Plan): PerformOutcome {
   world.granter.stoppedThrough = Math.max(world.granter.stoppedThrough, plan.kind === 'reprotect' ? 0 : plan.epoch - 1);
   const old = world.sites[oldWriter(plan)];
-  if (old !== undefined && old.alive && old.connected) old.closed = true;
+  // A guard closes through the epochs named, not a newer one that an undo has given it since.
+  if (old !== undefined && old.alive && old.connected && (old.epoch < plan.epoch || plan.kind === 'reprotect')) old.closed = true;
   return fenced(world, plan);
 }
 
@@ -281,7 +286,11 @@ function rejoined(world: SimWorld, plan: Plan): PerformOutcome {
 function restore(world: SimWorld, plan: Plan, command: Call, looks: boolean): PerformOutcome {
   const site = reach(world, plan.to);
   const wanted = command.args['remove'] !== true;
-  if (!looks) site.scratch = wanted;
+  if (!looks) {
+    need(!wanted || !site.scratchGone, 'the copy of this run was removed');
+    site.scratch = wanted;
+    site.scratchGone = !wanted;
+  }
   return is(site.scratch === wanted, 'the scratch copy is not as wanted');
 }
 

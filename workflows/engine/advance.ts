@@ -53,6 +53,7 @@ const emptyStep = {
   startedAtMs: null,
   endedAtMs: null,
   confirms: 0,
+  confirmOut: false,
   pending: null,
   failure: null,
   evidence: null,
@@ -111,8 +112,14 @@ function onStepEvent(turn: Turn, event: StepEvent): void {
   const state = turn.run.steps[event.stepId];
   if (step === undefined || state === undefined) return;
   if (state.status === 'undoing') onUndoEvent(turn, event);
-  else if (state.status === 'performing' || state.status === 'confirming') onLiveEvent(turn, step, event);
+  else if (isExpected(state, event)) onLiveEvent(turn, step, event);
   else record(turn, 'late', event.stepId, { event: event.kind, status: state.status });
+}
+
+/** While a step is read back only the answer that is out counts, but a late word that it is done is always welcome. */
+function isExpected(state: StepState, event: StepEvent): boolean {
+  if (state.status === 'performing') return true;
+  return state.status === 'confirming' && (state.confirmOut || event.kind === 'step-done');
 }
 
 function onLiveEvent(turn: Turn, step: PlanStep, event: StepEvent): void {
@@ -124,7 +131,8 @@ function onLiveEvent(turn: Turn, step: PlanStep, event: StepEvent): void {
       onUnsettled(turn, step, 'ordered', event.why);
       return;
     case 'step-unknown':
-      onUnsettled(turn, step, 'unknown', event.why);
+      if (stateOf(turn, step.id).status === 'confirming') onUnconfirmed(turn, step, 'unknown', event.why);
+      else onUnsettled(turn, step, 'unknown', event.why);
       return;
     case 'step-failed':
       onFailed(turn, step, event.failure);
@@ -152,7 +160,7 @@ function onTimer(turn: Turn, timerId: string): void {
   const step = stepOf(turn.run, timerId.replace(/^step:/, ''));
   if (step === undefined) return;
   const state = stateOf(turn, step.id);
-  if (state.status === 'confirming') confirm(turn, step);
+  if (state.status === 'confirming' && !state.confirmOut) confirm(turn, step);
   else if (state.status === 'retrying' && step.verb === 'wait')
     completeStep(turn, step, { evidence: {}, measurements: [] });
   else if (state.status === 'retrying') perform(turn, step);
@@ -225,7 +233,7 @@ function hasEnded(state: StepState): boolean {
 /** The clean-up steps of a run that did not reach them by itself. */
 function beginAlwaysSteps(turn: Turn): boolean {
   const waiting = turn.run.plan.steps.filter((step) => step.always && stateOf(turn, step.id).status === 'pending');
-  for (const step of waiting) perform(turn, step);
+  for (const step of waiting) beginStep(turn, step);
   return waiting.length > 0;
 }
 

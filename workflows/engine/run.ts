@@ -30,6 +30,8 @@ export interface StepState {
   endedAtMs: number | null;
   /** Read-backs ordered since the last perform; spaces them out. */
   confirms: number;
+  /** A read-back is out. Answers that come twice, or while none is out, must not start another. */
+  confirmOut: boolean;
   /**
    * What is known of the last perform while it is being read back: `ordered` = it was accepted and is on its way,
    * `unknown` = nobody knows whether it reached the world. Only the second may be performed again, and only after a

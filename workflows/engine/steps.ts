@@ -61,6 +61,7 @@ export function perform(turn: Turn, step: PlanStep): void {
   state.status = 'performing';
   state.attempt += 1;
   state.confirms = 0;
+  state.confirmOut = false;
   state.pending = null;
   record(turn, 'step-started', step.id, { attempt: state.attempt });
   order(turn, step, 'perform');
@@ -70,6 +71,7 @@ export function confirm(turn: Turn, step: PlanStep): void {
   const state = stateOf(turn, step.id);
   state.status = 'confirming';
   state.confirms += 1;
+  state.confirmOut = true;
   order(turn, step, 'confirm');
 }
 
@@ -115,6 +117,7 @@ export function onUnconfirmed(turn: Turn, step: PlanStep, verdict: 'not-yet' | '
 function confirmLater(turn: Turn, step: PlanStep, code: Failure['code'], why: string): void {
   const state = stateOf(turn, step.id);
   state.status = 'confirming';
+  state.confirmOut = false;
   if (remainingMs(turn, step) <= 0) {
     failStep(turn, step, { code, message: `${step.id}: ${why}`, retryable: true });
     return;
@@ -251,6 +254,7 @@ export function reopenStep(turn: Turn, step: PlanStep, afterMs = 0): void {
   const state = stateOf(turn, step.id);
   const mustReadBack = step.effect !== 'read' && state.attempt > 0;
   state.status = mustReadBack ? 'confirming' : 'retrying';
+  state.confirmOut = false;
   state.pending = mustReadBack ? 'unknown' : null;
   state.startedAtMs = turn.atMs + afterMs;
   state.endedAtMs = null;

@@ -6,16 +6,14 @@ export interface Turn {
   run: Run;
   commands: Command[];
   atMs: number;
+  /** Steps whose state is a private copy already. */
+  own: Set<string>;
 }
 
+/** What a turn may change is copied here or, step by step, in `stateOf`; the rest is shared with the run before. */
 export function beginTurn(run: Run, event: RunEvent): Turn {
-  const { plan, ...rest } = run;
-  return { run: { ...structuredCopy(rest), plan }, commands: [], atMs: event.atMs };
-}
-
-/** Runs are plain JSON; the plan inside is frozen and shared, the rest is copied. */
-function structuredCopy<T>(value: T): T {
-  return JSON.parse(JSON.stringify(value)) as T;
+  const own = { ...run, steps: { ...run.steps }, clocks: { ...run.clocks }, measurements: [...run.measurements] };
+  return { run: own, commands: [], atMs: event.atMs, own: new Set() };
 }
 
 /** Adds a line to the run's chain of records: gap-free numbers, later hashed by the ledger. */
@@ -37,10 +35,13 @@ export function stamp(turn: Turn, clock: ClockName, atMs = turn.atMs): void {
   record(turn, 'clock', null, { clock, atMs });
 }
 
+/** The step's state, for reading and changing. */
 export function stateOf(turn: Turn, stepId: string): StepState {
   const state = turn.run.steps[stepId];
   if (state === undefined) throw new RangeError(`step ${stepId} is not in the plan`);
-  return state;
+  if (turn.own.has(stepId)) return state;
+  turn.own.add(stepId);
+  return (turn.run.steps[stepId] = { ...state, approvals: [...state.approvals] });
 }
 
 export function stepOf(run: Run, stepId: string): PlanStep | undefined {

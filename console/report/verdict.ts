@@ -1,0 +1,78 @@
+import { count, formatSeconds } from './format.ts';
+import type { LossReport, Report, RunReport } from './model.ts';
+
+/** `passed` needs every objective met, every chain whole and, where clients counted, their count in accord. */
+export function verdictOf({
+  runs,
+  objectives,
+  truth,
+}: Pick<Report, 'runs' | 'objectives' | 'truth'>): Report['verdict'] {
+  const broken = runs.some((run) => !run.chain.ok);
+  const stopped = runs.some((run) => run.outcome === 'failed' || run.outcome === 'aborted');
+  const missed = objectives.some((objective) => objective.verdict === 'missed');
+  if (broken || stopped || missed || truth?.agrees === false) return 'failed';
+  if (runs.some((run) => run.outcome === null)) return 'running';
+  const unknown = objectives.some((objective) => objective.verdict === 'unknown');
+  return unknown || runs.length === 0 ? 'unproven' : 'passed';
+}
+
+/** Whether replication runs again, as the last run that touched it left it. */
+export function protectionOf(runs: readonly RunReport[]): Report['protection'] {
+  const last = runs.findLast((run) => run.outcome === 'protected' || run.outcome === 'unprotected');
+  return last?.outcome === 'protected' ? 'protected' : last === undefined ? 'unknown' : 'unprotected';
+}
+
+type Told = Pick<Report, 'runs' | 'objectives' | 'service' | 'verdict'> & { loss: LossReport };
+
+/** What happened, in one sentence that stands alone. */
+export function headlineOf({ runs, objectives, service, verdict, loss }: Told): string {
+  const first = runs.find((run) => run.rto !== null) ?? runs[0];
+  if (first === undefined) return `Nothing has run for ${service}.`;
+  const broken = runs.find((run) => !run.chain.ok);
+  if (broken !== undefined)
+    return `The record of ${broken.runId} was changed at event ${broken.chain.firstBadSeq ?? 0}: none of its figures can be relied on.`;
+  const stopped = runs.find((run) => run.outcome === 'aborted' || run.outcome === 'failed');
+  if (stopped !== undefined)
+    return `The ${stopped.kind} of ${service} ${stopped.outcome === 'failed' ? 'failed' : 'was aborted'}: ${stopped.reason ?? 'no reason was given'}.`;
+  const parts = [
+    movedPart(first, service),
+    lostPart(first, loss),
+    homePart(runs),
+    verdict === 'running' ? 'It is still running' : null,
+  ];
+  const told = parts.filter((part) => part !== null);
+  if (objectives.length === 0 && told.length === 0) return `${service}: ${first.kind} ${first.outcome ?? 'running'}.`;
+  return `${told.join('. ')}.`;
+}
+
+function movedPart(run: RunReport, service: string): string {
+  if (run.kind === 'reprotect')
+    return run.outcome === 'protected'
+      ? `${service} is protected again: ${run.to} follows ${run.from}`
+      : `${service} is being protected again`;
+  if (run.rto === null) return `${service}: ${run.kind} ${run.outcome ?? 'running'}`;
+  const { seconds } = run.rto[run.rto.basis];
+  const where = run.kind === 'drill' ? `a copy of ${service} at ${run.to}` : `${service} at ${run.to}`;
+  if (seconds === null) return `How long ${service} was away is not known`;
+  if (run.rto.basis === 'business') return `${formatSeconds(seconds)} after the fault, clients had ${where}`;
+  return `${formatSeconds(seconds)} after its start, the ${run.kind} had clients served by ${where}`;
+}
+
+function lostPart(run: RunReport, loss: LossReport): string | null {
+  if (run.rpo === null) return null;
+  if (loss.countedRows === 0) return 'No acknowledged write was lost';
+  if (loss.countedRows !== null)
+    return `${count(loss.countedRows, 'acknowledged write')} ${loss.countedRows === 1 ? 'was' : 'were'} lost, ${loss.notListed.length === 0 ? 'every one of them listed' : `${loss.notListed.length} of them not listed`}`;
+  return run.rpo.seconds === null
+    ? 'What was lost is not known'
+    : `At most ${formatSeconds(run.rpo.seconds)} of writes were lost`;
+}
+
+function homePart(runs: readonly RunReport[]): string | null {
+  const home = runs.find((run) => run.kind === 'failback' && run.outcome !== null);
+  if (home === undefined) return null;
+  const gap = home.writeGap?.seconds ?? null;
+  return gap === null
+    ? `It is home at ${home.to} again`
+    : `The way home to ${home.to} cost clients ${formatSeconds(gap)}`;
+}
