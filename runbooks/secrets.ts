@@ -23,7 +23,7 @@ export function secretProblems(value: unknown, path: YamlPath = []): Problem[] {
 }
 
 function scalarProblem(value: unknown, path: YamlPath): { message: string; fix: string } | null {
-  if (value === null || value === undefined || typeof value === 'boolean') return null;
+  if (typeof value !== 'string' && typeof value !== 'number') return null;
   const text = String(value);
   const name = variableName(path);
   if (startsLikeReference.test(text)) {

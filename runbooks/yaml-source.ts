@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
 import { MusterError } from '../workflows/engine/errors.ts';
 
 export type YamlPath = readonly (string | number)[];
@@ -36,8 +36,18 @@ export function readYaml(text: string, fileName: string, code: SourceCode): Yaml
     return `${fileName}:${line}:${column}: ${syntaxText[error.code] ?? otherSyntaxText}`;
   });
   if (broken.length > 0) throw new MusterError(code, [...new Set(broken)].join('\n'));
-  const value = plainData(document, fileName, code);
-  return { fileName, value, locate: (path, part) => place(offsetOf(document, path, part)) };
+  return { fileName, value: plainData(), locate: (path, part) => place(offsetOf(document, path, part)) };
+
+  function plainData(): unknown {
+    try {
+      return document.toJS({ maxAliasCount: 100 });
+    } catch (cause) {
+      const { line, column } = place(danglingOffset(document));
+      const what = 'an alias (*name) or a merge (<<) points at nothing that can be used';
+      const fix = 'define the anchor (&name) on a mapping above it';
+      throw new MusterError(code, `${fileName}:${line}:${column}: ${what}. Fix: ${fix}`, { cause });
+    }
+  }
 }
 
 /** The library's own messages quote the text around an error, which may be a secret: these never do. */
@@ -55,15 +65,22 @@ const syntaxText: Partial<Record<string, string>> = {
 };
 const otherSyntaxText = 'not valid YAML here. Fix: check brackets, quotes and indentation around this place';
 
-function plainData(document: Document, fileName: string, code: SourceCode): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (cause) {
-    const what = 'an alias (*name) or a merge (<<) points at nothing that can be used';
-    throw new MusterError(code, `${fileName}:1:1: ${what}. Fix: define the anchor (&name) on a map before it`, {
-      cause,
-    });
-  }
+/** Where the first alias without an anchor, or the first merge of something else than a mapping stands. */
+function danglingOffset(document: Document): number {
+  let offset = 0;
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return undefined;
+      offset = startOf(alias) ?? 0;
+      return visit.BREAK;
+    },
+    Pair: (_, { key, value }) => {
+      if (!isScalar(key) || key.value !== '<<' || isMap(resolve(document, value))) return undefined;
+      offset = startOf(key) ?? 0;
+      return isAlias(value) ? undefined : visit.BREAK;
+    },
+  });
+  return offset;
 }
 
 function offsetOf(document: Document, path: YamlPath, part: 'key' | 'value'): number {

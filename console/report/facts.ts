@@ -1,3 +1,4 @@
+import { newRun } from '../../workflows/engine/advance.ts';
 import type { FinalState } from '../../worker/ledger/types.ts';
 import type { Measurement } from '../../workflows/engine/measure.ts';
 import type { ClockName, JsonObject, Mode, Plan } from '../../workflows/engine/plan.ts';
@@ -22,41 +23,14 @@ export function factsOf(input: ReportRunInput): Facts {
 
 /** A run that never reached its end in the ledger (still going, or cut off) is told from its events. */
 export function stateFromEvents(runId: string, plan: Plan, events: readonly EventRow[]): FinalState {
-  const state: FinalState = {
-    id: runId,
-    status: 'running',
-    mode: plan.mode,
-    steps: Object.fromEntries(plan.steps.map((step) => [step.id, pending()])),
-    clocks: {},
-    measurements: [],
-    outcome: null,
-    reason: null,
-    pastNoReturn: false,
-    waitedForPeopleMs: 0,
-    waitingSinceMs: null,
-    seq: events.length,
-  };
+  const { plan: _plan, ...state } = newRun(runId, plan);
+  state.seq = events.length;
   for (const event of events) {
     const step = event.stepId === null ? undefined : state.steps[event.stepId];
     if (step === undefined) applyToRun(state, event);
     else applyToStep(state, step, event);
   }
   return state;
-}
-
-function pending(): StepState {
-  const times = { startedAtMs: null, endedAtMs: null };
-  return {
-    status: 'pending',
-    attempt: 0,
-    confirms: 0,
-    pending: null,
-    ...times,
-    failure: null,
-    evidence: null,
-    note: null,
-    approvals: [],
-  };
 }
 
 function applyToRun(state: FinalState, { what, data }: EventRow): void {

@@ -91,7 +91,7 @@ function rpoObjective(run: RunReport, rpo: RpoReport): ObjectiveReport {
   const methods = worst?.methods.filter((m) => m.seconds === rpo.seconds).map((m) => m.method) ?? [];
   const method = rpo.seconds === null ? 'none' : `${methods.join(', ')}, largest of its methods`;
   const said = {
-    known: (text: string) => `At most ${text} of writes were lost`,
+    known: (text: string) => (rpo.seconds === 0 ? 'No writes were lost (0 s)' : `At most ${text} of writes were lost`),
     unknown: `The loss of ${missing.join(', ')} was not measured`,
   };
   const confidence = confidenceOf(rpo.seconds, worst?.confidence ?? 'unknown');

@@ -34,5 +34,5 @@ function side(name: string, measured: readonly (number | null)[], longest: numbe
   const worst = Math.max(...known);
   if (longest === null)
     return `The ${name} of ${formatSeconds(worst)} has no number to be held against (“${example}”).`;
-  return `The ${name} of ${formatSeconds(worst)} lies ${worst <= longest ? 'within' : 'outside'} “${example}”.`;
+  return `The ${name} of ${formatSeconds(worst)} ${worst <= longest ? 'keeps to' : 'exceeds'} “${example}”.`;
 }

@@ -52,10 +52,11 @@ function movedPart(run: RunReport, service: string): string {
       : `${service} is being protected again`;
   if (run.rto === null) return `${service}: ${run.kind} ${run.outcome ?? 'running'}`;
   const { seconds } = run.rto[run.rto.basis];
-  const where = run.kind === 'drill' ? `a copy of ${service} at ${run.to}` : `${service} at ${run.to}`;
   if (seconds === null) return `How long ${service} was away is not known`;
-  if (run.rto.basis === 'business') return `${formatSeconds(seconds)} after the fault, clients had ${where}`;
-  return `${formatSeconds(seconds)} after its start, the ${run.kind} had clients served by ${where}`;
+  const text = formatSeconds(seconds);
+  if (run.kind === 'drill') return `A copy of ${service} answered at ${run.to} ${text} after the drill began`;
+  if (run.rto.basis === 'business') return `${run.to} served the clients of ${service} ${text} after the fault`;
+  return `${run.to} served the clients of ${service} ${text} after the ${run.kind} began`;
 }
 
 function lostPart(run: RunReport, loss: LossReport): string | null {

@@ -65,6 +65,7 @@ export async function findTemporal(known, node24) {
       const tried = failure === null ? await tryBinary(path.join(folder, 'temporal'), from) : failure;
       if (typeof tried !== 'string') return tried;
       why.push(`${from}: ${tried}`);
+      sweep(folder);
       if (failure !== null && from === 'download') say(`Temporal was not downloaded: ${failure}`);
     }
     throw new SetupError(noTemporal(why));

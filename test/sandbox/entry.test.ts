@@ -103,7 +103,10 @@ test('requests pass with their headers and bodies, those of the connection stay 
     res.end(JSON.stringify({ kept, te, connection, url: req.url }));
   });
   const { url } = await entry({ hangzhou: hangzhou.url, beijing: hangzhou.url });
-  const answer = await request(`${url}/orders/1?x=%20y`, { headers: { te: 'trailers', 'x-a': '1' }, dispatcher: agent });
+  const answer = await request(`${url}/orders/1?x=%20y`, {
+    headers: { te: 'trailers', 'x-a': '1' },
+    dispatcher: agent,
+  });
   assert.equal(answer.statusCode, 200);
   assert.deepEqual(answer.headers['x-many'], ['a', 'b']);
   const said = (await answer.body.json()) as Record<string, unknown>;
@@ -140,7 +143,10 @@ test('a switch under load: what is under way is broken off as unknown, and the o
   assert.equal(stats['beijing']?.writesOkSinceRoute, seen.filter((s) => s.site === 'beijing').length);
   assert.equal(stats['hangzhou']?.writesOk, seen.filter((s) => s.site === 'hangzhou').length);
   const broken = seen.filter((s) => s.status !== 201);
-  assert.ok(broken.length >= 1 && broken.every((s) => s.status === 502 && s.outcome === 'unknown'), JSON.stringify(broken));
+  assert.ok(
+    broken.length >= 1 && broken.every((s) => s.status === 502 && s.outcome === 'unknown'),
+    JSON.stringify(broken),
+  );
 });
 
 test('a request that was surely not sent to the old site goes to the new one', async () => {
@@ -295,7 +301,8 @@ test('health: a site that accepts writes, one that answers but does not, one tha
   const url = `http://${host}:${(standby.address() as AddressInfo).port}`;
   const limits = { healthEveryMs: 20, healthMs: 200 };
   const { state } = await entry({ hangzhou: hangzhou.url, beijing: url }, { limits });
-  const health = async () => (await state()).upstreams.map(({ site, weight, healthy, answers }) => [site, weight, healthy, answers]);
+  const health = async () =>
+    (await state()).upstreams.map(({ site, weight, healthy, answers }) => [site, weight, healthy, answers]);
   await until(async () => (await state()).upstreams.every((upstream) => upstream.answers));
   assert.deepEqual(await health(), [
     ['hangzhou', 100, true, true],

@@ -48,7 +48,10 @@ async function get(path: string) {
 }
 
 async function post(order: unknown) {
-  const { statusCode, headers, body } = await request(`${shop.url}/orders`, { method: 'POST', body: JSON.stringify(order) });
+  const { statusCode, headers, body } = await request(`${shop.url}/orders`, {
+    method: 'POST',
+    body: JSON.stringify(order),
+  });
   await body.dump();
   return { status: statusCode, site: headers['x-muster-site'], outcome: headers['x-muster-outcome'] };
 }
@@ -70,7 +73,14 @@ test('an order is placed once: 201 after the commit, 200 when it is known, and i
 
 test('what is no order is refused and changes nothing', async () => {
   const before = await count();
-  for (const wrong of [{}, { ...order(), id: 'x' }, { ...order(), amountCents: 1.5 }, { ...order(), more: 1 }, 'text', null]) {
+  for (const wrong of [
+    {},
+    { ...order(), id: 'x' },
+    { ...order(), amountCents: 1.5 },
+    { ...order(), more: 1 },
+    'text',
+    null,
+  ]) {
     assert.equal((await post(wrong)).status, 400, JSON.stringify(wrong));
   }
   assert.equal(await count(), before);
@@ -93,7 +103,9 @@ test('a database that is closed for writing: 503, surely not placed, and healthz
 test('a trigger that refuses writes is met by healthz too', async () => {
   await database.admin.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'no lease here' USING ERRCODE = '25006'; END $$`);
-  await database.admin.query(`CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON orders FOR EACH STATEMENT EXECUTE FUNCTION refuse()`);
+  await database.admin.query(
+    `CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON orders FOR EACH STATEMENT EXECUTE FUNCTION refuse()`,
+  );
   await until(async () => (await get('/healthz')).body['why'] === 'no lease here');
   assert.deepEqual(await post(order()), { status: 503, site: 'hangzhou', outcome: 'refused' });
   await database.admin.query('DROP TRIGGER refuse ON orders');
@@ -130,7 +142,10 @@ test('a paused database leaves orders under way unknown, one that cannot be reac
 test('a commit that the standby has not confirmed is not acknowledged', async () => {
   await database.admin.query(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`);
   await database.admin.query('SELECT pg_reload_conf()');
-  await until(async () => (await database.admin.query(`SHOW synchronous_standby_names`)).rows[0].synchronous_standby_names === 'nobody');
+  await until(
+    async () =>
+      (await database.admin.query(`SHOW synchronous_standby_names`)).rows[0].synchronous_standby_names === 'nobody',
+  );
   const id = randomUUID();
   const answer = post(order(id));
   await until(async () => {

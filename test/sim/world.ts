@@ -211,7 +211,8 @@ function fence(world: SimWorld, plan: Plan): PerformOutcome {
   world.granter.stoppedThrough = Math.max(world.granter.stoppedThrough, plan.kind === 'reprotect' ? 0 : plan.epoch - 1);
   const old = world.sites[oldWriter(plan)];
   // A guard closes through the epochs named, not a newer one that an undo has given it since.
-  if (old !== undefined && old.alive && old.connected && (old.epoch < plan.epoch || plan.kind === 'reprotect')) old.closed = true;
+  if (old !== undefined && old.alive && old.connected && (old.epoch < plan.epoch || plan.kind === 'reprotect'))
+    old.closed = true;
   return fenced(world, plan);
 }
 

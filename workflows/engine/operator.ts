@@ -45,8 +45,11 @@ function refuseForSteps(run: Run, order: Order, op: 'retry' | 'skip'): string | 
     return order.stepId === undefined
       ? 'no step has failed'
       : `step ${order.stepId} cannot be ${op === 'skip' ? 'skipped' : 'retried'} now`;
-  const unsafe = op === 'skip' ? steps.find(keepsOneWriter) : undefined;
-  return unsafe === undefined ? null : `step ${unsafe.id} keeps two writers apart and is never skipped`;
+  if (op !== 'skip') return null;
+  const unsafe = steps.find(keepsOneWriter);
+  if (unsafe !== undefined) return `step ${unsafe.id} keeps two writers apart and is never skipped`;
+  const judged = steps.find((step) => step.judge !== null);
+  return judged === undefined ? null : `step ${judged.id} says what is lost: accept the loss by name instead (approve)`;
 }
 
 /** Skipping these could leave two writers, or route clients to a database that nobody promoted. */

@@ -220,6 +220,14 @@ export function failStep(turn: Turn, step: PlanStep, failure: Failure): void {
     ask(turn, step, { ...step.gate, preApprovedBy: null, question: `${failure.message}. ${step.gate.question}` });
     return;
   }
+  if (step.judge !== null && step.onFailure === 'pause' && !undoing && turn.run.mode === 'ungraceful') {
+    const gate = step.gate ?? anyone('accept this loss?');
+    ask(turn, step, {
+      ...gate,
+      question: `${step.resource}: the loss is unknown (${failure.message}). ${gate.question}`,
+    });
+    return;
+  }
   state.status = 'failed';
   state.endedAtMs = turn.atMs;
   if (undoing || step.always) return;
