@@ -174,7 +174,7 @@ function fromDriver(
 ): Problem {
   const parent = found.path.slice(0, -1).reduce<unknown>((at, key) => own(asMapping(at), String(key)), resource);
   const there = own(asMapping(parent), String(found.path.at(-1) ?? '')) !== undefined;
-  const part = there && !/unknown|unrecogni[sz]ed|not known/i.test(found.message) ? 'value' : 'key';
+  const part = there && !/\bunknown\b|\bno setting\b|unrecogni[sz]ed/i.test(found.message) ? 'value' : 'key';
   return { path: [...path, ...found.path], part, message: found.message, fix: found.fix };
 }
 

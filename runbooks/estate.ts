@@ -8,7 +8,7 @@ import { estateSchema, type EstateFile, type ServiceFile } from './estate-schema
 import { deepFreeze } from './freeze.ts';
 import { refuseProblems } from './problems.ts';
 import { schemaProblems } from './schema-problems.ts';
-import { secretProblems } from './secrets.ts';
+import { secretProblems, secretsFirst } from './secrets.ts';
 import { readYaml } from './yaml-source.ts';
 
 /** muster.yaml as plain, frozen data. References (`env:NAME`, `file:path`) stand as they are. */
@@ -81,13 +81,8 @@ export function loadEstate(path: string, catalogue: DriverCatalogue): Estate {
 /** As `loadEstate`, from text. Reads nothing else: no environment, no files. */
 export function parseEstate(text: string, fileName: string, catalogue: DriverCatalogue): Estate {
   const source = readYaml(text, fileName, 'ESTATE_INVALID');
-  const secrets = secretProblems(source.value);
-  const problems = [
-    ...secrets,
-    ...schemaProblems(estateSchema, source.value),
-    ...estateProblems(source.value, catalogue),
-  ];
-  refuseProblems(source, problems, 'ESTATE_INVALID');
+  const others = [...schemaProblems(estateSchema, source.value), ...estateProblems(source.value, catalogue)];
+  refuseProblems(source, secretsFirst(secretProblems(source.value), others), 'ESTATE_INVALID');
   return deepFreeze(buildEstate(estateSchema.parse(source.value), fileName));
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MusterError } from '../workflows/engine/errors.ts';
 import type { Plan } from '../workflows/engine/plan.ts';
+import type { Estate } from './estate.ts';
 
 /** JSON with sorted keys and no spaces: the same data is the same text, whoever wrote it. */
 export function canonicalJson(value: unknown): string {
@@ -17,7 +18,17 @@ export function canonicalJson(value: unknown): string {
 /** SHA-256 (hex) of the canonical JSON of a plan without its `hash`. */
 export function hashPlan(plan: Omit<Plan, 'hash'>): string {
   const { hash: _, ...rest } = plan as Plan;
-  return createHash('sha256').update(canonicalJson(rest)).digest('hex');
+  return sha256(rest);
+}
+
+/** SHA-256 (hex) of what an estate says, whatever its file is called: names the estate version of a run. */
+export function hashEstate(estate: Estate): string {
+  const { fileName: _, ...rest } = estate;
+  return sha256(rest);
+}
+
+function sha256(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
 /** @throws MusterError PLAN_CHANGED when the plan is not the one that was hashed */

@@ -14,7 +14,7 @@ import {
   waitSchema,
 } from './runbook-schema.ts';
 import { schemaProblems } from './schema-problems.ts';
-import { secretProblems } from './secrets.ts';
+import { secretProblems, secretsFirst } from './secrets.ts';
 import { defaultId } from './steps.ts';
 import type { YamlPath } from './yaml-source.ts';
 
@@ -39,7 +39,7 @@ export function verbOf(item: Mapping): Verb | undefined {
 /** Everything that is wrong in a runbook, shape and meaning, as far as each part can be understood. */
 export function runbookProblems(file: unknown, estate: Estate, catalogue: DriverCatalogue): Problem[] {
   const root = asMapping(file);
-  const problems = [...secretProblems(file), ...schemaProblems(runbookSchema, file)];
+  const problems = schemaProblems(runbookSchema, file);
   if (root === null) return problems;
   const name = root['service'];
   const service = typeof name === 'string' ? own(estate.services, name) : undefined;
@@ -50,7 +50,8 @@ export function runbookProblems(file: unknown, estate: Estate, catalogue: Driver
   const items = numberItems(Array.isArray(root['steps']) ? root['steps'].flatMap(unfold) : []);
   const ids = new Set(items.flatMap((item) => item.id ?? []));
   const scope: Scope = { service, catalogue, ids, earlier: new Set() };
-  return [...problems, ...items.flatMap((item) => itemProblems(scope, item))];
+  problems.push(...items.flatMap((item) => itemProblems(scope, item)));
+  return secretsFirst(secretProblems(file), problems);
 }
 
 interface Scope {

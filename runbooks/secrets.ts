@@ -22,6 +22,12 @@ export function secretProblems(value: unknown, path: YamlPath = []): Problem[] {
   return problem === null ? [] : [{ path, part: 'value', ...problem }];
 }
 
+/** All problems of a file: where a secret stands in plain text, that is the one thing said about that place. */
+export function secretsFirst(secrets: readonly Problem[], others: readonly Problem[]): Problem[] {
+  const places = new Set(secrets.map((problem) => JSON.stringify(problem.path)));
+  return [...secrets, ...others.filter((problem) => !places.has(JSON.stringify(problem.path)))];
+}
+
 function scalarProblem(value: unknown, path: YamlPath): { message: string; fix: string } | null {
   if (typeof value !== 'string' && typeof value !== 'number') return null;
   const text = String(value);

@@ -70,7 +70,7 @@ export function makeStep(context: PlanContext, request: StepRequest): PlanStep {
   const { verb, resource, purpose } = request;
   const said = describeVerb(context.catalogue, resource.driver, verb);
   if (said === undefined) throw new RangeError(`driver ${resource.driver} has no verb ${verb}`);
-  const withinMs = budgetMs(context, verb, said);
+  const withinMs = budgetMs(context, request, said);
   const judge = judgesLoss(context, resource, verb) ? 'rpo' : null;
   return {
     id: request.id ?? defaultId(verb, resource.name, purpose),
@@ -90,7 +90,7 @@ export function makeStep(context: PlanContext, request: StepRequest): PlanStep {
     undo: undoOf(context, said, verb, purpose),
     clock: clockOf(context, resource, verb),
     judge,
-    gate: judge === 'rpo' ? lossGate(context) : verb === 'fence' ? fenceGate(context, resource) : null,
+    gate: judge === 'rpo' ? lossGate(context) : holdsWriter(context, request) ? fenceGate(context, resource) : null,
     always: purpose === 'remove',
     args: argsOf(context, verb, purpose),
   };
@@ -106,11 +106,16 @@ export function defaultId(verb: Verb, resource: string, purpose?: Purpose): stri
   return `${verb}-${resource}${suffix}`;
 }
 
-function budgetMs(context: PlanContext, verb: Verb, said: VerbDescription): number {
+function budgetMs(context: PlanContext, request: StepRequest, said: VerbDescription): number {
   const withinMs = Math.round(said.withinSeconds * 1000);
-  if (verb === 'check' && said.runsAt === 'control') return Math.min(withinMs, controlCheckMs);
+  if (request.verb === 'check' && said.runsAt === 'control') return Math.min(withinMs, controlCheckMs);
   // A fence that cannot reach the old writer waits its lease out; twice, since its granters may answer late.
-  return verb === 'fence' ? Math.max(withinMs, 2 * context.leaseMs + readBackMs) : withinMs;
+  return holdsWriter(context, request) ? Math.max(withinMs, 2 * context.leaseMs + readBackMs) : withinMs;
+}
+
+/** Whether the step is the fence of something that has a writer, and not just a closed door. */
+function holdsWriter({ catalogue }: PlanContext, { verb, resource }: StepRequest): boolean {
+  return verb === 'fence' && isStateful(catalogue, resource.driver);
 }
 
 /** The site that gets (or keeps) the writer, and the one that becomes the standby. Reprotect starts after the move. */

@@ -40,12 +40,15 @@ export function readYaml(text: string, fileName: string, code: SourceCode): Yaml
 
   function plainData(): unknown {
     try {
-      return document.toJS({ maxAliasCount: 100 });
-    } catch (cause) {
+      const value: unknown = document.toJS({ maxAliasCount: 100 });
+      // Throws when an alias leads back into itself: nothing below could walk such data to its end.
+      JSON.stringify(value);
+      return value;
+    } catch {
       const { line, column } = place(danglingOffset(document));
       const what = 'an alias (*name) or a merge (<<) points at nothing that can be used';
       const fix = 'define the anchor (&name) on a mapping above it';
-      throw new MusterError(code, `${fileName}:${line}:${column}: ${what}. Fix: ${fix}`, { cause });
+      throw new MusterError(code, `${fileName}:${line}:${column}: ${what}. Fix: ${fix}`);
     }
   }
 }

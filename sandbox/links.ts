@@ -5,7 +5,7 @@ import { Wire, type Fault } from './links/wire.ts';
 export type { Endpoint } from './links/relay.ts';
 export type { Fault } from './links/wire.ts';
 
-/** A wire pair between two places, e.g. `control-hangzhou`. Every hop between the two runs over it and shares its fault. */
+/** A pair of wires between two places, e.g. `control-hangzhou`. Every hop laid over it shares its fault. */
 export interface LinkDefinition {
   name: string;
   ends: [string, string];
@@ -42,10 +42,13 @@ export class Links {
 
   /**
    * Opens a hop: connections to `listen` at `from` arrive at `target` at `to`.
+   * @param hop `link` names the link to use; default: the first between the two places
    * @returns where it listens (port 0 lets the system choose)
    */
-  async relay(hop: Direction & { listen: Endpoint; target: Endpoint }): Promise<Endpoint> {
-    const link = [...this.#links.values()].find(({ ends }) => ends.includes(hop.from) && ends.includes(hop.to));
+  async relay(hop: Direction & { link?: string; listen: Endpoint; target: Endpoint }): Promise<Endpoint> {
+    const link = [...this.#links.values()].find(({ name, ends }) => {
+      return ends.includes(hop.from) && ends.includes(hop.to) && name === (hop.link ?? name);
+    });
     if (link === undefined) throw new MusterError('CONFIG_INVALID', `no link between ${hop.from} and ${hop.to}`);
     const [forth, back] = hop.from === link.ends[0] ? [link.forth, link.back] : [link.back, link.forth];
     const relay = new Relay(hop.target, forth, back);

@@ -61,6 +61,11 @@ export class Processes {
     return processes;
   }
 
+  /** This process, as its record says. */
+  get supervisor(): { pid: number; startTime: string } {
+    return ownIdentity();
+  }
+
   /** Path of a process's log. */
   log(name: string): string {
     return join(this.#home, 'logs', `${name}.log`);
@@ -225,7 +230,15 @@ export async function endLeftovers(home: string): Promise<string[]> {
   return ended;
 }
 
-function recordsFile(home: string): string {
+/** Asks the supervisor that lives under a home directory to end, and kills it when it has not in time. @returns whether there was one */
+export async function endSupervisor(home: string, withinMs: number): Promise<boolean> {
+  const { supervisor } = readRecords(recordsFile(home));
+  if (supervisor === null || supervisor.pid === process.pid || !signalIfSame(supervisor, 'SIGTERM')) return false;
+  if (!(await settled(() => !isSame(supervisor), withinMs))) signalIfSame(supervisor, 'SIGKILL');
+  return settled(() => !isSame(supervisor), withinMs);
+}
+
+export function recordsFile(home: string): string {
   return join(home, 'processes.json');
 }
 

@@ -16,6 +16,8 @@ const workerSchema = z.object({
   ...common,
   MUSTER_LEDGER_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   MUSTER_LISTEN: listenAddress.default('127.0.0.1:7810'),
+  /** Name of the game day this control plane is part of; runs that the watch starts carry it. */
+  MUSTER_SCENARIO: z.string().optional(),
 });
 
 const agentSchema = z.object({

@@ -42,8 +42,10 @@ export type LeaseAction =
   /** Ask the granters: in turn until one decides, or with `all` every one of them, the weightiest word counts. */
   | { kind: 'ask'; askId: number; epoch: number; all: boolean }
   | { kind: 'role'; callId: number; limitMs: number }
-  | { kind: 'open' | 'renew'; callId: number; limitMs: number; epoch: number; remainingMs: number }
-  | { kind: 'start' | 'close'; callId: number; limitMs: number }
+  | { kind: 'open'; callId: number; limitMs: number; epoch: number; remainingMs: number }
+  | { kind: 'renew'; callId: number; limitMs: number; epoch: number; remainingMs: number }
+  | { kind: 'start'; callId: number; limitMs: number }
+  | { kind: 'close'; callId: number; limitMs: number }
   /** `cleanMs`: how long the server may take to end cleanly; 0 = at once. */
   | { kind: 'stop'; callId: number; limitMs: number; cleanMs: number }
   | ({ kind: 'save' } & Remembered);

@@ -12,7 +12,7 @@ import { headlineOf, protectionOf, verdictOf } from './verdict.ts';
 
 /** Makes the report of a run, or of the runs of a game day. Pure: the same rows give the same report. */
 export function buildReport(input: ReportInput): Report {
-  const runs = input.runs.map((run) => runReport(factsOf(run)));
+  const runs = input.runs.map((run) => runReport(factsOf(run), input.generatedAtMs));
   const objectives = runs.flatMap(objectivesOf);
   const loss = lossOf(input.runs);
   const truth = truthOf(runs, input.runs, loss);
@@ -54,7 +54,7 @@ function spanOf(runs: readonly RunReport[], nowMs: number): Pick<Report, 'starte
   };
 }
 
-function runReport(facts: Facts): RunReport {
+function runReport(facts: Facts, nowMs: number): RunReport {
   const { plan, state, input } = facts;
   const { run } = input;
   return {
@@ -78,7 +78,7 @@ function runReport(facts: Facts): RunReport {
     rpo: rpoOf(facts),
     writeGap: writeGapOf(input.writeGap),
     figures: otherFigures(facts),
-    steps: stepsOf(facts),
+    steps: stepsOf(facts, nowMs),
     orders: ordersOf(facts),
     findings: findingsOf(facts),
     chain: chainOf(input),

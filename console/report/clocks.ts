@@ -8,12 +8,12 @@ export const clockMeanings: Record<ClockName, string> = {
   detected: 'two vantage points saw it',
   declared: 'declared a disaster',
   started: 'the run started',
-  fenced: 'the old writer is fenced and the loss is frozen',
+  fenced: 'old writer fenced, loss frozen',
   promoted: 'the new writer is promoted',
   routed: 'clients are sent to it',
   verified: 'real clients were served',
   committed: 'committed',
-  protected: 'replication runs again, lag inside the objective',
+  protected: 'replication runs again, its lag is low',
   'failed-back': 'home again',
 };
 
@@ -22,16 +22,19 @@ export function clockId(name: ClockName): string {
   return `t${clockNames.indexOf(name)}`;
 }
 
-/** All clocks in order; those that were not stamped have no time. */
+/** All clocks by number; those that were not stamped have no time. A failback is committed before it is protected. */
 export function clocksOf(stamped: FinalState['clocks']): ClockReport[] {
-  let firstMs: number | null = null;
-  let previousMs: number | null = null;
+  const moments = Object.values(stamped).toSorted((a, b) => a - b);
+  const firstMs = moments[0] ?? 0;
   return clockNames.map((name) => {
     const atMs = stamped[name] ?? null;
-    firstMs ??= atMs;
-    const sinceFirstMs = atMs === null || firstMs === null ? null : atMs - firstMs;
-    const sincePreviousMs = atMs === null || previousMs === null ? null : atMs - previousMs;
-    previousMs = atMs ?? previousMs;
-    return { id: clockId(name), name, atMs, sinceFirstMs, sincePreviousMs };
+    if (atMs === null) return { id: clockId(name), name, atMs, sinceFirstMs: null, sincePreviousMs: null };
+    const number = clockNames.indexOf(name);
+    const before = clockNames.flatMap((other, at) => {
+      const otherMs = stamped[other];
+      return otherMs !== undefined && (otherMs < atMs || (otherMs === atMs && at < number)) ? [otherMs] : [];
+    });
+    const sincePreviousMs = before.length === 0 ? null : atMs - Math.max(...before);
+    return { id: clockId(name), name, atMs, sinceFirstMs: atMs - firstMs, sincePreviousMs };
   });
 }

@@ -64,6 +64,7 @@ function applyToStep(state: FinalState, step: StepState, { what, atMs, data }: E
     step.attempt += 1;
   }
   if (ends.has(what)) step.endedAtMs = atMs;
+  else if (statusAfter[what] !== undefined) step.endedAtMs = null;
   if (what === 'step-failed') step.failure = data as unknown as Failure;
   if (what === 'step-skipped') step.note = textOf(data, 'note');
   if (what === 'approved') step.approvals.push({ by: textOf(data, 'by') ?? '', why: textOf(data, 'why') ?? '', atMs });

@@ -33,15 +33,22 @@ function spanOf(clocks: Partial<Record<ClockName, number>>, from: ClockName, to:
 }
 
 /** What was lost, by resource and method. The larger method is the figure: they guard each other. */
-export function rpoOf({ plan, measurements }: Facts): RpoReport | null {
+export function rpoOf({ plan, state, measurements }: Facts): RpoReport | null {
   const names = plan.steps
     .filter((step) => step.judge === 'rpo' || step.verb === 'promote')
     .map((step) => step.resource);
   if (plan.kind === 'reprotect' || names.length === 0) return null;
   const resources = [...new Set(names)].map((resource) => rpoOfResource(resource, measurements));
-  const known = resources.flatMap((r) => (r.seconds === null ? [] : [r.seconds]));
-  const seconds = known.length === resources.length ? Math.max(...known) : null;
-  return { targetSeconds: plan.objectives.rpoSeconds, seconds, resources };
+  const missing = resources.filter((r) => r.seconds === null).map((r) => r.resource);
+  const moves = plan.steps.some((step) => step.verb === 'promote');
+  const why =
+    moves && state.clocks.promoted === undefined
+      ? 'nothing was promoted, so no loss is final'
+      : missing.length > 0
+        ? `the loss of ${missing.join(', ')} was not measured`
+        : null;
+  const seconds = why === null ? Math.max(...resources.map((r) => r.seconds ?? 0)) : null;
+  return { targetSeconds: plan.objectives.rpoSeconds, seconds, why, resources };
 }
 
 function rpoOfResource(resource: string, measurements: readonly Measurement[]): RpoReport['resources'][number] {
@@ -87,12 +94,11 @@ function rtoObjective(run: RunReport, rto: RtoReport): ObjectiveReport {
 
 function rpoObjective(run: RunReport, rpo: RpoReport): ObjectiveReport {
   const worst = rpo.resources.find((r) => r.seconds === rpo.seconds);
-  const missing = rpo.resources.filter((r) => r.seconds === null).map((r) => r.resource);
   const methods = worst?.methods.filter((m) => m.seconds === rpo.seconds).map((m) => m.method) ?? [];
   const method = rpo.seconds === null ? 'none' : `${methods.join(', ')}, largest of its methods`;
   const said = {
     known: (text: string) => (rpo.seconds === 0 ? 'No writes were lost (0 s)' : `At most ${text} of writes were lost`),
-    unknown: `The loss of ${missing.join(', ')} was not measured`,
+    unknown: `Nobody can say what was lost: ${rpo.why ?? 'not measured'}`,
   };
   const confidence = confidenceOf(rpo.seconds, worst?.confidence ?? 'unknown');
   return { id: 'rpo', ...judged(run, rpo.targetSeconds, rpo.seconds, said), method, confidence };

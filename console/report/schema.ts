@@ -39,6 +39,7 @@ const rpo = z
   .strictObject({
     targetSeconds: seconds,
     seconds: seconds.nullable().describe('the worst of the resources; null when one of them is unknown'),
+    why: z.string().nullable().describe('why it is not known'),
     resources: z.array(
       z.strictObject({
         resource: z.string(),
@@ -55,8 +56,8 @@ const clock = z
     id: z.string().regex(/^t([0-9]|10)$/),
     name: z.enum(clockNames),
     atMs: atMs.nullable(),
-    sinceFirstMs: z.number().nullable().describe('since the first clock that was stamped'),
-    sincePreviousMs: z.number().nullable().describe('since the stamped clock before'),
+    sinceFirstMs: z.number().nullable().describe('since the earliest clock'),
+    sincePreviousMs: z.number().nullable().describe('since the one before it in time'),
   })
   .meta({ id: 'clock' });
 

@@ -7,16 +7,16 @@ const evidenceFields = 8;
 const evidenceLength = 120;
 
 /** The steps of a run in the order in which they started; those that never did come last. */
-export function stepsOf(facts: Facts): StepReport[] {
+export function stepsOf(facts: Facts, nowMs: number): StepReport[] {
   const { events } = facts.input;
   const steps = facts.plan.steps.map((step) => {
     const own = events.filter((event) => event.stepId === step.id);
-    return stepOf(facts, step, own);
+    return stepOf(facts, step, own, nowMs);
   });
   return steps.sort((a, b) => (a.startedAtMs ?? Infinity) - (b.startedAtMs ?? Infinity) || 0);
 }
 
-function stepOf(facts: Facts, step: PlanStep, events: readonly EventRow[]): StepReport {
+function stepOf(facts: Facts, step: PlanStep, events: readonly EventRow[], nowMs: number): StepReport {
   const { id, verb, resource, site, effect, clock } = step;
   const state = facts.state.steps[id];
   const failure = state?.failure ?? null;
@@ -35,7 +35,7 @@ function stepOf(facts: Facts, step: PlanStep, events: readonly EventRow[]): Step
     startedAtMs,
     endedAtMs,
     durationMs: startedAtMs === null || endedAtMs === null ? null : Math.max(0, endedAtMs - startedAtMs),
-    asking: askingOf(events, endedAtMs),
+    asking: askingOf(events, endedAtMs ?? nowMs),
     evidence: evidenceSummary(state?.evidence ?? {}),
     note: state?.note ?? null,
     failure: failure === null ? null : { code: failure.code, message: failure.message },
@@ -44,11 +44,11 @@ function stepOf(facts: Facts, step: PlanStep, events: readonly EventRow[]): Step
 }
 
 /** When a step waited for a person: from the question to whatever came of it. */
-function askingOf(events: readonly EventRow[], endedAtMs: number | null): StepReport['asking'] {
+function askingOf(events: readonly EventRow[], endMs: number): StepReport['asking'] {
   return events.flatMap((event, at) => {
     if (event.what !== 'asked') return [];
     const answered = events.slice(at + 1).find((e) => !['asked', 'approved', 'late'].includes(e.what));
-    const toMs = answered?.atMs ?? endedAtMs ?? event.atMs;
+    const toMs = answered?.atMs ?? endMs;
     return toMs > event.atMs ? [{ fromMs: event.atMs, toMs }] : [];
   });
 }

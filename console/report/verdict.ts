@@ -55,8 +55,8 @@ function movedPart(run: RunReport, service: string): string {
   if (seconds === null) return `How long ${service} was away is not known`;
   const text = formatSeconds(seconds);
   if (run.kind === 'drill') return `A copy of ${service} answered at ${run.to} ${text} after the drill began`;
-  if (run.rto.basis === 'business') return `${run.to} served the clients of ${service} ${text} after the fault`;
-  return `${run.to} served the clients of ${service} ${text} after the ${run.kind} began`;
+  if (run.rto.basis === 'business') return `Clients of ${service} were served by ${run.to} ${text} after the fault`;
+  return `Clients of ${service} were served by ${run.to} ${text} after the ${run.kind} began`;
 }
 
 function lostPart(run: RunReport, loss: LossReport): string | null {

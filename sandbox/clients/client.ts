@@ -50,7 +50,8 @@ async function post(connection: Client, name: string, timeoutMs: number, body: o
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    await answer.dump();
+    // Half an answer is none: reading it to its end fails.
+    await answer.arrayBuffer();
     const site = headers['x-muster-site'];
     return { outcome: outcomeOf(statusCode, headers[outcomeHeader]), site: typeof site === 'string' ? site : null };
   } catch (err) {

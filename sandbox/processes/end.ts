@@ -5,6 +5,8 @@ import { postmasterOf, signalDatabase } from './database.ts';
 import type { ProcessRecord, Records } from './records.ts';
 
 const pollMs = 10;
+/** What servers keep is made anew for each world, so they need not end in order, only end. */
+const serverGraceMs = 500;
 
 /**
  * Ends every recorded process that is still the one recorded: our programs first, then the servers they talk to. Each
@@ -18,7 +20,7 @@ export async function endRecorded(records: Records, graceMs: number): Promise<st
   );
   const servers = records.processes.filter((p) => p.kind === 'server' && isSame(p));
   const [ended, databases] = await Promise.all([
-    endProcesses(servers, graceMs),
+    endProcesses(servers, serverGraceMs),
     Promise.all(records.servers.map(({ name, dataDir }) => endDatabase(name, dataDir, graceMs))),
   ]);
   return [...programs, ...ended, ...databases.flat()];
@@ -48,9 +50,9 @@ async function endDatabase(name: string, dataDir: string, graceMs: number): Prom
 }
 
 /** Waits until the condition holds. @returns whether it did in time */
-export async function settled(holds: () => boolean, withinMs: number): Promise<boolean> {
+export async function settled(holds: () => boolean | Promise<boolean>, withinMs: number): Promise<boolean> {
   const untilMs = performance.now() + withinMs;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > untilMs) return false;
     await sleep(pollMs);
   }

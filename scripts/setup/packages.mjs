@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { root } from '../node24.mjs';
+import { bundledNode, root } from '../node24.mjs';
 import { findOnPath, run } from './run.mjs';
 import { SetupError, say, seconds } from './say.mjs';
 
@@ -30,40 +30,45 @@ export function packagesState() {
 export async function installPackages(onStart) {
   const state = packagesState();
   if (state === 'current') return;
-  if (state === 'unknown' && installedByHand()) return writeStamp();
+  if (state === 'unknown' && isWhatTheLockSays()) return writeStamp();
 
   say(`installing the npm packages (npm ci)${state === 'old' ? ', package-lock.json has changed' : ''}`);
-  const npm = findNpm();
-  const args = [
-    ...npm.args,
-    'ci',
-    '--include=dev',
-    '--include=optional',
-    '--no-audit',
-    '--no-fund',
-    '--loglevel=error',
-  ];
   const startedAtMs = Date.now();
-  const ended = await run(npm.program, args, {
+  const npm = findNpm();
+  await runNpm(npm.program, [...npm.args, 'ci'], onStart);
+  const node24 = bundledNode();
+  if (!isWhatTheLockSays() && node24 !== null && npm.args[0] !== undefined) {
+    // An npm on Node 20.0 to 20.18 leaves out optional packages that ask for a later Node, among them the linter's.
+    await runNpm(node24, [npm.args[0], 'install', '--no-save'], onStart);
+  }
+  writeStamp();
+  say(`packages are installed, ${seconds(Date.now() - startedAtMs)}`);
+}
+
+/** @param {string} program @param {string[]} args @param {(pid: number) => void} onStart */
+async function runNpm(program, args, onStart) {
+  const options = ['--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
+  const startedAtMs = Date.now();
+  const ended = await run(program, [...args, ...options], {
     cwd: root,
     onStart,
     limitMs: 20 * 60_000,
     onTick: (elapsedMs) => say(`still installing packages, ${seconds(elapsedMs)}`),
   });
-  if (!ended.ok) {
-    const why = ended.timedOut ? 'did not end within 20 minutes' : `ended with code ${ended.code}`;
-    throw new SetupError(`npm ci ${why}; it needs the npm registry.\n${ended.tail}`);
-  }
-  writeStamp();
-  say(`packages are installed, ${seconds(Date.now() - startedAtMs)}`);
+  if (ended.ok) return;
+  const why = ended.timedOut ? 'was ended' : `ended with code ${ended.code}`;
+  const after = seconds(Date.now() - startedAtMs);
+  throw new SetupError(
+    `npm ${args.includes('ci') ? 'ci' : 'install'} ${why} after ${after}; it needs the npm registry.\n${ended.tail}`,
+  );
 }
 
 function writeStamp() {
   writeFileSync(stampFile, wantedStamp());
 }
 
-/** Whether somebody's own `npm ci` or `npm install` has put in place exactly what package-lock.json asks for. */
-function installedByHand() {
+/** Whether node_modules, as npm describes it, holds exactly what package-lock.json asks for on this machine. */
+function isWhatTheLockSays() {
   const wanted = readLock(path.join(root, 'package-lock.json'));
   const present = readLock(path.join(modules, '.package-lock.json'));
   if (wanted === null || present === null) return false;
@@ -75,8 +80,9 @@ function installedByHand() {
     list?.includes(here) ?? true;
   return Object.entries(wanted).every(([name, entry]) => {
     if (name === '' || name in present) return true;
+    // glibc is what the bundled Node and PostgreSQL need as well.
     const runsHere =
-      forHere(entry.os, process.platform) && forHere(entry.cpu, process.arch) && entry.libc === undefined;
+      forHere(entry.os, process.platform) && forHere(entry.cpu, process.arch) && forHere(entry.libc, 'glibc');
     return entry.optional === true && !runsHere;
   });
 }

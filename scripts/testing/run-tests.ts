@@ -19,7 +19,7 @@ const usage = `usage: npm test -- [options] [part of a path ...]
   npm test -- --coverage            with a table of the lines that ran`;
 
 /** Folders of test/ whose files start nothing that another test could feel. Everything else runs alone. */
-const quickFolders = ['unit', 'tidy', 'sim', 'runbooks', 'report'];
+const quickFolders = ['unit', 'tidy', 'setup', 'sim', 'runbooks', 'report'];
 
 /** A file that takes longer hangs. */
 const fileLimitMs = 20 * 60_000;

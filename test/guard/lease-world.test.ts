@@ -43,7 +43,8 @@ describe('two sites, two granters, and everything that can go wrong', () => {
       );
       moved += world.epoch - 1;
     }
-    if (process.env['SEED'] === undefined) assert.ok(moved > 1000, `only ${moved} moves of the writer: this tests too little`);
+    if (process.env['SEED'] === undefined)
+      assert.ok(moved > 1000, `only ${moved} moves of the writer: this tests too little`);
   });
 
   test('a guard that runs closes the database itself before its lease ends, whatever the network does', () => {

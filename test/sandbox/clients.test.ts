@@ -70,7 +70,7 @@ test('twenty clients keep one connection each, and every acknowledged order is i
     assert.match(String(req.headers['x-client-id']), /^client-\d\d$/);
     res.writeHead(201, { 'x-muster-site': 'hangzhou' }).end();
   });
-  const clients = await clientsOf(entry.url, { clients: 20 });
+  const clients = await clientsOf(entry.url, { clients: 20, timeoutMs: 10_000 });
   await until(() => clients.stats().acked >= 400);
   const stopped = (await (await request(`${clients.url}/stop`, { method: 'POST' })).body.json()) as ClientStats;
   assert.deepEqual([stopped.running, stopped.clients, stopped.refused, stopped.unknown], [false, 20, 0, 0]);

@@ -292,7 +292,8 @@ function restore(world: SimWorld, plan: Plan, command: Call, looks: boolean): Pe
     site.scratch = wanted;
     site.scratchGone = !wanted;
   }
-  return is(site.scratch === wanted, 'the scratch copy is not as wanted');
+  // Seeing nothing is not enough: only the mark that the removal leaves keeps a late restore out.
+  return is(wanted ? site.scratch : site.scratchGone && !site.scratch, 'the scratch copy is not as wanted');
 }
 
 function verifyOrReplicate(world: SimWorld, plan: Plan, command: Call): PerformOutcome {

@@ -82,6 +82,20 @@ test('every folder with code is named in docs/ARCHITECTURE.md', (t) => {
   assert.ok(page.split('\n').length <= 151, 'docs/ARCHITECTURE.md is at most 150 lines');
 });
 
+test('every decision fits on a page and says what spoke for it and against the others', () => {
+  const decisions = files.filter((file) => file.startsWith('docs/adr/')).toSorted();
+  assert.deepEqual(
+    decisions.map((file) => Number(path.basename(file).slice(0, 4))),
+    decisions.map((_, index) => index + 1),
+  );
+  for (const file of decisions) {
+    const titles = read(file).match(/^##? .*/gm) ?? [];
+    assert.match(titles[0] ?? '', new RegExp(`^# ${Number(path.basename(file).slice(0, 4))}\\. `), file);
+    assert.deepEqual(titles.slice(1), ['## Context', '## Decision', '## Consequence', '## Rejected'], file);
+    assert.ok(read(file).split('\n').length <= 60, `${file} is longer than a page`);
+  }
+});
+
 test('workflows/index.ts names what it exports', (t) => {
   if (!existsSync(path.join(root, 'workflows', 'index.ts'))) return t.skip('workflows/index.ts is not written yet');
   // Every export becomes a workflow type: with a star, a helper would become one unnoticed.

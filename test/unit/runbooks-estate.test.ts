@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
@@ -101,6 +101,25 @@ function compileText(text: string, fileName: string): unknown {
   return compile({ estate, service, kind, mode: 'graceful', epoch: 2, runbook, catalogue: testCatalogue });
 }
 
+/** The YAML of a page of docs/, in order. */
+function examplesOf(page: string): string[] {
+  const text = readFileSync(path.join(runbooksFolder, '..', 'docs', page), 'utf8');
+  return [...text.matchAll(/^```yaml\n([^]*?)^```$/gm)].map((match) => match[1] ?? '');
+}
+
+test('the examples of docs/estate.md and docs/runbooks.md are valid, and the runbook is for that estate', () => {
+  const [example, ...more] = examplesOf('estate.md');
+  assert.equal(more.length, 0);
+  const estate = parseEstate(example ?? '', 'estate.md', testCatalogue);
+  const runbooks = examplesOf('runbooks.md').map((text) => parseRunbook(text, 'runbooks.md', estate, testCatalogue));
+  assert.equal(runbooks.length, 1);
+  for (const runbook of runbooks)
+    for (const mode of ['graceful', 'ungraceful'] as const) {
+      const { kind, service } = runbook;
+      assert.ok(compile({ estate, service, kind, mode, epoch: 2, runbook, catalogue: testCatalogue }).hash !== '');
+    }
+});
+
 const broken = [
   { name: 'an unclosed bracket', text: 'version: 1\nsites: [a\nservices: {}\n', at: '3:1', says: 'bracket' },
   { name: 'an unclosed quote', text: 'version: "1\n', at: '2:1', says: 'quote' },
@@ -116,6 +135,7 @@ const broken = [
   { name: 'two documents', text: 'version: 1\n---\nversion: 1\n', at: '2:1', says: 'second document' },
   { name: 'an alias of nothing', text: 'version: 1\nsites: *hunter2\n', at: '2:8', says: 'alias' },
   { name: 'a merge of no mapping', text: 'version: 1\nsites: { <<: hunter2 }\n', at: '2:10', says: 'merge' },
+  { name: 'an anchor that holds itself', text: 'sites: &a { b: *a }\n', at: '1:1', says: 'alias' },
   { name: 'a key that is a list', text: '? [hunter2]\n: 1\n', at: '1:3', says: 'key must be text' },
   { name: 'an empty file', text: '', at: '1:1', says: 'must be a mapping' },
   { name: 'a list', text: '- hunter2\n', at: '1:1', says: 'must be a mapping' },
@@ -198,6 +218,32 @@ test('whatever the text, the answer is an estate or one ESTATE_INVALID, each lin
     }),
     { numRuns: 150 },
   );
+});
+
+test('what a driver finds is placed in the file, and a plain secret is told of once', () => {
+  const strict = {
+    ...testCatalogue,
+    proxy: {
+      ...testCatalogue['proxy']!,
+      validate: () => [
+        { path: ['token'], message: 'the token must be a reference', fix: 'token: env:T' },
+        { path: ['colour'], message: 'is no setting of a proxy', fix: 'remove it' },
+        { path: ['beijing', 'upstream'], message: 'is not answering', fix: 'correct it' },
+      ],
+    },
+  };
+  const parts = ['token: hunter2', 'colour: blue', 'hangzhou: { upstream: env:A }', 'beijing: { upstream: env:B }'];
+  const text = `${estateText({ resources: { entry: { driver: 'proxy' } } })}        ${parts.join('\n        ')}\n`;
+  const { message } = refusalOf(() => parseEstate(text, 'muster.yaml', strict));
+  const found = message
+    .split('\n')
+    .map((line) => line.replace(/^muster\.yaml:(\d+:\d+): services\.shop\.resources\.(.*?)\. Fix.*$/, '$1 $2'));
+  const first = text.split('\n').findIndex((line) => line.includes('token: hunter2')) + 1;
+  assert.deepEqual(found, [
+    `${first}:16 entry.token: a secret stands here as a plain value`,
+    `${first + 1}:9 entry.colour: is no setting of a proxy`,
+    `${first + 3}:30 entry.beijing.upstream: is not answering`,
+  ]);
 });
 
 test('no secret that stands in plain text is ever repeated, in whatever field', () => {

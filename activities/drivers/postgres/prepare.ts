@@ -46,9 +46,13 @@ async function requireSupported(client: SqlClient): Promise<void> {
   );
   const major = Math.floor(Number(row?.version ?? 0) / 10_000);
   if (major < MIN_SERVER_MAJOR) {
-    throw new MusterError('CONFIG_INVALID', `PostgreSQL ${major} is too old, ${MIN_SERVER_MAJOR} is the oldest that works`);
+    throw new MusterError(
+      'CONFIG_INVALID',
+      `PostgreSQL ${major} is too old, ${MIN_SERVER_MAJOR} is the oldest that works`,
+    );
   }
-  if (row?.superuser !== 'on') throw new MusterError('CONFIG_INVALID', "the role in the database's url must be a superuser");
+  if (row?.superuser !== 'on')
+    throw new MusterError('CONFIG_INVALID', "the role in the database's url must be a superuser");
 }
 
 /** Full names of the tables and of all their partitions: a statement may name a partition directly. */

@@ -42,14 +42,26 @@ export function isServerProcess(pid: number, dataDir: string): boolean {
 
 function isLinuxServer(pid: number, realDataDir: string): boolean {
   try {
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() !== 'postgres') return false;
     // A server works in its data directory; a zombie has no working directory left, so it counts as gone.
-    return (
-      readlinkSync(`/proc/${pid}/cwd`) === realDataDir &&
-      readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'postgres'
-    );
+    return readlinkSync(`/proc/${pid}/cwd`) === realDataDir;
+  } catch (err) {
+    return isDenied(err) && namesDataDir(pid, realDataDir);
+  }
+}
+
+/** The working directory of another user's process is hidden; its command line is not, and names the data directory. */
+function namesDataDir(pid: number, realDataDir: string): boolean {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return words.some((word, index) => words[index - 1] === '-D' && realDir(word) === realDataDir);
   } catch {
     return false;
   }
+}
+
+function isDenied(err: unknown): boolean {
+  return err instanceof Error && 'code' in err && (err.code === 'EACCES' || err.code === 'EPERM');
 }
 
 /** Every process of the server in this data directory: the postmaster, its children and orphans of a killed postmaster. */

@@ -13,12 +13,14 @@ REVOKE ALL ON SCHEMA muster FROM PUBLIC;
 -- One row per writer. id > 0: written by the control plane with its clock. id < 0: probes of an agent, with its own.
 CREATE TABLE IF NOT EXISTS muster.canary (id int PRIMARY KEY, seq bigint NOT NULL, written_at_ms bigint NOT NULL);
 
--- Where each promotion by Muster parted from the old history. first_xid: every transaction below it came from there.
+-- Where each promotion by Muster parted from the old history. Every transaction below first_xid came from there, and
+-- those below oldest_xid had all ended by then.
 CREATE TABLE IF NOT EXISTS muster.fork (
   timeline int PRIMARY KEY,
   parent_timeline int NOT NULL,
   fork_lsn pg_lsn NOT NULL,
   first_xid text NOT NULL,
+  oldest_xid text,
   epoch bigint NOT NULL,
   from_site text NOT NULL,
   to_site text NOT NULL

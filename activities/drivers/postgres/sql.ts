@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { MusterError, type ErrorCode } from '../../../workflows/engine/errors.ts';
 import { addressOf, parseDatabaseUrl, placeOf } from './conninfo.ts';
@@ -11,6 +12,8 @@ export interface SqlOptions {
   statementMs?: number;
   /** `admin`: may write while the database is closed for clients, and never waits for a synchronous standby. */
   role?: 'admin' | 'client';
+  /** `application_name`, by which the guard's own sessions are told from others. */
+  name?: string;
   signal?: AbortSignal;
 }
 
@@ -25,7 +28,7 @@ export async function connectSql(url: string, options: SqlOptions = {}): Promise
     statement_timeout: statementMs,
     query_timeout: statementMs + FROZEN_SERVER_GRACE_MS,
     keepAlive: true,
-    application_name: 'muster',
+    application_name: options.name ?? 'muster',
     ...(options.role === 'client'
       ? {}
       : { options: '-c default_transaction_read_only=off -c synchronous_commit=local' }),
@@ -119,16 +122,16 @@ function loginOf(url: string): pg.ClientConfig {
 }
 
 interface ClientInside {
-  connection: { stream: import('node:net').Socket };
+  connection: { stream: Socket };
 }
 
 /** The socket below a client; the package does not type it. */
-export function streamOf(client: SqlClient): import('node:net').Socket {
+export function streamOf(client: SqlClient): Socket {
   return (client as unknown as ClientInside).connection.stream;
 }
 
 /** Opens a connection for the replication protocol and hands over its socket, logged in and idle. */
-export async function connectReplication(url: string, connectMs: number): Promise<import('node:net').Socket> {
+export async function connectReplication(url: string, connectMs: number): Promise<Socket> {
   const config = {
     ...loginOf(url),
     replication: 'true',

@@ -25,7 +25,7 @@ export class TreeWriter implements TarSink {
   readonly #running = new Set<Promise<void>>();
   #current: OpenFile | null = null;
   #waitingBytes = 0;
-  #failure: unknown = null;
+  #failure: Error | null = null;
   /** Directories are made in order; files wait for the ones before them. */
   #dirs: Promise<void> = Promise.resolve();
   files = 0;
@@ -122,7 +122,7 @@ export class TreeWriter implements TarSink {
     const tracked: Promise<void> = work.then(
       () => void this.#running.delete(tracked),
       (err: unknown) => {
-        this.#failure ??= err;
+        this.#failure ??= err instanceof Error ? err : new Error(String(err));
         this.#running.delete(tracked);
       },
     );
@@ -133,5 +133,6 @@ export class TreeWriter implements TarSink {
 async function writeAll(handle: FileHandle, chunks: Buffer[], bytes: number, target: string): Promise<void> {
   if (bytes === 0) return;
   const { bytesWritten } = await handle.writev(chunks);
-  if (bytesWritten < bytes) throw new MusterError('DATABASE_UNREACHABLE', `${target}: only ${bytesWritten} of ${bytes} bytes written`);
+  if (bytesWritten < bytes)
+    throw new MusterError('DATABASE_UNREACHABLE', `${target}: only ${bytesWritten} of ${bytes} bytes written`);
 }

@@ -39,7 +39,7 @@ const agent = new Agent({ connect: { timeout: callMs }, keepAliveTimeout: 30_000
 
 /** Reads the entry's state. Throws PROXY_UNREACHABLE or, when it refuses the token, CONFIG_INVALID. */
 export async function readEntry(input: VerbInput, { signal }: Pick<VerbContext, 'signal'>): Promise<EntryView> {
-  const answer = await call(input, signal, 'GET', '/admin/state');
+  const answer = await call(input, signal, { method: 'GET', path: '/admin/state' });
   if (answer.kind !== 'answered') throw unreachable(input, answer.why);
   return parse(input, answer);
 }
@@ -54,7 +54,7 @@ export async function orderEntry(
   path: '/admin/route' | '/admin/mode',
   body: object,
 ): Promise<OrderOutcome> {
-  const answer = await call(input, signal, 'PUT', path, body);
+  const answer = await call(input, signal, { method: 'PUT', path, body });
   if (answer.kind === 'not-sent') throw unreachable(input, answer.why);
   if (answer.kind === 'lost') return { kind: 'unknown', why: answer.why };
   if (answer.status >= 500) return { kind: 'unknown', why: `the entry answered ${answer.status}` };
@@ -69,9 +69,7 @@ type Answer =
 async function call(
   input: VerbInput,
   signal: AbortSignal,
-  method: 'GET' | 'PUT',
-  path: string,
-  body?: object,
+  { method, path, body }: { method: 'GET' | 'PUT'; path: string; body?: object },
 ): Promise<Answer> {
   const { admin, token } = proxyConfig(input.resource);
   try {

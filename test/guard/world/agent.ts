@@ -141,7 +141,8 @@ export class Agent {
       granter,
       (peer) => peer.grant(request),
       leaseMs / 8,
-      (answer) => said(answer === null ? { kind: 'none', why: 'no answer' } : weigh(request.site, request.epoch, answer)),
+      (answer) =>
+        said(answer === null ? { kind: 'none', why: 'no answer' } : weigh(request.site, request.epoch, answer)),
     );
   }
 

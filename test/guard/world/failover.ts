@@ -75,7 +75,12 @@ export class Failover {
 
   private name(): void {
     this.control.putEpoch(this.epoch, this.to);
-    this.control.rpc(this.from, (peer) => peer.putEpoch(this.epoch, this.to), 300, () => {});
+    this.control.rpc(
+      this.from,
+      (peer) => peer.putEpoch(this.epoch, this.to),
+      300,
+      () => {},
+    );
     this.promote();
   }
 

@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
+import { closeGuard, getState, putEpoch, stopGranting, type AgentAddress } from '../../guard/client.ts';
+import type { AgentState, CloseAnswer, GuardState } from '../../guard/protocol.ts';
+import type { VerbInput } from '../../driver.ts';
+import { resolveReference } from '../../references.ts';
+import type { PostgresServices } from './services.ts';
+
+/** For a question to a granter that is expected to live. */
+export const ASK_MS = 1_000;
+
+/** Clocks of two machines run at rates that differ by far less than this share. */
+const DRIFT_SHARE = 0.01;
+const LATENESS_MS = 50;
+
+/** How long to wait beyond the end that a granter named. */
+export function leaseMarginMs(leaseMs: number): number {
+  return LATENESS_MS + leaseMs * DRIFT_SHARE;
+}
+
+/** Agent of a site; throws AGENT_UNREACHABLE when the estate names none. */
+export function agentOf(input: VerbInput, services: PostgresServices, site: string): AgentAddress {
+  const url = input.plan.sites[site]?.agentUrl ?? null;
+  if (url === null) throw new MusterError('AGENT_UNREACHABLE', `the estate names no agent of ${site}`);
+  return { site, url: resolveReference(url), token: services.token() };
+}
+
+/** Control and every agent. A guard may get its lease from any of them but the one at its own site. */
+export function allGranters(input: VerbInput, services: PostgresServices): AgentAddress[] {
+  const sites = Object.values(input.plan.sites).filter((site) => site.agentUrl !== null);
+  return [services.control(), ...sites.map((site) => agentOf(input, services, site.name))];
+}
+
+/** Those who may grant the writer's lease to `site`. */
+export function grantersTo(input: VerbInput, services: PostgresServices, site: string): AgentAddress[] {
+  return allGranters(input, services).filter((granter) => granter.site !== site);
+}
+
+/** What one granter said about the end of its grants. */
+export interface StoppedGranter {
+  site: string;
+  /** How long its last grant may still be in use, milliseconds from now; `null` when it did not answer. */
+  remainingMs: number | null;
+  why: string | null;
+}
+
+/** Tells every granter of the old holder to grant nothing below the plan's epoch. Never throws. */
+export async function stopAll(
+  input: VerbInput,
+  services: PostgresServices,
+  signal: AbortSignal,
+): Promise<StoppedGranter[]> {
+  const { service, epoch } = input.plan;
+  const request = { service, throughEpoch: epoch - 1, by: input.runId };
+  return Promise.all(
+    grantersTo(input, services, input.plan.from).map(async (granter) => {
+      try {
+        const { remainingMs } = await stopGranting(granter, request, { timeoutMs: ASK_MS, signal });
+        return { site: granter.site, remainingMs, why: null };
+      } catch (err) {
+        return { site: granter.site, remainingMs: null, why: toMusterError(err).message };
+      }
+    }),
+  );
+}
+
+/** The same from what the granters say of themselves, changing nothing: a granter that was not stopped counts as silent. */
+export async function readStopped(
+  input: VerbInput,
+  services: PostgresServices,
+  signal: AbortSignal,
+): Promise<StoppedGranter[]> {
+  const { service, epoch } = input.plan;
+  return Promise.all(
+    grantersTo(input, services, input.plan.from).map(async ({ site, ...address }) => {
+      try {
+        const { granters } = await getState({ site, ...address }, { timeoutMs: ASK_MS, signal });
+        const granter = granters.find((one) => one.service === service);
+        const stopped = granter === undefined || Math.max(granter.stoppedThrough, granter.epoch) >= epoch - 1;
+        const isOver = granter === undefined || granter.epoch >= epoch || granter.stoppedThrough >= epoch - 1;
+        if (!stopped || !isOver) return { site, remainingMs: null, why: 'it still grants' };
+        return { site, remainingMs: granter?.remainingMs ?? 0, why: null };
+      } catch (err) {
+        return { site, remainingMs: null, why: toMusterError(err).message };
+      }
+    }),
+  );
+}
+
+/** Orders the guard of this resource at a site to close for every epoch below the plan's. */
+export async function closeAt(
+  input: VerbInput,
+  services: PostgresServices,
+  site: string,
+  limit: { timeoutMs: number; signal: AbortSignal },
+): Promise<CloseAnswer> {
+  const { service, epoch } = input.plan;
+  const request = { service, throughEpoch: epoch - 1, stop: true, resource: input.resource.name };
+  const answer = await closeGuard(agentOf(input, services, site), request, limit);
+  if (!isShut(answer.state))
+    throw new MusterError('FENCE_UNCONFIRMED', `the guard at ${site} answers that it is ${answer.state}`);
+  return answer;
+}
+
+/** Whether nobody can write at a database in this state. */
+export function isShut(state: GuardState['state']): boolean {
+  return state === 'closed' || state === 'stopped' || state === 'standby';
+}
+
+/** What the guard of this resource at a site says of itself. @throws MusterError AGENT_UNREACHABLE, SERVICE_UNKNOWN */
+export async function guardAt(
+  input: VerbInput,
+  services: PostgresServices,
+  site: string,
+  limit: { timeoutMs: number; signal: AbortSignal },
+): Promise<GuardState> {
+  const state: AgentState = await getState(agentOf(input, services, site), limit);
+  const found = state.guards.find((g) => g.service === input.plan.service && g.resource === input.resource.name);
+  if (found === undefined)
+    throw new MusterError('SERVICE_UNKNOWN', `no guard at ${site} watches ${input.resource.name}`);
+  return found;
+}
+
+export interface NamedHolder {
+  /** Granters that took the epoch. */
+  taken: string[];
+  /** Granters that did not, with the reason. */
+  refused: Record<string, string>;
+  stale: boolean;
+}
+
+/**
+ * Names the holder of the plan's epoch to every granter. Resolves as soon as one that may grant to the holder has taken
+ * it and the others have answered or had a short while.
+ */
+export async function nameHolder(
+  input: VerbInput,
+  services: PostgresServices,
+  holder: string,
+  signal: AbortSignal,
+): Promise<NamedHolder> {
+  const { service, epoch } = input.plan;
+  const result: NamedHolder = { taken: [], refused: {}, stale: false };
+  const calls = allGranters(input, services).map(async (granter) => {
+    try {
+      await putEpoch(granter, { service, epoch, holder }, { timeoutMs: ASK_MS, signal });
+      result.taken.push(granter.site);
+    } catch (err) {
+      const { code, message } = toMusterError(err);
+      result.refused[granter.site] = message;
+      result.stale ||= code === 'EPOCH_STALE';
+    }
+  });
+  const all = Promise.all(calls);
+  const mayGrant = (): boolean => result.taken.some((site) => site !== holder);
+  const firstOfUse = Promise.any(
+    calls.map((call) => call.then(() => (mayGrant() ? undefined : Promise.reject(new Error('none'))))),
+  );
+  await Promise.race([all, firstOfUse.then(() => sleep(LATENESS_MS)).catch(() => all)]);
+  return { ...result, taken: [...result.taken], refused: { ...result.refused } };
+}

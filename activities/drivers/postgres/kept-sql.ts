@@ -1,0 +1,54 @@
+import { connectSql, dropSql, oneRow, sqlError, type SqlClient, type SqlOptions } from './sql.ts';
+
+/**
+ * One connection that is kept and made again when it fails. Every call ends within its limits: a connection that ran
+ * out of time is dropped, since a frozen server may still carry out what was sent on it.
+ */
+export class KeptSql {
+  readonly #url: string;
+  readonly #options: SqlOptions;
+  #connected: Promise<{ client: SqlClient; pid: number }> | null = null;
+
+  constructor(url: string, options: SqlOptions) {
+    this.#url = url;
+    this.#options = options;
+  }
+
+  /** Runs `work` on the connection. Throws MusterError; whatever failed, the next call starts with a new connection. */
+  async use<T>(work: (client: SqlClient, pid: number) => Promise<T>): Promise<T> {
+    const kept = (this.#connected ??= this.#connect());
+    try {
+      const { client, pid } = await kept;
+      return await work(client, pid);
+    } catch (err) {
+      this.#forget(kept);
+      throw sqlError(this.#url, err);
+    }
+  }
+
+  /** Process id of its server session, `null` while there is none. */
+  async pid(): Promise<number | null> {
+    return this.#connected === null ? null : this.#connected.then(({ pid }) => pid).catch(() => null);
+  }
+
+  end(): void {
+    if (this.#connected !== null) this.#forget(this.#connected);
+  }
+
+  async #connect(): Promise<{ client: SqlClient; pid: number }> {
+    const client = await connectSql(this.#url, this.#options);
+    client.once('end', () => (this.#connected = null));
+    try {
+      const row = await oneRow<{ pid: number }>(client, 'SELECT pg_backend_pid() AS pid');
+      return { client, pid: row?.pid ?? 0 };
+    } catch (err) {
+      dropSql(client);
+      throw err;
+    }
+  }
+
+  #forget(kept: Promise<{ client: SqlClient }>): void {
+    if (this.#connected === kept) this.#connected = null;
+    void kept.then(({ client }) => dropSql(client)).catch(() => undefined);
+  }
+}

@@ -1,0 +1,136 @@
+import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
+import type { JsonObject } from '../../../workflows/engine/plan.ts';
+import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
+import { getState } from '../../guard/client.ts';
+import { slotOf, urlOf } from './config.ts';
+import { ASK_MS, grantersTo, nameHolder } from './granters.ts';
+import { forkAfter, readHistory } from './history.ts';
+import type { PostgresServices } from './services.ts';
+import { ensureSlot } from './slots.ts';
+import { oneRow, withSql, type SqlClient } from './sql.ts';
+import { afterChange, done, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
+
+const POLL_MS = 10;
+
+/**
+ * Makes the standby the writer: promotes the server, notes where its history parts from the old one, has the granters
+ * name this site for the plan's epoch, and lets the guard open. Repeating it goes on where the last attempt ended.
+ * Throws LEASE_REFUSED, AGENT_UNREACHABLE or EPOCH_STALE before anything is changed when no granter could give the lease.
+ */
+export const promote: PostgresVerb = { perform, confirm: readWriter };
+
+async function perform(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+  const startedAt = performance.now();
+  const url = urlOf(input.resource, input.plan.to);
+  const limits = { statementMs: 2_000, signal: context.signal };
+  await requireGranter(input, services, context.signal);
+  return withSql(url, limits, async (client) => {
+    return afterChange(async () => {
+      const promoted = await becomePrimary(input, context, client);
+      if (promoted === null) return { status: 'not-yet', why: 'the server is still in recovery' };
+      const fork = await noteFork(input, url, client, promoted.oldestXid);
+      const opened = await open(input, context, services);
+      await ensureSlot(client, slotOf(input.resource, input.plan.from)).catch(() => undefined);
+      const seconds = (performance.now() - startedAt) / 1000;
+      const outcome = await readWriter(input);
+      if (outcome.status !== 'done') return outcome;
+      const evidence = { ...outcome.evidence, ...fork, ...opened, seconds, promoteSeconds: promoted.seconds };
+      return done(evidence, [measure(input, 'promoteSeconds', 's', { value: seconds, method: 'clock' })]);
+    });
+  });
+}
+
+/** A primary that nobody may open helps nobody: one granter must be there, and none may know a newer epoch. */
+async function requireGranter(input: VerbInput, services: PostgresServices, signal: AbortSignal): Promise<void> {
+  const { service, epoch, to } = input.plan;
+  const asked = grantersTo(input, services, to).map(async (granter) => {
+    const { granters } = await getState(granter, { timeoutMs: ASK_MS, signal });
+    const known = granters.find((one) => one.service === service);
+    const taken = known !== undefined && (known.epoch > epoch || (known.epoch === epoch && known.holder !== to));
+    if (taken || (known?.stoppedThrough ?? 0) >= epoch) {
+      throw new MusterError('EPOCH_STALE', `${granter.site} knows epoch ${known?.epoch} held by ${known?.holder}, this plan has ${epoch}`);
+    }
+  });
+  const answers = await Promise.race([Promise.allSettled(asked), firstGood(asked)]);
+  if (answers === 'good') return;
+  const failures = answers.filter((one) => one.status === 'rejected').map((one) => toMusterError(one.reason));
+  throw failures.find(({ code }) => code === 'EPOCH_STALE') ?? failures[0] ?? new MusterError('LEASE_REFUSED', `nobody can grant to ${to}`);
+}
+
+function firstGood(asked: Promise<void>[]): Promise<'good'> {
+  return Promise.any(asked).then(
+    () => 'good' as const,
+    () => new Promise<'good'>(() => undefined),
+  );
+}
+
+async function becomePrimary(
+  input: VerbInput,
+  context: VerbContext,
+  client: SqlClient,
+): Promise<{ seconds: number; oldestXid: string | null } | null> {
+  const startedAt = performance.now();
+  if (!(await inRecovery(client))) return { seconds: 0, oldestXid: null };
+  const row = await oneRow<{ oldest: string }>(client, 'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS oldest');
+  // Nobody is there yet to wait for; replication of the new writer switches it on again.
+  await client.query("ALTER SYSTEM SET synchronous_standby_names = ''");
+  await client.query('SELECT pg_reload_conf()');
+  await client.query('SELECT pg_promote(false)');
+  const isPrimary = await poll({ limitMs: waitMs(input), everyMs: POLL_MS, context }, async () =>
+    (await inRecovery(client)) ? null : true,
+  );
+  return isPrimary === null ? null : { seconds: (performance.now() - startedAt) / 1000, oldestXid: row?.oldest ?? null };
+}
+
+async function inRecovery(client: SqlClient): Promise<boolean> {
+  return (await oneRow<{ standby: boolean }>(client, 'SELECT pg_is_in_recovery() AS standby'))?.standby === true;
+}
+
+/**
+ * Notes the fork, in the first transaction after it: every transaction with a lower number came from the old writer.
+ * Must be done before anybody may write, else a number would mean two transactions (`conflicts.ts` relies on it).
+ */
+async function noteFork(input: VerbInput, url: string, client: SqlClient, oldestXid: string | null): Promise<JsonObject> {
+  const { epoch, from, to } = input.plan;
+  const history = await readHistory(url);
+  const [parent, present] = history.timelines.slice(-2);
+  if (parent === undefined || present === undefined) return { timeline: parent?.timeline ?? 0, forkLsn: null };
+  const fork = forkAfter(history, parent.timeline);
+  await client.query(
+    `INSERT INTO muster.fork (timeline, parent_timeline, fork_lsn, first_xid, oldest_xid, epoch, from_site, to_site)
+     VALUES ($1, $2, $3, pg_current_xact_id()::text, $4, $5, $6, $7) ON CONFLICT (timeline) DO NOTHING`,
+    [present.timeline, parent.timeline, fork?.lsn, oldestXid, epoch, from, to],
+  );
+  return { timeline: present.timeline, forkLsn: fork?.lsn ?? null };
+}
+
+async function open(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<JsonObject> {
+  const { service, to, epoch } = input.plan;
+  const named = await nameHolder(input, services, to, context.signal);
+  if (!named.taken.some((site) => site !== to)) {
+    throw new MusterError(named.stale ? 'EPOCH_STALE' : 'LEASE_REFUSED', `no granter took epoch ${epoch}: ${Object.values(named.refused).join('; ')}`);
+  }
+  await services.guardFor(service, input.resource.name)?.openNow(epoch, waitMs(input));
+  return { namedBy: named.taken };
+}
+
+/** Done when the server is a primary and takes a client's writes under the lease of exactly this epoch. */
+async function readWriter(input: VerbInput): Promise<PerformOutcome> {
+  const { plan, resource } = input;
+  try {
+    return await withSql(urlOf(resource, plan.to), { role: 'client' }, async (client) => {
+      if (await inRecovery(client)) return { status: 'not-yet', why: 'the server is still in recovery' };
+      const row = await oneRow<{ epoch: string; valid: boolean; read_only: string; lsn: string }>(
+        client,
+        `SELECT epoch, clock_timestamp() <= deadline AS valid, current_setting('transaction_read_only') AS read_only,
+                pg_current_wal_lsn() AS lsn FROM muster.lease`,
+      );
+      if (row?.valid !== true) return { status: 'not-yet', why: 'the server is a primary, but no lease is held' };
+      if (Number(row.epoch) !== plan.epoch) return { status: 'not-yet', why: `it is open under epoch ${row.epoch}, not ${plan.epoch}` };
+      if (row.read_only !== 'off') return { status: 'not-yet', why: 'the server is a primary, but new sessions are read-only' };
+      return done({ role: 'primary', epoch: plan.epoch, lsn: row.lsn });
+    });
+  } catch (err) {
+    return { status: 'unknown', why: toMusterError(err).message };
+  }
+}

@@ -1,0 +1,89 @@
+import type { Command } from 'commander';
+import { resolveReference } from '../activities/references.ts';
+import { findPostgres } from '../activities/drivers/postgres/binaries.ts';
+import { readServiceState } from '../worker/service-state.ts';
+import { toMusterError } from '../workflows/engine/errors.ts';
+import { action } from './command.ts';
+import type { Context } from './context.ts';
+import { exitCodes } from './exit-codes.ts';
+import { say, sayJson, style } from './output.ts';
+
+interface Finding {
+  what: string;
+  ok: boolean;
+  detail: string;
+}
+
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('Check what Muster leans on: estate, secrets, Temporal, ledger, agents, databases')
+    .option('--json', 'print the findings as JSON')
+    .addHelpText('after', '\nExample:\n  $ npx muster doctor')
+    .action(
+      action<{ json?: boolean }>(async (context, options) => {
+        const findings = await examine(context);
+        if (options.json === true) sayJson(findings);
+        else
+          for (const { what, ok, detail } of findings)
+            say(`${ok ? style.green('✓') : style.red('✗')} ${what.padEnd(28)} ${detail}`);
+        return findings.every((finding) => finding.ok) ? exitCodes.met : exitCodes.failed;
+      }),
+    );
+}
+
+async function examine(context: Context): Promise<Finding[]> {
+  const node = await look('Node.js', async () => process.version);
+  const postgres = await look('PostgreSQL programs', describePostgres);
+  const estate = await look(
+    'estate',
+    async () => `${context.estatePath}: ${Object.keys(context.estate().services).join(', ')}`,
+  );
+  if (!estate.ok) return [node, postgres, estate];
+  const rest = [
+    look('secrets', async () => `${countReferences(context)} references resolve`),
+    look('Temporal', async () => {
+      await (await context.temporal()).connection.ensureConnected();
+      return process.env['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233';
+    }),
+    look('ledger', async () => {
+      await context.ledger().listRuns();
+      return 'answers';
+    }),
+    ...Object.values(context.estate().services).map((service) => lookAtService(context, service.name)),
+  ];
+  return [node, postgres, estate, ...(await Promise.all(rest))];
+}
+
+async function look(what: string, examineIt: () => Promise<string>): Promise<Finding> {
+  try {
+    return { what, ok: true, detail: await examineIt() };
+  } catch (err) {
+    const { code, message, hint } = toMusterError(err);
+    return { what, ok: false, detail: `${code}: ${message}\n    ${hint}` };
+  }
+}
+
+async function describePostgres(): Promise<string> {
+  const { version, pgRewind } = await findPostgres();
+  return `${version}${pgRewind === null ? '; no pg_rewind: a diverged primary rejoins by a fresh clone' : ' with pg_rewind'}`;
+}
+
+/** Resolves every reference of the estate as this process would. @throws MusterError SECRET_MISSING */
+function countReferences(context: Context): number {
+  const references = [...JSON.stringify(context.estate()).matchAll(/"((?:env|file):[^"]+)"/g)].map(
+    (match) => match[1] ?? '',
+  );
+  for (const reference of new Set(references)) resolveReference(reference);
+  return new Set(references).size;
+}
+
+function lookAtService(context: Context, name: string): Promise<Finding> {
+  return look(`service ${name}`, async () => {
+    const state = await readServiceState(context.estate(), context.service(name));
+    const silent = Object.keys(state.silent);
+    const said = `writer ${state.holder}, epoch ${state.epoch}`;
+    if (silent.length > 0) throw new Error(`${said}; no answer from ${silent.join(', ')}`);
+    return said;
+  });
+}

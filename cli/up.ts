@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { isSame } from '../sandbox/processes/identity.ts';
+import { readRecords } from '../sandbox/processes/records.ts';
+import { endLeftovers, recordsFile } from '../sandbox/processes.ts';
+import { startWorld, type World, type WorldOptions } from '../sandbox/world.ts';
+import { exitCodes } from './exit-codes.ts';
+import { reportError, say, sayJson, style } from './output.ts';
+
+interface UpOptions {
+  ask?: boolean;
+  detach?: boolean;
+  json?: boolean;
+}
+
+export function addUpAndDown(program: Command): void {
+  program
+    .command('up')
+    .description('Start the sandbox: two sites, clients, Temporal, ledger; runs until Ctrl-C or `down`')
+    .option('--ask', 'a person declares disasters, instead of the policy')
+    .option('--detach', 'start it in the background and return')
+    .option('--json', 'print one JSON line when it is up')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ npx muster up\n  $ npx muster up --detach && npx muster status && npx muster down',
+    )
+    .action(async (options: UpOptions) => {
+      process.exitCode = await up(options).catch((err: unknown) => reportError(err, options.json === true));
+    });
+  program
+    .command('down')
+    .description('End the sandbox of this folder and everything it started')
+    .option('--json', 'print as JSON')
+    .addHelpText('after', '\nExample:\n  $ npx muster down')
+    .action(async (options: UpOptions) => {
+      process.exitCode = await down(options).catch((err: unknown) => reportError(err, options.json === true));
+    });
+}
+
+function homeDir(): string {
+  return path.resolve(process.env['MUSTER_HOME'] ?? '.muster');
+}
+
+async function up(options: UpOptions): Promise<number> {
+  if (options.detach === true) return upInBackground(options);
+  const quiet = options.json === true;
+  const world = await startWorld(
+    worldOptions(homeDir(), options.ask === true, (line) => (quiet ? undefined : say(style.dim(line)))),
+  );
+  try {
+    if (quiet) process.stdout.write(`${JSON.stringify({ ready: true, endpoints: world.endpoints })}\n`);
+    else showWorld(world);
+    if (!quiet) say('\nRuns until Ctrl-C. In another terminal: npx muster status');
+    await untilEnded();
+  } finally {
+    await world.stop();
+  }
+  return exitCodes.met;
+}
+
+/** The same command once more, on its own; done when it has printed that it is ready. */
+async function upInBackground(options: UpOptions): Promise<number> {
+  const log = openSync(path.join(homeDir(), 'up.log'), 'a');
+  const args = [path.join(import.meta.dirname, 'main.ts'), 'up', '--json', ...(options.ask === true ? ['--ask'] : [])];
+  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', log] });
+  const line = await new Promise<string>((resolve, reject) => {
+    let text = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes('\n')) resolve(text);
+    });
+    child.once('exit', (code) =>
+      reject(
+        new Error(
+          `the sandbox did not come up (exit ${code ?? 'by signal'}): ${text.trim()} see ${path.join(homeDir(), 'up.log')}`,
+        ),
+      ),
+    );
+  });
+  child.stdout?.destroy();
+  child.unref();
+  if (options.json === true) process.stdout.write(line);
+  else say(`the sandbox is up (process ${child.pid}); end it with: npx muster down`);
+  return exitCodes.met;
+}
+
+async function down(options: UpOptions): Promise<number> {
+  const { supervisor, processes } = readRecords(recordsFile(homeDir()));
+  const ended = supervisor !== null && isSame(supervisor);
+  if (ended) process.kill(supervisor.pid, 'SIGTERM');
+  while (supervisor !== null && isSame(supervisor)) await new Promise((resolve) => setTimeout(resolve, 50));
+  // What a supervisor that died left behind is ended by its record, never by name.
+  if (!ended && processes.length > 0) await endLeftovers(homeDir());
+  if (options.json === true) sayJson({ ended });
+  else say(ended ? 'the sandbox is down' : 'no sandbox runs here');
+  return exitCodes.met;
+}
+
+export function worldOptions(home: string, ask: boolean, tell: (line: string) => void): WorldOptions {
+  return {
+    home,
+    onProgress: (what, afterMs) => tell(`  ${String(afterMs).padStart(6)} ms  ${what}`),
+    ...(ask && { editEstate: (yaml: string) => yaml.replace(/declare: automatic/, 'declare: ask') }),
+  };
+}
+
+export function showWorld({ endpoints }: World): void {
+  const { sites, ...control } = endpoints;
+  const line = (name: string, address: string | null): void => {
+    if (address !== null) say(`  ${name.padEnd(12)} ${address}`);
+  };
+  for (const [name, address] of Object.entries(control)) line(name, address);
+  for (const [site, { shop, agent, database }] of Object.entries(sites))
+    line(site, `shop ${shop}  database ${database}  agent ${agent}`);
+}
+
+/** Until a person (Ctrl-C) or `down` ends it. */
+export function untilEnded(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}

@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, symlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
+import { placeAddresses, sites, type Place, type Site } from '../addresses.ts';
+import { freePort } from '../ports.ts';
+
+/** Where things of one site listen and lie. */
+export interface SitePlace {
+  host: string;
+  databasePort: number;
+  shopPort: number;
+  agentPort: number;
+  dataDir: string;
+  /** What the site's agent keeps; survives the site's death as a disk does. */
+  home: string;
+}
+
+/** Where everything of a world listens and lies, and the secrets it is made with. */
+export interface Places {
+  home: string;
+  /** Fresh for every world. */
+  dir: string;
+  estate: string;
+  truthFile: string;
+  host: Record<Place, string>;
+  control: {
+    ledgerPort: number;
+    workerPort: number;
+    entryPort: number;
+    adminPort: number;
+    clientsPort: number;
+    ledgerDir: string;
+  };
+  sites: Record<Site, SitePlace>;
+  secrets: { database: string; shop: string; agent: string; entry: string };
+  /** Set when PostgreSQL's files cannot lie under the home, because its user cannot get there. */
+  databasesElsewhere: string | null;
+}
+
+/** Chooses ports (the default one if free, else the next free) and makes the directories anew. */
+export async function choosePlaces(homePath: string): Promise<Places> {
+  const home = resolve(homePath);
+  const dir = join(home, 'sandbox');
+  await rm(dir, { recursive: true, force: true });
+  const { databases, elsewhere } = await databaseHome(home);
+  const host = await placeAddresses();
+  const place = async (site: Site): Promise<SitePlace> => {
+    const siteHome = join(dir, site);
+    await mkdir(siteHome, { recursive: true });
+    return {
+      host: host[site],
+      databasePort: await freePort(host[site], 5432),
+      shopPort: await freePort(host[site], 3000),
+      agentPort: await freePort(host[site], 7811),
+      dataDir: join(databases, site),
+      home: siteHome,
+    };
+  };
+  const [hangzhou, beijing] = await Promise.all(sites.map(place));
+  if (hangzhou === undefined || beijing === undefined) throw new Error('two sites make a sandbox');
+  return {
+    ...{ home, dir, host, sites: { hangzhou, beijing }, databasesElsewhere: elsewhere },
+    estate: join(dir, 'muster.yaml'),
+    truthFile: join(dir, 'truth.jsonl'),
+    control: {
+      ledgerPort: await freePort(host.control, 5433),
+      workerPort: await freePort(host.control, 7810),
+      entryPort: await freePort(host.control, 8080),
+      adminPort: await freePort(host.control, 8081),
+      clientsPort: await freePort(host.control, 8082),
+      ledgerDir: join(databases, 'ledger'),
+    },
+    secrets: { database: secret(), shop: secret(), agent: secret(), entry: secret() },
+  };
+}
+
+/** `postgres/` under the home; where the server's user cannot get there, a directory elsewhere with a link to it. */
+async function databaseHome(home: string): Promise<{ databases: string; elsewhere: string | null }> {
+  const wanted = join(home, 'postgres');
+  await mkdir(home, { recursive: true });
+  await rm(wanted, { recursive: true, force: true });
+  const usable = usableDataHome(wanted);
+  await rm(usable, { recursive: true, force: true });
+  await makeOwnedDir(usable);
+  if (usable === wanted) return { databases: wanted, elsewhere: null };
+  await symlink(usable, wanted);
+  return { databases: usable, elsewhere: usable };
+}
+
+function secret(): string {
+  return randomBytes(16).toString('hex');
+}

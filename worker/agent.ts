@@ -1,0 +1,103 @@
+/** A site's agent as a program: the guards beside its databases, a granter for the other site, its steps, its view. */
+import { createReadStream } from 'node:fs';
+import path from 'node:path';
+import { createDrivers, driverCatalogue } from '../activities/drivers/index.ts';
+import { guardedPostgres } from '../activities/drivers/postgres/access.ts';
+import { getState } from '../activities/guard/client.ts';
+import { openGranter, type Granter } from '../activities/guard/granter-store.ts';
+import { startGuard, type Guard } from '../activities/guard/guard.ts';
+import type { Route } from '../activities/guard/http.ts';
+import { startAgentServer } from '../activities/guard/server.ts';
+import { loadEstate, type EstateService } from '../runbooks/estate.ts';
+import { MusterError } from '../workflows/engine/errors.ts';
+import { createActivities } from './activities.ts';
+import { agentAddresses, controlAddress } from './addresses.ts';
+import { hostAndPort, loadAgentConfig } from './config.ts';
+import { createLog } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { metricsRoute } from './metrics-route.ts';
+import { announceReady, onShutdown } from './ready.ts';
+import { installRuntime, keepWorking } from './temporal-worker.ts';
+import { startVantage } from './vantage.ts';
+
+const config = loadAgentConfig(process.env);
+const site = config.MUSTER_SITE;
+const log = createLog(`agent ${site}`, config.MUSTER_LOG_LEVEL);
+const estate = loadEstate(config.MUSTER_ESTATE, driverCatalogue);
+if (!Object.hasOwn(estate.sites, site))
+  throw new MusterError('SITE_UNKNOWN', `${site} is not a site of ${estate.fileName}`);
+const home = path.join(config.MUSTER_HOME, 'sites', site);
+const metrics = createMetrics(site);
+const others = [controlAddress(estate), ...agentAddresses(estate).filter((agent) => agent.site !== site)];
+const services = Object.values(estate.services).filter((s) => s.primary === site || s.standby === site);
+installRuntime(log);
+
+const granter = openGranter({
+  stateFile: path.join(home, 'granter.json'),
+  site,
+  services: Object.fromEntries(services.map((s) => [s.name, { leaseMs: s.policy.leaseSeconds * 1_000 }])),
+});
+await learnFromOthers(granter);
+const guards = services.flatMap(startGuards);
+const vantage = startVantage({ estate, services, site, log });
+const server = await startAgentServer({
+  ...hostAndPort(config.MUSTER_LISTEN),
+  token: config.MUSTER_AGENT_TOKEN,
+  site,
+  granter,
+  guards: () => guards,
+  vantage: () => vantage.views(),
+  extraRoutes: [metricsRoute(metrics), evidenceRoute(path.join(config.MUSTER_HOME, 'evidence'))],
+});
+const drivers = createDrivers({ guardFor: (service, resource) => findGuard(service, resource) });
+const activities = createActivities({ drivers, log, metrics });
+const place = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE };
+const worker = keepWorking(place, { taskQueue: `site-${site}`, activities, identity: `${site}/${process.pid}` }, log);
+announceReady({ url: server.url });
+onShutdown([
+  () => server.close(),
+  () => vantage.stop(),
+  () => Promise.all(guards.map((guard) => guard.stop())),
+  () => worker.shutdown(),
+]);
+
+/** A site that was away may have missed a move: it asks before it answers anybody. */
+async function learnFromOthers(own: Granter): Promise<void> {
+  const answers = await Promise.all(others.map((other) => getState(other, { timeoutMs: 500 }).catch(() => null)));
+  for (const state of answers.flatMap((answer) => answer?.granters ?? [])) own.learn(state);
+}
+
+function startGuards(service: EstateService): Guard[] {
+  const guarded = service.resources.filter((r) => r.driver === 'postgres' && Object.hasOwn(r.sites, site));
+  return guarded.map((resource) =>
+    startGuard({
+      service: service.name,
+      resource: resource.name,
+      site,
+      leaseMs: service.policy.leaseSeconds * 1_000,
+      database: guardedPostgres(resource, site),
+      granters: others.map(({ site: name, url }) => ({ name, url })),
+      token: config.MUSTER_AGENT_TOKEN,
+      stateFile: path.join(home, `guard-${service.name}-${resource.name}.json`),
+      onEvent: (event) => log.info({ service: service.name, resource: resource.name, ...event }, 'guard'),
+    }),
+  );
+}
+
+function findGuard(service: string, resource: string): Guard {
+  const found = guards.find((guard) => guard.service === service && guard.resource === resource);
+  if (found === undefined) throw new MusterError('SERVICE_UNKNOWN', `${site} guards no ${service}/${resource}`);
+  return found;
+}
+
+/** Conflict sets and the like, for the report: `GET /v1/evidence/NAME`. Names only, never a path. */
+function evidenceRoute(dir: string): Route {
+  return {
+    method: 'GET',
+    path: '/v1/evidence/',
+    handle: ({ rest }) => {
+      if (!/^[\w.-]+$/.test(rest) || rest.startsWith('.')) return { status: 400, json: { error: 'name a file' } };
+      return { status: 200, content: createReadStream(path.join(dir, rest)), contentType: 'application/x-ndjson' };
+    },
+  };
+}

@@ -1,0 +1,88 @@
+/** The control plane as a program: Temporal worker, granter, watch, ledger writer, `/metrics`. */
+import path from 'node:path';
+import { driverCatalogue, drivers } from '../activities/drivers/index.ts';
+import { openGranter } from '../activities/guard/granter-store.ts';
+import { startAgentServer } from '../activities/guard/server.ts';
+import { loadEstate } from '../runbooks/estate.ts';
+import { createActivities } from './activities.ts';
+import { agentAddresses } from './addresses.ts';
+import { workflowBundle } from './bundle.ts';
+import { hostAndPort, loadWorkerConfig } from './config.ts';
+import { syncEpochs } from './epoch-sync.ts';
+import { every } from './every.ts';
+import { openLedger, type Ledger } from './ledger/ledger.ts';
+import { createLog } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { metricsRoute } from './metrics-route.ts';
+import { announceReady, onShutdown } from './ready.ts';
+import { recordBatch } from './record.ts';
+import { controlQueue } from './run-start.ts';
+import { connectClient, registerSearchAttributes } from './temporal.ts';
+import { installRuntime, keepWorking } from './temporal-worker.ts';
+import { startWatch } from './watch-loop.ts';
+
+const syncEveryMs = 1_000;
+
+const config = loadWorkerConfig(process.env);
+const log = createLog('worker', config.MUSTER_LOG_LEVEL);
+const estate = loadEstate(config.MUSTER_ESTATE, driverCatalogue);
+const place = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE };
+const metrics = createMetrics('control');
+const ledger = openLedger(config.MUSTER_LEDGER_URL);
+const agents = agentAddresses(estate);
+installRuntime(log);
+
+const granter = openGranter({
+  stateFile: path.join(config.MUSTER_HOME, 'control', 'granter.json'),
+  site: null,
+  services: Object.fromEntries(
+    Object.values(estate.services).map((s) => [s.name, { leaseMs: s.policy.leaseSeconds * 1_000 }]),
+  ),
+});
+await migrateWhenThere(ledger);
+await syncEpochs(estate, granter, agents, ledger, log);
+const watch = startWatch({ estate, granter, ledger, metrics, log, place });
+const server = await startAgentServer({
+  ...hostAndPort(config.MUSTER_LISTEN),
+  token: config.MUSTER_AGENT_TOKEN,
+  site: 'control',
+  granter,
+  vantage: () => watch.views(),
+  extraRoutes: [metricsRoute(metrics), ...watch.routes()],
+});
+const syncing = every(syncEveryMs, () => syncEpochs(estate, granter, agents, ledger, log));
+const activities = createActivities({ drivers, log, metrics, recordBatch: (batch) => recordBatch(ledger, batch) });
+const codePath = await workflowBundle(path.join(config.MUSTER_HOME, 'cache'));
+const client = await connectClient(place).catch(() => null);
+if (client !== null) {
+  await registerSearchAttributes(client, place.namespace);
+  await client.connection.close();
+}
+const options = {
+  workflowBundle: { codePath },
+  taskQueue: controlQueue,
+  activities,
+  maxCachedWorkflows: 100,
+  identity: `control/${process.pid}`,
+};
+const worker = keepWorking(place, options, log, () => announceReady({ url: server.url }));
+onShutdown([
+  () => ledger.close(),
+  () => server.close(),
+  () => syncing.stop(),
+  () => watch.stop(),
+  () => worker.shutdown(),
+]);
+
+/** A ledger that is away is not waited for: its tables are brought up to date with the first write that gets through. */
+async function migrateWhenThere(to: Ledger): Promise<void> {
+  try {
+    await to.migrate();
+  } catch (err) {
+    log.warn({ err: err instanceof Error ? err.message : String(err) }, 'the ledger is away');
+    const again = every(2_000, async () => {
+      await to.migrate();
+      await again.stop();
+    });
+  }
+}
