@@ -15,7 +15,7 @@ import { toMusterError } from '../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { createLiveView, type LiveView } from './live-view.ts';
 import { note, reportError, say, sayJson, seconds, style } from './output.ts';
-import { showWorld, untilEnded, worldOptions } from './up.ts';
+import { showWorld, untilEnded } from './up.ts';
 
 interface GameDayOptions {
   ask?: boolean;
@@ -46,8 +46,12 @@ async function gameDay(name: string, options: GameDayOptions): Promise<ExitCode>
   const quiet = options.json === true;
   const tell = quiet ? note : say;
   const home = path.resolve(process.env['MUSTER_HOME'] ?? '.muster');
-  process.env['MUSTER_SCENARIO'] = scenario.name;
-  const world = await startWorld(worldOptions(home, options.ask === true, (line) => tell(style.dim(line))));
+  const world = await startWorld({
+    dir: home,
+    ask: options.ask === true,
+    scenario: scenario.name,
+    onProgress: (line) => tell(style.dim(line)),
+  });
   try {
     if (!quiet) showWorld(world);
     Object.assign(process.env, world.env.control);
@@ -99,7 +103,7 @@ async function playAndReport(world: World, scenarioName: string, home: string, q
       );
       sayDirect(day);
       say(`  report  file://${written.html}\n  data    file://${written.json}`);
-      if (world.endpoints.temporalUi !== null) say(`  runs    ${world.endpoints.temporalUi} (while the sandbox is up)`);
+      if (world.temporalUi !== null) say(`  runs    ${world.temporalUi} (while the sandbox is up)`);
     }
     if (report.verdict === 'passed') return exitCodes.met;
     return report.verdict === 'failed' ? exitCodes.failed : exitCodes.objectivesMissed;

@@ -1,6 +1,7 @@
 /** What failover, failback, reprotect and drill share: plan, show, start, follow, judge. */
 import { drawMermaid, drawText } from '../runbooks/draw.ts';
-import { hashEstate, planRun, type PlanRequest } from '../worker/planner.ts';
+import { hashEstate } from '../runbooks/hash.ts';
+import { planRun, type PlanRequest } from '../worker/planner.ts';
 import { readServiceState } from '../worker/service-state.ts';
 import { activeRun, startRun } from '../worker/run-start.ts';
 import { followRun } from '../worker/run-follow.ts';

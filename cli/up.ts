@@ -2,10 +2,7 @@ import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { isSame } from '../sandbox/processes/identity.ts';
-import { readRecords } from '../sandbox/processes/records.ts';
-import { endLeftovers, recordsFile } from '../sandbox/processes.ts';
-import { startWorld, type World, type WorldOptions } from '../sandbox/world.ts';
+import { startWorld, stopWorld, type World } from '../sandbox/world.ts';
 import { exitCodes } from './exit-codes.ts';
 import { reportError, say, sayJson, style } from './output.ts';
 
@@ -46,9 +43,11 @@ function homeDir(): string {
 async function up(options: UpOptions): Promise<number> {
   if (options.detach === true) return upInBackground(options);
   const quiet = options.json === true;
-  const world = await startWorld(
-    worldOptions(homeDir(), options.ask === true, (line) => (quiet ? undefined : say(style.dim(line)))),
-  );
+  const world = await startWorld({
+    dir: homeDir(),
+    ask: options.ask === true,
+    onProgress: (line) => (quiet ? undefined : say(style.dim(line))),
+  });
   try {
     if (quiet) process.stdout.write(`${JSON.stringify({ ready: true, endpoints: world.endpoints })}\n`);
     else showWorld(world);
@@ -87,33 +86,14 @@ async function upInBackground(options: UpOptions): Promise<number> {
 }
 
 async function down(options: UpOptions): Promise<number> {
-  const { supervisor, processes } = readRecords(recordsFile(homeDir()));
-  const ended = supervisor !== null && isSame(supervisor);
-  if (ended) process.kill(supervisor.pid, 'SIGTERM');
-  while (supervisor !== null && isSame(supervisor)) await new Promise((resolve) => setTimeout(resolve, 50));
-  // What a supervisor that died left behind is ended by its record, never by name.
-  if (!ended && processes.length > 0) await endLeftovers(homeDir());
+  const ended = await stopWorld(homeDir());
   if (options.json === true) sayJson({ ended });
   else say(ended ? 'the sandbox is down' : 'no sandbox runs here');
   return exitCodes.met;
 }
 
-export function worldOptions(home: string, ask: boolean, tell: (line: string) => void): WorldOptions {
-  return {
-    home,
-    onProgress: (what, afterMs) => tell(`  ${String(afterMs).padStart(6)} ms  ${what}`),
-    ...(ask && { editEstate: (yaml: string) => yaml.replace(/declare: automatic/, 'declare: ask') }),
-  };
-}
-
-export function showWorld({ endpoints }: World): void {
-  const { sites, ...control } = endpoints;
-  const line = (name: string, address: string | null): void => {
-    if (address !== null) say(`  ${name.padEnd(12)} ${address}`);
-  };
-  for (const [name, address] of Object.entries(control)) line(name, address);
-  for (const [site, { shop, agent, database }] of Object.entries(sites))
-    line(site, `shop ${shop}  database ${database}  agent ${agent}`);
+export function showWorld(world: World): void {
+  for (const [name, address] of Object.entries(world.endpoints)) say(`  ${name.padEnd(22)} ${address}`);
 }
 
 /** Until a person (Ctrl-C) or `down` ends it. */

@@ -4,7 +4,7 @@
  */
 import type { Client } from '@temporalio/client';
 import { planRun } from '../worker/planner.ts';
-import { hashEstate } from '../worker/planner.ts';
+import { hashEstate } from '../runbooks/hash.ts';
 import { activeRun, startRun } from '../worker/run-start.ts';
 import { followRun } from '../worker/run-follow.ts';
 import { readServiceState } from '../worker/service-state.ts';

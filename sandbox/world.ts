@@ -7,23 +7,19 @@ import { MusterError } from '../workflows/engine/errors.ts';
 import type { PlanResource } from '../workflows/engine/plan.ts';
 import type { Place, Site } from './addresses.ts';
 import { Links } from './links.ts';
-import { endLeftovers, endSupervisor, Processes } from './processes.ts';
+import { Processes } from './processes.ts';
 import { startTemporal, type TemporalServer } from './temporal.ts';
 import { createPrimary, createStandby, startLedger } from './world/databases.ts';
 import { siteFaults, type SiteFaults } from './world/faults.ts';
 import { choosePlaces, type Places } from './world/places.ts';
 import * as programs from './world/programs.ts';
-import { databaseUrl, endpointsOf, linkDefinitions, wire, type Env } from './world/wiring.ts';
+import { databaseUrl, endpointsOf, linkDefinitions, wire, type Endpoints, type Env } from './world/wiring.ts';
 
 export interface WorldOptions {
   /** `.muster`: everything the world writes lies below it. */
-  dir: string;
-  /** Told what has come up, one line each. */
-  onProgress?: (line: string) => void;
-  /** A person declares disasters, instead of the policy. */
-  ask?: boolean;
-  /** Name of the game day to be played; the worker finds it in MUSTER_SCENARIO. */
-  scenario?: string;
+  home: string;
+  /** Told what has come up, and after how long. */
+  onProgress?: (what: string, afterMs: number) => void;
   /** What to leave out, for tests. The worker and the agents need Temporal. */
   parts?: Partial<Record<'temporal' | 'worker' | 'agents' | 'clients', boolean>>;
   clients?: number;
@@ -37,9 +33,7 @@ export interface WorldOptions {
 export interface World extends SiteFaults {
   home: string;
   estate: string;
-  /** Where a person finds things, by name. */
-  endpoints: Record<string, string>;
-  temporalUi: string | null;
+  endpoints: Endpoints;
   /** What the environment of a process at each place holds, besides that of this process. */
   env: Record<Place, Env>;
   /** A site's database as somebody beside it reaches it, past every link, with the rights of the shop. Holds a secret. */
@@ -60,34 +54,22 @@ const library = join(import.meta.dirname, '..', 'runbooks', 'library', 'sandbox.
 const defaultClients = 20;
 const healthyMs = 30_000;
 const farewellMs = 1000;
-const stopMs = 15_000;
 
 /**
  * Brings the sandbox up and resolves when clients are being served.
  * @throws MusterError SANDBOX_RUNNING when one runs under this home, SETUP_FAILED when a part does not come up
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const processes = await Processes.open(options.dir);
+  const processes = await Processes.open(options.home);
   const links = new Links(linkDefinitions);
   let places: Places | null = null;
   try {
-    places = await choosePlaces(options.dir);
+    places = await choosePlaces(options.home);
     return await bringUp(options, { processes, links, places });
   } catch (err) {
     await tearDown(processes, links, places);
     throw err;
   }
-}
-
-/**
- * Ends the sandbox that runs under a home directory, from another process. What its supervisor leaves is ended too.
- * @returns whether there was anything to end
- */
-export async function stopWorld(home: string): Promise<boolean> {
-  const supervisor = await endSupervisor(home, stopMs);
-  const leftovers = await endLeftovers(home);
-  await rm(sandboxFile(home), { force: true });
-  return supervisor || leftovers.length > 0;
 }
 
 interface Base {
@@ -99,7 +81,7 @@ interface Base {
 async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const { processes, links, places } = base;
   const parts = { temporal: true, worker: true, agents: true, clients: true, ...options.parts };
-  const resource = await writeEstate(places, options);
+  const resource = await writeEstate(places, options.editEstate);
   const dir = join(places.dir, 'temporal');
   await mkdir(dir, { recursive: true });
   const { home } = places;
@@ -107,7 +89,6 @@ async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const host = places.host.control;
   const temporal = parts.temporal ? await startTemporal({ processes, home, dir, host }) : null;
   const env = await wire(links, places, temporal);
-  if (options.scenario !== undefined) env.control['MUSTER_SCENARIO'] = options.scenario;
   const startPrograms = async (site: Site) => {
     const shop = programs.startShopAt({ processes, places }, site);
     const agent = parts.agents ? programs.startAgentAt({ processes, env }, site) : null;
@@ -117,7 +98,6 @@ async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const world: World = {
     ...{ home, estate: places.estate, env, links, processes },
     endpoints: endpointsOf(places, temporal),
-    temporalUi: temporal?.uiUrl ?? null,
     ...databasesOf(places),
     entry: programs.entryHandle(places),
     clients: programs.clientsHandle(places, clients),
@@ -146,7 +126,7 @@ async function startParts(world: Parts): Promise<void> {
   const tasks: Promise<unknown>[] = [];
   const part = <T>(what: string, started: Promise<T>): Promise<T> => {
     const told = started.then((value) => {
-      options.onProgress?.(`${what} is up after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`);
+      options.onProgress?.(what, Math.round(performance.now() - startedAtMs));
       return value;
     });
     told.catch(() => {});
@@ -190,10 +170,9 @@ async function startParts(world: Parts): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-async function writeEstate(places: Places, { ask = false, editEstate }: WorldOptions): Promise<PlanResource> {
-  let yaml = await readFile(library, 'utf8');
-  if (ask) yaml = yaml.replace('declare: automatic', 'declare: ask');
-  await writeFile(places.estate, editEstate?.(yaml) ?? yaml);
+async function writeEstate(places: Places, edit: WorldOptions['editEstate']): Promise<PlanResource> {
+  const yaml = await readFile(library, 'utf8');
+  await writeFile(places.estate, edit?.(yaml) ?? yaml);
   const { services } = loadEstate(places.estate, driverCatalogue);
   const resource = Object.values(services)
     .flatMap((s) => s.resources)

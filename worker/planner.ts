@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
 import { driverCatalogue } from '../activities/drivers/index.ts';
 import { compile, compileLiveDrill } from '../runbooks/compile.ts';
 import type { Estate, EstateService } from '../runbooks/estate.ts';
-import { canonicalJson } from '../runbooks/hash.ts';
 import type { Runbook } from '../runbooks/runbook.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import type { Mode, Plan, RunKind } from '../workflows/engine/plan.ts';
@@ -50,9 +48,4 @@ export function planRun(estate: Estate, service: EstateService, state: ServiceSt
   if (kind === 'drill' && request.drillKind === 'live') return compileLiveDrill({ ...common, epoch });
   const mode = request.mode ?? (kind === 'failover' ? 'ungraceful' : 'graceful');
   return [compile({ ...common, kind, mode, epoch, ...(runbook && { runbook }) })];
-}
-
-/** SHA-256 (hex) of the estate as it was read, references unresolved. */
-export function hashEstate(estate: Estate): string {
-  return createHash('sha256').update(canonicalJson(estate)).digest('hex');
 }

@@ -13,6 +13,7 @@ const rightRoom = 118;
 const rowHeight = 26;
 const barHeight = 12;
 const shortestBar = 3;
+const amountCharacter = 6.4;
 
 /** One run as a picture: a lane for each step, the clocks as lines, the time without writes shaded. */
 export function runPicture(report: Report, run: RunReport): Markup | null {
@@ -20,7 +21,7 @@ export function runPicture(report: Report, run: RunReport): Markup | null {
   if (steps.length === 0) return null;
   const outage = outageOf(run);
   const domain = domainOf(run, steps, outage, report.generatedAtMs);
-  const axis = axisWithRoom(run, domain, steps.flatMap(busySpans));
+  const axis = axisWithRoom(run, steps, domain);
   const flags = placeFlags(clockFlags(run, axis));
   const top = flagsHeight(flags) + 6;
   const lanes = steps.length + (outage === null ? 0 : 1);
@@ -42,10 +43,14 @@ export function runPicture(report: Report, run: RunReport): Markup | null {
   </svg>`;
 }
 
-/** Leaves as much room at the right as the names of the last clocks need. */
-function axisWithRoom(run: RunReport, domain: Span, busy: readonly Span[]): TimeAxis {
+/** Leaves as much room at the right as the names of the last clocks and the amounts beside the last bars need. */
+function axisWithRoom(run: RunReport, steps: readonly StepReport[], domain: Span): TimeAxis {
+  const busy = steps.flatMap(busySpans);
   const axis = timeAxis(domain, busy, [labelWidth, width - rightRoom]);
-  const over = Math.max(0, flagsEnd(placeFlags(clockFlags(run, axis))) - width);
+  const amounts = steps.map(
+    (step) => axis.x(step.endedAtMs ?? domain.toMs) + 10 + amountOf(step).length * amountCharacter,
+  );
+  const over = Math.max(0, flagsEnd(placeFlags(clockFlags(run, axis))) - width, ...amounts.map((end) => end - width));
   return over === 0 ? axis : timeAxis(domain, busy, [labelWidth, width - rightRoom - over]);
 }
 
@@ -134,20 +139,23 @@ function lane(report: Report, step: StepReport, axis: TimeAxis, y: number, openE
   const x = axis.x(startMs);
   const barWidth = Math.max(shortestBar, axis.x(endMs) - x);
   const barY = y + (rowHeight - barHeight) / 2;
-  const failed = step.status === 'failed' || step.status === 'undo-failed';
-  const place = failed ? 'failed' : placeClass(report, step.site);
+  const place = hasFailed(step) ? 'failed' : placeClass(report, step.site);
   const said = `${step.id} at ${step.site ?? 'control'}: ${step.status}`;
   return html`<text class="lane" x="0" y="${y + 17}">${laneName(step)}</text>
     <rect class="bar ${place}" x="${x}" y="${barY}" width="${barWidth}" height="${barHeight}" rx="2"
       ><title>${said}</title></rect
     >
     ${step.asking.map((wait) => askingBar(axis, wait, barY))}
-    <text class="amount" x="${x + barWidth + 6}" y="${y + 17}">${amountOf(step, failed)}</text>`;
+    <text class="amount" x="${x + barWidth + 6}" y="${y + 17}">${amountOf(step)}</text>`;
 }
 
 function laneName({ verb, resource, id }: StepReport): string {
   const name = resource === '' ? id : `${verb} ${resource}`;
   return name.length > 27 ? `${name.slice(0, 26)}…` : name;
+}
+
+function hasFailed({ status }: StepReport): boolean {
+  return status === 'failed' || status === 'undo-failed';
 }
 
 function askingBar(axis: TimeAxis, wait: Span, y: number): Markup {
@@ -162,11 +170,11 @@ function askingBar(axis: TimeAxis, wait: Span, y: number): Markup {
   />`;
 }
 
-function amountOf(step: StepReport, failed: boolean): string {
+function amountOf(step: StepReport): string {
   const waited = step.asking.reduce((total, wait) => total + wait.toMs - wait.fromMs, 0);
   const parts = [step.durationMs === null ? step.status : formatMs(step.durationMs)];
-  if (failed) parts.push('failed');
+  if (hasFailed(step)) parts.push('failed');
   else if (step.attempts > 1) parts.push(`${step.attempts} tries`);
-  if (waited > 0) parts.push('waited for a person');
+  if (waited > 0 && step.status !== 'asking') parts.push('waited for a person');
   return parts.join(' · ');
 }

@@ -79,7 +79,7 @@ function pictureLegend(report: Report, run: RunReport): Markup {
 /** In order of time. What each clock means is said once, at the first run. */
 function clockTable(clocks: readonly ClockReport[], moment: MomentFormat, explained: boolean): Markup {
   const stamped = clocks.filter((clock) => clock.atMs !== null).toSorted((a, b) => (a.atMs ?? 0) - (b.atMs ?? 0));
-  return html`<table>
+  return html`<table class="clocks">
     <thead>
       <tr>
         <th></th>

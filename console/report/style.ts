@@ -72,7 +72,7 @@ h1 svg { flex: none; width: 54px; height: 54px; }
 .card .judged strong { font-weight: 650; color: inherit; }
 .card .judged .good, .card .judged .bad, .card .judged .unsure { font-weight: 650; }
 
-.picture { display: block; width: 100%; height: auto; min-width: 760px; }
+.picture { display: block; width: 100%; height: auto; min-width: 900px; }
 .scroll { overflow-x: auto; margin-top: 22px; }
 .picture text { font-size: 12.5px; fill: var(--text); }
 .picture .tick, .picture .axis-name, .picture .cut-name { fill: var(--faint); font-size: 12px; }
@@ -132,6 +132,7 @@ footer p { border-top: 1px solid var(--line); padding-top: 18px; }
   .cards { margin-top: 40px; gap: 30px 28px; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); }
   section { margin-top: 60px; }
   .pair { grid-template-columns: minmax(0, 1fr); }
+  .clocks th:nth-child(4), .clocks td:nth-child(4) { display: none; } .clocks td, .clocks th { padding-right: 12px; }
   .scroll { margin-right: -18px; padding-right: 18px; }
   h2 { font-size: 22px; }
 }

@@ -15,6 +15,8 @@ export interface Span {
 }
 
 const cutWidth = 64;
+/** A tick nearer to the middle of a cut than this would run into its name. */
+const cutNameWidth = 62;
 /** An idle span is cut when it is this many times longer than all the work in the picture. */
 const idleTimes = 3;
 
@@ -58,7 +60,9 @@ function ticksOn(pieces: readonly Piece[], cuts: readonly Piece[], zeroMs: numbe
   const place = placeOn([...pieces, ...cuts].sort((a, b) => a.fromMs - b.fromMs));
   const [first = 0, second = 1] = secondTicks(0, shownMs / 1000, wanted);
   const step = second - first || 1;
-  return pieces.flatMap((piece) => {
+  const free = (x: number): boolean => cuts.every((cut) => Math.abs(x - (cut.x0 + cut.x1) / 2) > cutNameWidth);
+  const ticks = pieces.flatMap((piece) => {
+    if (piece.toMs <= piece.fromMs) return [];
     const from = Math.ceil((piece.fromMs - zeroMs) / 1000 / step - 1e-6);
     const to = Math.floor((piece.toMs - zeroMs) / 1000 / step + 1e-6);
     return Array.from({ length: Math.max(0, to - from + 1) }, (_, at) => {
@@ -66,6 +70,7 @@ function ticksOn(pieces: readonly Piece[], cuts: readonly Piece[], zeroMs: numbe
       return { seconds, x: place(zeroMs + seconds * 1000) };
     });
   });
+  return ticks.filter((tick) => free(tick.x));
 }
 
 function idleSpans(domain: Span, busy: readonly Span[]): Span[] {

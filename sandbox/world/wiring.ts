@@ -105,30 +105,40 @@ function ownSiteEnv(site: Site, { sites: all }: Places): Env {
   };
 }
 
-/** Where a person finds things, by name; none of it is secret. */
+/** Where a person finds things; none of it is secret. */
+export interface Endpoints {
+  entry: string;
+  entryAdmin: string;
+  clients: string;
+  control: string;
+  /** `host:port` */
+  ledger: string;
+  /** `host:port`; null when the world has no Temporal. */
+  temporal: string | null;
+  temporalUi: string | null;
+  /** The database as `host:port`. */
+  sites: Record<Site, { shop: string; agent: string; database: string }>;
+}
+
 export function endpointsOf(
   { host, control, sites: all }: Places,
   temporal: { address: string; uiUrl: string | null } | null,
-): Record<string, string> {
+): Endpoints {
   const atControl = (port: number): string => http({ host: host.control, port });
-  const ofSite = (site: Site): Record<string, string> => {
+  const ofSite = (site: Site): Endpoints['sites'][Site] => {
     const { shopPort, agentPort, databasePort } = all[site];
-    return {
-      [`${site} shop`]: http({ host: host[site], port: shopPort }),
-      [`${site} agent`]: http({ host: host[site], port: agentPort }),
-      [`${site} database`]: `${host[site]}:${databasePort}`,
-    };
+    const at = (port: number): string => http({ host: host[site], port });
+    return { shop: at(shopPort), agent: at(agentPort), database: `${host[site]}:${databasePort}` };
   };
   return {
     entry: atControl(control.entryPort),
-    'entry admin': atControl(control.adminPort),
+    entryAdmin: atControl(control.adminPort),
     clients: atControl(control.clientsPort),
     control: atControl(control.workerPort),
     ledger: `${host.control}:${control.ledgerPort}`,
-    ...(temporal === null ? {} : { temporal: temporal.address }),
-    ...(temporal === null || temporal.uiUrl === null ? {} : { 'temporal ui': temporal.uiUrl }),
-    ...ofSite('hangzhou'),
-    ...ofSite('beijing'),
+    temporal: temporal?.address ?? null,
+    temporalUi: temporal?.uiUrl ?? null,
+    sites: { hangzhou: ofSite('hangzhou'), beijing: ofSite('beijing') },
   };
 }
 

@@ -18,7 +18,10 @@ const checks: Record<string, string[]> = {
   tests: [path.join(root, 'scripts', 'testing', 'run-tests.ts'), 'test/unit', 'test/tidy'],
   lint: [packageFile('oxlint', 'bin', 'oxlint'), '--deny-warnings', ...folders],
   format: [packageFile('prettier', 'bin', 'prettier.cjs'), ...['--check', '--log-level=warn', '--cache', '.']],
-  types: [packageFile('typescript', 'bin', 'tsc'), '-p', '.'],
+  types: [
+    packageFile('typescript', 'bin', 'tsc'),
+    ...['-p', '.', '--incremental', '--tsBuildInfoFile', packageFile('.cache', 'muster', 'types.json')],
+  ],
 };
 
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;

@@ -21,7 +21,11 @@ const PAGE_HEADER_BYTES = 40;
  * The database of a resource at this process' site, for its guard. `leaseMs` sets how long calls may take: a guard gives
  * them a quarter of the lease. @throws MusterError SECRET_MISSING, CONFIG_INVALID
  */
-export function guardedPostgres(resource: PlanResource, site: string, leaseMs = 2_000): GuardedDatabase & { end(): void } {
+export function guardedPostgres(
+  resource: PlanResource,
+  site: string,
+  leaseMs = 2_000,
+): GuardedDatabase & { end(): void } {
   return guardedDatabase(siteServer(resource, site), Math.min(1_000, leaseMs / 5));
 }
 

@@ -41,7 +41,11 @@ export const fence: PostgresVerb = {
 
 type Proof = { by: 'guard'; answer: CloseAnswer } | { by: 'lease' } | { by: 'accepted-risk' };
 
-async function fenceWriter(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function fenceWriter(
+  input: VerbInput,
+  context: VerbContext,
+  services: PostgresServices,
+): Promise<PerformOutcome> {
   const graceful = input.plan.mode === 'graceful';
   const startedAt = performance.now();
   const over = new AbortController();
@@ -87,7 +91,11 @@ function evidenceOf(proof: Proof, granters: readonly StoppedGranter[], waitedMs:
 }
 
 /** The same proofs from what everybody says of himself. In a planned run the closing is asked for again, for its position. */
-async function confirmWriter(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function confirmWriter(
+  input: VerbInput,
+  context: VerbContext,
+  services: PostgresServices,
+): Promise<PerformOutcome> {
   const { plan } = input;
   const limit = { timeoutMs: plan.mode === 'graceful' ? ASK_MS : DEAD_SITE_MS, signal: context.signal };
   const [granters, guard] = await Promise.all([
@@ -97,21 +105,39 @@ async function confirmWriter(input: VerbInput, context: VerbContext, services: P
   const shut = !(guard instanceof MusterError) && isShut(guard.state);
   const silent = granters.filter((granter) => granter.remainingMs === null);
   if (plan.mode === 'graceful') {
-    return { status: 'not-yet', why: shut ? 'closed, but its last position was not read' : 'the old writer is not closed' };
+    return {
+      status: 'not-yet',
+      why: shut ? 'closed, but its last position was not read' : 'the old writer is not closed',
+    };
   }
   if (silent.length > 0 && input.args['acceptRisk'] !== true) {
     const why = silent.map(({ site, why: reason }) => `${site}: ${reason}`).join('; ');
-    return silent.some(({ why: reason }) => reason === 'it still grants') ? { status: 'not-yet', why } : { status: 'unknown', why };
+    return silent.some(({ why: reason }) => reason === 'it still grants')
+      ? { status: 'not-yet', why }
+      : { status: 'unknown', why };
   }
   const running = granters.filter(({ remainingMs }) => (remainingMs ?? 0) > 0);
-  if (!shut && running.length > 0) return { status: 'not-yet', why: `the lease runs for ${Math.max(...running.map((g) => g.remainingMs ?? 0))} ms more` };
+  if (!shut && running.length > 0)
+    return {
+      status: 'not-yet',
+      why: `the lease runs for ${Math.max(...running.map((g) => g.remainingMs ?? 0))} ms more`,
+    };
   if (!shut) await sleep(leaseMarginMs(plan.leaseMs), undefined, { signal: context.signal });
   const proof = { by: shut ? 'guard' : silent.length > 0 ? 'accepted-risk' : 'lease' };
-  return done({ ...proof, guardState: guard instanceof MusterError ? null : guard.state, finalLsn: null, granters: granters.map((g) => ({ ...g })) });
+  return done({
+    ...proof,
+    guardState: guard instanceof MusterError ? null : guard.state,
+    finalLsn: null,
+    granters: granters.map((g) => ({ ...g })),
+  });
 }
 
 /** A former writer that comes back: closed and stopped by its own guard, and told who holds the service now. */
-async function fenceReturning(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function fenceReturning(
+  input: VerbInput,
+  context: VerbContext,
+  services: PostgresServices,
+): Promise<PerformOutcome> {
   const { plan } = input;
   const agent = agentOf(input, services, plan.to);
   return afterChange(async () => {
@@ -125,7 +151,11 @@ async function fenceReturning(input: VerbInput, context: VerbContext, services: 
   });
 }
 
-async function confirmReturning(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function confirmReturning(
+  input: VerbInput,
+  context: VerbContext,
+  services: PostgresServices,
+): Promise<PerformOutcome> {
   try {
     const guard = await guardAt(input, services, input.plan.to, { timeoutMs: ASK_MS, signal: context.signal });
     if (isShut(guard.state)) return done({ by: 'guard', guardState: guard.state, finalLsn: null });

@@ -65,5 +65,8 @@ export function relationTo(control: ControlFile, history: TimelineHistory): Rela
   if (fork === null) return { kind: 'diverged', why: `it was a primary on the timeline of now` };
   const [last, end] = [parseLsn(control.checkpointLsn), parseLsn(fork.lsn)];
   if (last !== null && end !== null && last < end) return { kind: 'behind' };
-  return { kind: 'diverged', why: `it wrote up to ${control.checkpointLsn}, the other's history parted at ${fork.lsn}` };
+  return {
+    kind: 'diverged',
+    why: `it wrote up to ${control.checkpointLsn}, the other's history parted at ${fork.lsn}`,
+  };
 }

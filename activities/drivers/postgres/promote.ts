@@ -48,13 +48,20 @@ async function requireGranter(input: VerbInput, services: PostgresServices, sign
     const known = granters.find((one) => one.service === service);
     const taken = known !== undefined && (known.epoch > epoch || (known.epoch === epoch && known.holder !== to));
     if (taken || (known?.stoppedThrough ?? 0) >= epoch) {
-      throw new MusterError('EPOCH_STALE', `${granter.site} knows epoch ${known?.epoch} held by ${known?.holder}, this plan has ${epoch}`);
+      throw new MusterError(
+        'EPOCH_STALE',
+        `${granter.site} knows epoch ${known?.epoch} held by ${known?.holder}, this plan has ${epoch}`,
+      );
     }
   });
   const answers = await Promise.race([Promise.allSettled(asked), firstGood(asked)]);
   if (answers === 'good') return;
   const failures = answers.filter((one) => one.status === 'rejected').map((one) => toMusterError(one.reason));
-  throw failures.find(({ code }) => code === 'EPOCH_STALE') ?? failures[0] ?? new MusterError('LEASE_REFUSED', `nobody can grant to ${to}`);
+  throw (
+    failures.find(({ code }) => code === 'EPOCH_STALE') ??
+    failures[0] ??
+    new MusterError('LEASE_REFUSED', `nobody can grant to ${to}`)
+  );
 }
 
 function firstGood(asked: Promise<void>[]): Promise<'good'> {
@@ -71,7 +78,10 @@ async function becomePrimary(
 ): Promise<{ seconds: number; oldestXid: string | null } | null> {
   const startedAt = performance.now();
   if (!(await inRecovery(client))) return { seconds: 0, oldestXid: null };
-  const row = await oneRow<{ oldest: string }>(client, 'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS oldest');
+  const row = await oneRow<{ oldest: string }>(
+    client,
+    'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS oldest',
+  );
   // Nobody is there yet to wait for; replication of the new writer switches it on again.
   await client.query("ALTER SYSTEM SET synchronous_standby_names = ''");
   await client.query('SELECT pg_reload_conf()');
@@ -79,7 +89,9 @@ async function becomePrimary(
   const isPrimary = await poll({ limitMs: waitMs(input), everyMs: POLL_MS, context }, async () =>
     (await inRecovery(client)) ? null : true,
   );
-  return isPrimary === null ? null : { seconds: (performance.now() - startedAt) / 1000, oldestXid: row?.oldest ?? null };
+  return isPrimary === null
+    ? null
+    : { seconds: (performance.now() - startedAt) / 1000, oldestXid: row?.oldest ?? null };
 }
 
 async function inRecovery(client: SqlClient): Promise<boolean> {
@@ -90,7 +102,12 @@ async function inRecovery(client: SqlClient): Promise<boolean> {
  * Notes the fork, in the first transaction after it: every transaction with a lower number came from the old writer.
  * Must be done before anybody may write, else a number would mean two transactions (`conflicts.ts` relies on it).
  */
-async function noteFork(input: VerbInput, url: string, client: SqlClient, oldestXid: string | null): Promise<JsonObject> {
+async function noteFork(
+  input: VerbInput,
+  url: string,
+  client: SqlClient,
+  oldestXid: string | null,
+): Promise<JsonObject> {
   const { epoch, from, to } = input.plan;
   const history = await readHistory(url);
   const [parent, present] = history.timelines.slice(-2);
@@ -108,7 +125,10 @@ async function open(input: VerbInput, context: VerbContext, services: PostgresSe
   const { service, to, epoch } = input.plan;
   const named = await nameHolder(input, services, to, context.signal);
   if (!named.taken.some((site) => site !== to)) {
-    throw new MusterError(named.stale ? 'EPOCH_STALE' : 'LEASE_REFUSED', `no granter took epoch ${epoch}: ${Object.values(named.refused).join('; ')}`);
+    throw new MusterError(
+      named.stale ? 'EPOCH_STALE' : 'LEASE_REFUSED',
+      `no granter took epoch ${epoch}: ${Object.values(named.refused).join('; ')}`,
+    );
   }
   await services.guardFor(service, input.resource.name)?.openNow(epoch, waitMs(input));
   return { namedBy: named.taken };
@@ -126,8 +146,10 @@ async function readWriter(input: VerbInput): Promise<PerformOutcome> {
                 pg_current_wal_lsn() AS lsn FROM muster.lease`,
       );
       if (row?.valid !== true) return { status: 'not-yet', why: 'the server is a primary, but no lease is held' };
-      if (Number(row.epoch) !== plan.epoch) return { status: 'not-yet', why: `it is open under epoch ${row.epoch}, not ${plan.epoch}` };
-      if (row.read_only !== 'off') return { status: 'not-yet', why: 'the server is a primary, but new sessions are read-only' };
+      if (Number(row.epoch) !== plan.epoch)
+        return { status: 'not-yet', why: `it is open under epoch ${row.epoch}, not ${plan.epoch}` };
+      if (row.read_only !== 'off')
+        return { status: 'not-yet', why: 'the server is a primary, but new sessions are read-only' };
       return done({ role: 'primary', epoch: plan.epoch, lsn: row.lsn });
     });
   } catch (err) {

@@ -22,8 +22,10 @@ export async function dropIdleSlots(client: SqlClient): Promise<void> {
 
 /** Whether the server lists a standby of this name as streaming. */
 export async function isStreaming(client: SqlClient, applicationName: string): Promise<boolean> {
-  const row = await oneRow(client, "SELECT 1 FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'", [
-    applicationName,
-  ]);
+  const row = await oneRow(
+    client,
+    "SELECT 1 FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'",
+    [applicationName],
+  );
   return row !== null;
 }

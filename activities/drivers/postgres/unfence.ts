@@ -12,7 +12,11 @@ import { afterChange, done, poll, waitMs, type PostgresVerb } from './verb.ts';
 export const unfence: PostgresVerb = {
   async perform(input, context, services) {
     const named = await nameHolder(input, services, input.plan.from, context.signal);
-    if (named.stale) throw new MusterError('EPOCH_STALE', `epoch ${input.plan.epoch} was given to another: ${Object.values(named.refused).join('; ')}`);
+    if (named.stale)
+      throw new MusterError(
+        'EPOCH_STALE',
+        `epoch ${input.plan.epoch} was given to another: ${Object.values(named.refused).join('; ')}`,
+      );
     return afterChange(async () => {
       const opened = await poll({ limitMs: waitMs(input), everyMs: 50, context }, async () => {
         const outcome = await readOpen(input, context, services);
@@ -28,7 +32,8 @@ async function readOpen(input: VerbInput, context: VerbContext, services: Postgr
   const { epoch, from } = input.plan;
   try {
     const guard = await guardAt(input, services, from, { timeoutMs: ASK_MS, signal: context.signal });
-    if (guard.state === 'open' && guard.epoch === epoch && guard.leaseRemainingMs > 0) return done({ guardState: guard.state, epoch });
+    if (guard.state === 'open' && guard.epoch === epoch && guard.leaseRemainingMs > 0)
+      return done({ guardState: guard.state, epoch });
     return { status: 'not-yet', why: `the guard at ${from} says ${guard.state} (epoch ${guard.epoch}): ${guard.why}` };
   } catch (err) {
     return { status: 'unknown', why: toMusterError(err).message };
