@@ -5,6 +5,8 @@ import { planRun, type PlanRequest } from '../worker/planner.ts';
 import { readServiceState } from '../worker/service-state.ts';
 import { activeRun, startRun } from '../worker/run-start.ts';
 import { followRun } from '../worker/run-follow.ts';
+import { controlAddress } from '../worker/addresses.ts';
+import { clocksOf, readWatch } from '../worker/watch-state.ts';
 import { software } from '../worker/software.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { judge, worstRpoSeconds, type Verdict } from '../workflows/engine/measure.ts';
@@ -40,7 +42,9 @@ export async function runAndFollow(
   const labels = { estateHash: hashEstate(context.estate()), software, chainId: null, scenario: null };
   const details = plans.map((plan) => `\`\`\`mermaid\n${drawMermaid(plan)}\n\`\`\``).join('\n\n');
   const startedBy = options.by ?? process.env['USER'] ?? 'operator';
-  const run = await startRun(client, { kind: request.kind, plans, startedBy, labels, details });
+  const unplanned = request.kind === 'failover' && plans[0]?.mode === 'ungraceful';
+  const clocks = unplanned ? clocksOf(await readWatch(controlAddress(context.estate()), service.name), Date.now()) : {};
+  const run = await startRun(client, { kind: request.kind, plans, startedBy, labels, details, clocks });
   if (options.detach === true) {
     if (options.json === true) sayJson(run);
     else say(`started ${run.runId}; follow it with: npx muster status ${service.name}`);

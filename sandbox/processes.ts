@@ -230,8 +230,15 @@ export async function endLeftovers(home: string): Promise<string[]> {
   return ended;
 }
 
-/** Where a home directory keeps the record of its processes. */
-export function recordsFile(home: string): string {
+/** Asks the supervisor that lives under a home directory to end, and kills it when it has not in time. @returns whether there was one */
+export async function endSupervisor(home: string, withinMs: number): Promise<boolean> {
+  const { supervisor } = readRecords(recordsFile(home));
+  if (supervisor === null || supervisor.pid === process.pid || !signalIfSame(supervisor, 'SIGTERM')) return false;
+  if (!(await settled(() => !isSame(supervisor), withinMs))) signalIfSame(supervisor, 'SIGKILL');
+  return settled(() => !isSame(supervisor), withinMs);
+}
+
+function recordsFile(home: string): string {
   return join(home, 'processes.json');
 }
 

@@ -7,21 +7,25 @@ import { MusterError } from '../workflows/engine/errors.ts';
 import type { PlanResource } from '../workflows/engine/plan.ts';
 import type { Place, Site } from './addresses.ts';
 import { Links } from './links.ts';
-import { Processes } from './processes.ts';
-import { startTemporal, type TemporalServer } from './temporal.ts';
-import { createPrimary, createStandby, startLedger } from './world/databases.ts';
+import { endLeftovers, endSupervisor, Processes } from './processes.ts';
+import { startTemporal } from './temporal.ts';
 import { siteFaults, type SiteFaults } from './world/faults.ts';
 import { choosePlaces, type Places } from './world/places.ts';
 import * as programs from './world/programs.ts';
-import { databaseUrl, endpointsOf, linkDefinitions, wire, type Endpoints, type Env } from './world/wiring.ts';
+import { startParts, type Parts } from './world/start.ts';
+import { databaseUrl, endpointsOf, linkDefinitions, wire, type Env } from './world/wiring.ts';
 
 export interface WorldOptions {
   /** `.muster`: everything the world writes lies below it. */
-  home: string;
-  /** Told what has come up, and after how long. */
-  onProgress?: (what: string, afterMs: number) => void;
+  dir: string;
+  /** Told what has come up, one line each. */
+  onProgress?: (line: string) => void;
+  /** A person declares disasters, instead of the policy. */
+  ask?: boolean;
+  /** Name of the game day to be played; processes at the control plane find it in MUSTER_SCENARIO. */
+  scenario?: string;
   /** What to leave out, for tests. The worker and the agents need Temporal. */
-  parts?: Partial<Record<'temporal' | 'worker' | 'agents' | 'clients', boolean>>;
+  parts?: Partial<Parts>;
   clients?: number;
   /** Time from one order of a client to its next, milliseconds. */
   everyMs?: number;
@@ -33,7 +37,9 @@ export interface WorldOptions {
 export interface World extends SiteFaults {
   home: string;
   estate: string;
-  endpoints: Endpoints;
+  /** Where a person finds things, by name. */
+  endpoints: Record<string, string>;
+  temporalUi: string | null;
   /** What the environment of a process at each place holds, besides that of this process. */
   env: Record<Place, Env>;
   /** A site's database as somebody beside it reaches it, past every link, with the rights of the shop. Holds a secret. */
@@ -49,27 +55,37 @@ export interface World extends SiteFaults {
 }
 
 const primary: Site = 'hangzhou';
-const standby: Site = 'beijing';
 const library = join(import.meta.dirname, '..', 'runbooks', 'library', 'sandbox.yaml');
 const defaultClients = 20;
-const healthyMs = 30_000;
 const farewellMs = 1000;
+const stopMs = 15_000;
 
 /**
  * Brings the sandbox up and resolves when clients are being served.
  * @throws MusterError SANDBOX_RUNNING when one runs under this home, SETUP_FAILED when a part does not come up
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const processes = await Processes.open(options.home);
+  const processes = await Processes.open(options.dir);
   const links = new Links(linkDefinitions);
   let places: Places | null = null;
   try {
-    places = await choosePlaces(options.home);
+    places = await choosePlaces(options.dir);
     return await bringUp(options, { processes, links, places });
   } catch (err) {
     await tearDown(processes, links, places);
     throw err;
   }
+}
+
+/**
+ * Ends the sandbox that runs under a home directory, from another process. What its supervisor leaves is ended too.
+ * @returns whether there was anything to end
+ */
+export async function stopWorld(home: string): Promise<boolean> {
+  const supervisor = await endSupervisor(home, stopMs);
+  const leftovers = await endLeftovers(home);
+  await rm(sandboxFile(home), { force: true });
+  return supervisor || leftovers.length > 0;
 }
 
 interface Base {
@@ -80,8 +96,8 @@ interface Base {
 
 async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const { processes, links, places } = base;
-  const parts = { temporal: true, worker: true, agents: true, clients: true, ...options.parts };
-  const resource = await writeEstate(places, options.editEstate);
+  const parts: Parts = { temporal: true, worker: true, agents: true, clients: true, ...options.parts };
+  const resource = await writeEstate(places, options);
   const dir = join(places.dir, 'temporal');
   await mkdir(dir, { recursive: true });
   const { home } = places;
@@ -89,15 +105,18 @@ async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const host = places.host.control;
   const temporal = parts.temporal ? await startTemporal({ processes, home, dir, host }) : null;
   const env = await wire(links, places, temporal);
+  if (options.scenario !== undefined) env.control['MUSTER_SCENARIO'] = options.scenario;
   const startPrograms = async (site: Site) => {
     const shop = programs.startShopAt({ processes, places }, site);
     const agent = parts.agents ? programs.startAgentAt({ processes, env }, site) : null;
     await Promise.all([shop, agent]);
   };
-  await startParts({ ...base, resource, env, temporal, parts, options });
+  const load = { clients, everyMs: options.everyMs ?? 100 };
+  await startParts({ processes, places, resource, env, temporal, parts, load, primary }, options.onProgress);
   const world: World = {
     ...{ home, estate: places.estate, env, links, processes },
     endpoints: endpointsOf(places, temporal),
+    temporalUi: temporal?.uiUrl ?? null,
     ...databasesOf(places),
     entry: programs.entryHandle(places),
     clients: programs.clientsHandle(places, clients),
@@ -111,68 +130,10 @@ async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   return world;
 }
 
-interface Parts extends Base {
-  resource: PlanResource;
-  env: Record<Place, Env>;
-  temporal: TemporalServer | null;
-  parts: Record<'temporal' | 'worker' | 'agents' | 'clients', boolean>;
-  options: WorldOptions;
-}
-
-/** Everything side by side, each as soon as what it needs is there. */
-async function startParts(world: Parts): Promise<void> {
-  const { processes, places, env, temporal, parts, options } = world;
-  const startedAtMs = performance.now();
-  const tasks: Promise<unknown>[] = [];
-  const part = <T>(what: string, started: Promise<T>): Promise<T> => {
-    const told = started.then((value) => {
-      options.onProgress?.(what, Math.round(performance.now() - startedAtMs));
-      return value;
-    });
-    told.catch(() => {});
-    tasks.push(told);
-    return told;
-  };
-  const temporalUp = temporal === null ? Promise.resolve() : part('Temporal', temporal.ready);
-  const databases = { ...world, guarded: parts.agents };
-  const primaryUp = part(`database ${primary}`, createPrimary(databases, primary, env[primary]));
-  const standbyUp = part(
-    `database ${standby}`,
-    primaryUp.then(() => createStandby(databases, standby, env[standby])),
-  );
-  const entryUp = part('entry', programs.startEntryProgram({ processes, places, env }, primary));
-  const shopsUp = [primary, standby].map((site) =>
-    part(`shop ${site}`, programs.startShopAt({ processes, places }, site)),
-  );
-  if (parts.worker) {
-    const ledgerUp = part('ledger', startLedger(processes, places));
-    part(
-      'worker',
-      Promise.all([temporalUp, ledgerUp]).then(() => programs.startWorker({ processes, env })),
-    );
-  }
-  if (parts.agents) {
-    const agent = (site: Site) => () => programs.startAgentAt({ processes, env }, site);
-    part(`agent ${primary}`, Promise.all([temporalUp, primaryUp]).then(agent(primary)));
-    part(`agent ${standby}`, Promise.all([temporalUp, standbyUp]).then(agent(standby)));
-  }
-  const serving = Promise.all([entryUp, primaryUp, ...shopsUp]);
-  const served = serving.then(() => programs.entryHandle(places).untilHealthy(primary, healthyMs));
-  if (parts.clients) {
-    const load = { clients: options.clients ?? defaultClients, everyMs: options.everyMs ?? 100 };
-    part(
-      'clients',
-      served.then(() => programs.startClientsProgram({ processes, places }, load)),
-    );
-  } else part('shop open', served);
-  // All have ended before anything is torn down, so that nothing is started behind its back.
-  const failed = (await Promise.allSettled(tasks)).find((task) => task.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-}
-
-async function writeEstate(places: Places, edit: WorldOptions['editEstate']): Promise<PlanResource> {
-  const yaml = await readFile(library, 'utf8');
-  await writeFile(places.estate, edit?.(yaml) ?? yaml);
+async function writeEstate(places: Places, { ask = false, editEstate }: WorldOptions): Promise<PlanResource> {
+  let yaml = await readFile(library, 'utf8');
+  if (ask) yaml = yaml.replace('declare: automatic', 'declare: ask');
+  await writeFile(places.estate, editEstate?.(yaml) ?? yaml);
   const { services } = loadEstate(places.estate, driverCatalogue);
   const resource = Object.values(services)
     .flatMap((s) => s.resources)

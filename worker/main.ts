@@ -41,7 +41,7 @@ const granter = openGranter({
 });
 await migrateWhenThere(ledger);
 await syncEpochs(estate, granter, agents, ledger, log);
-const watch = startWatch({ estate, granter, ledger, metrics, log, place });
+const watch = startWatch({ estate, granter, ledger, metrics, log, place, scenario: config.MUSTER_SCENARIO ?? null });
 const server = await startAgentServer({
   ...hostAndPort(config.MUSTER_LISTEN),
   token: config.MUSTER_AGENT_TOKEN,

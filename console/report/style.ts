@@ -145,7 +145,8 @@ footer p { border-top: 1px solid var(--line); padding-top: 18px; }
   .cards { margin-top: 26px; grid-template-columns: repeat(3, 1fr); gap: 20px 28px; } .card .value { font-size: 26pt; }
   .scroll { overflow: visible; } .picture { min-width: 0; } table { font-size: 9.5pt; }
   .keys { max-height: none; overflow: visible; background: none; padding: 0; }
-  .card, figure, tr, .checks li { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  .card, figure, tr, .checks li { break-inside: avoid; } h2, h3, .facts, .lead, thead { break-after: avoid; }
+  .pair { gap: 0 36px; } td { padding-top: 4px; padding-bottom: 4px; } .clocks .note { display: none; } .keys { font-size: 7.5pt; }
   .bar, .swatch, .gauge, .gauge i, .outage, .banner { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 `;

@@ -1,5 +1,5 @@
 import { sites, type Place, type Site } from '../addresses.ts';
-import { Links, type Endpoint } from '../links.ts';
+import type { Endpoint, Links } from '../links.ts';
 import type { Places } from './places.ts';
 
 /** The environment of a process at a place: every address as it is reached from there. */
@@ -36,9 +36,9 @@ export async function wire(
     const reach = from(place);
     const parts = await Promise.all([
       controlEnv(places, reach),
-      temporal === null ? {} : temporalEnv(place, temporal, links, places),
+      temporal === null ? Promise.resolve({}) : temporalEnv(place, temporal, links, places),
       ...sites.map((site) => siteEnv(site, places, reach)),
-      place === 'control' ? ownControlEnv(places) : ownSiteEnv(place, places),
+      Promise.resolve(place === 'control' ? ownControlEnv(places) : ownSiteEnv(place, places)),
     ]);
     return Object.assign({}, ...parts) as Env;
   };
@@ -105,40 +105,30 @@ function ownSiteEnv(site: Site, { sites: all }: Places): Env {
   };
 }
 
-/** Where a person finds things; none of it is secret. */
-export interface Endpoints {
-  entry: string;
-  entryAdmin: string;
-  clients: string;
-  control: string;
-  /** `host:port` */
-  ledger: string;
-  /** `host:port`; null when the world has no Temporal. */
-  temporal: string | null;
-  temporalUi: string | null;
-  /** The database as `host:port`. */
-  sites: Record<Site, { shop: string; agent: string; database: string }>;
-}
-
+/** Where a person finds things, by name; none of it is secret. */
 export function endpointsOf(
   { host, control, sites: all }: Places,
   temporal: { address: string; uiUrl: string | null } | null,
-): Endpoints {
+): Record<string, string> {
   const atControl = (port: number): string => http({ host: host.control, port });
-  const ofSite = (site: Site): Endpoints['sites'][Site] => {
+  const ofSite = (site: Site): Record<string, string> => {
     const { shopPort, agentPort, databasePort } = all[site];
-    const at = (port: number): string => http({ host: host[site], port });
-    return { shop: at(shopPort), agent: at(agentPort), database: `${host[site]}:${databasePort}` };
+    return {
+      [`${site} shop`]: http({ host: host[site], port: shopPort }),
+      [`${site} agent`]: http({ host: host[site], port: agentPort }),
+      [`${site} database`]: `${host[site]}:${databasePort}`,
+    };
   };
   return {
     entry: atControl(control.entryPort),
-    entryAdmin: atControl(control.adminPort),
+    'entry admin': atControl(control.adminPort),
     clients: atControl(control.clientsPort),
     control: atControl(control.workerPort),
     ledger: `${host.control}:${control.ledgerPort}`,
-    temporal: temporal?.address ?? null,
-    temporalUi: temporal?.uiUrl ?? null,
-    sites: { hangzhou: ofSite('hangzhou'), beijing: ofSite('beijing') },
+    ...(temporal === null ? {} : { temporal: temporal.address }),
+    ...(temporal === null || temporal.uiUrl === null ? {} : { 'temporal ui': temporal.uiUrl }),
+    ...ofSite('hangzhou'),
+    ...ofSite('beijing'),
   };
 }
 

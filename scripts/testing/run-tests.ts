@@ -46,7 +46,10 @@ async function main(): Promise<number> {
   }
   const totals = new Totals();
   await pipeline(runAll(files, wanted, totals), new spec(), process.stdout, { end: false });
-  return totals.passed ? 0 : 1;
+  // With --name it is no wonder that most files have nothing to run.
+  const empty = wanted.name === undefined ? totals.empty : [];
+  if (empty.length > 0) console.error(`no test in ${empty.join(', ')}`);
+  return totals.passed && empty.length === 0 ? 0 : 1;
 }
 
 function readArguments(): Wanted | null {

@@ -7,10 +7,13 @@ const names = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo'
 export class Totals {
   readonly #sums = new Map<string, number>(names.map((name) => [name, 0]));
   #failures = 0;
+  /** Files in which nothing ran. node:test lets such a file pass as if it were a test. */
+  readonly empty: string[] = [];
 
   /** Whether the event was a total, and was taken out of the stream. */
   take(event: TestEvent): boolean {
     if (event.type === 'test:fail' && event.data.todo === undefined) this.#failures += 1;
+    if (event.type === 'test:pass' && isFile(event.data)) this.empty.push(event.data.name);
     if (event.type === 'test:summary') return true;
     if (event.type !== 'test:diagnostic' || event.data.nesting !== 0) return false;
     const [, name, value] = /^(\w+) ([\d.]+)$/.exec(event.data.message) ?? [];
@@ -22,7 +25,7 @@ export class Totals {
   /** At least one test ran, and none failed, was cancelled or broke down outside a test. */
   get passed(): boolean {
     const count = (name: string): number => this.#sums.get(name) ?? 0;
-    return count('tests') > 0 && count('fail') === 0 && count('cancelled') === 0 && this.#failures === 0;
+    return count('tests') > this.empty.length && count('fail') + count('cancelled') + this.#failures === 0;
   }
 
   /** The sums, as node:test itself would close one run. */
@@ -32,4 +35,8 @@ export class Totals {
       yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } } as TestEvent;
     }
   }
+}
+
+function isFile({ name, nesting, file }: { name: string; nesting: number; file?: string }): boolean {
+  return nesting === 0 && /\.test\.ts$/.test(name) && file?.endsWith(name) === true;
 }

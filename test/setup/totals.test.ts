@@ -6,6 +6,10 @@ import { Totals } from '../../scripts/testing/totals.ts';
 const said = (message: string, nesting = 0): TestEvent =>
   ({ type: 'test:diagnostic', data: { message, nesting, level: 'info' } }) as TestEvent;
 const failure = (todo?: boolean): TestEvent => ({ type: 'test:fail', data: { nesting: 0, todo } }) as TestEvent;
+const emptyFile = {
+  type: 'test:pass',
+  data: { name: 'test/unit/x.test.ts', nesting: 0, file: '/somewhere/test/unit/x.test.ts' },
+};
 const round = (tests: number, fail: number): TestEvent[] =>
   [`tests ${tests}`, `pass ${tests - fail}`, `fail ${fail}`, 'duration_ms 10.6'].map((line) => said(line));
 
@@ -28,6 +32,12 @@ const cases: { name: string; events: TestEvent[]; passed: boolean }[] = [
   { name: 'all green', events: round(3, 0), passed: true },
   { name: 'one failure in the first of two runs', events: [...round(3, 1), ...round(4, 0)], passed: false },
   { name: 'no test at all', events: round(0, 0), passed: false },
+  {
+    name: 'only a file without tests, which node:test counts as one',
+    events: [emptyFile as TestEvent, ...round(1, 0)],
+    passed: false,
+  },
+  { name: 'a file without tests beside others', events: [emptyFile as TestEvent, ...round(2, 0)], passed: true },
   {
     name: 'a failed file whose run was cut short before its totals',
     events: [...round(3, 0), failure()],

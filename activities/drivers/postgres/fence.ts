@@ -18,7 +18,7 @@ import {
 import type { PostgresServices } from './services.ts';
 import { afterChange, done, waitMs, type PostgresVerb } from './verb.ts';
 
-/** A site that is believed dead is asked all the same, for no longer than this. */
+/** For reading back: a site that is believed dead is asked all the same, for no longer than this. */
 const DEAD_SITE_MS = 300;
 
 /**
@@ -50,7 +50,11 @@ async function fenceWriter(
   const startedAt = performance.now();
   const over = new AbortController();
   const signal = AbortSignal.any([over.signal, context.signal]);
-  const limit = { timeoutMs: graceful ? waitMs(input) : DEAD_SITE_MS, signal };
+  // A dead site holds nobody up: the lease's end, when it comes first, ends the question to its guard.
+  const limit = {
+    timeoutMs: graceful ? waitMs(input) : Math.min(waitMs(input), 2 * input.plan.leaseMs + ASK_MS),
+    signal,
+  };
   const byGuard = closeAt(input, services, input.plan.from, limit).then((answer): Proof => ({ by: 'guard', answer }));
   const stopped = stopAll(input, services, signal);
   const byLease = stopped.then((granters) => leaseProof(input, granters, signal));

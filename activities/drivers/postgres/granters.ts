@@ -76,9 +76,8 @@ export async function readStopped(
       try {
         const { granters } = await getState({ site, ...address }, { timeoutMs: ASK_MS, signal });
         const granter = granters.find((one) => one.service === service);
-        const stopped = granter === undefined || Math.max(granter.stoppedThrough, granter.epoch) >= epoch - 1;
         const isOver = granter === undefined || granter.epoch >= epoch || granter.stoppedThrough >= epoch - 1;
-        if (!stopped || !isOver) return { site, remainingMs: null, why: 'it still grants' };
+        if (!isOver) return { site, remainingMs: null, why: 'it still grants' };
         return { site, remainingMs: granter?.remainingMs ?? 0, why: null };
       } catch (err) {
         return { site, remainingMs: null, why: toMusterError(err).message };

@@ -1,0 +1,192 @@
+import { existsSync } from 'node:fs';
+import { readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
+import type { JsonObject } from '../../../workflows/engine/plan.ts';
+import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
+import { cloneServer } from './clone.ts';
+import { siteServer, urlOf, type SiteServer } from './config.ts';
+import { readHistory, relationTo, type Relation } from './history.ts';
+import { rewind } from './rewind.ts';
+import { lastComplaint, serverState, startServer, stopServer } from './server.ts';
+import { writeOwned } from './settings.ts';
+import { dropIdleSlots, ensureSlot, isStreaming } from './slots.ts';
+import { withSql } from './sql.ts';
+import { afterChange, done, evidenceText, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
+
+/** A server that follows shows up within this long, or it does not at all. */
+const FOLLOW_MS = 8_000;
+
+/**
+ * Makes the server at `args.site` a standby of `args.upstream`: as it is when it has nothing of its own, else rewound
+ * where pg_rewind exists, else cloned anew beside the old directory, which is kept aside as `<dataDir>.diverged-<epoch>`.
+ * Success is a row in the upstream's `pg_stat_replication`, not a server that started.
+ * Throws CONFLICT_EXPORT_FAILED when it has rows of its own that no earlier step has saved, REJOIN_FAILED.
+ */
+export const rejoin: PostgresVerb = { perform, confirm: readStreaming };
+
+/** The site that rejoins and the one it is to follow, as the step says, else by the kind of run. */
+export function rejoining(input: VerbInput): { site: string; upstream: string } {
+  const { from, to, kind } = input.plan;
+  const [site, upstream] = kind === 'reprotect' ? [to, from] : [from, to];
+  return { site: textArg(input, 'site') ?? site, upstream: textArg(input, 'upstream') ?? upstream };
+}
+
+function textArg(input: VerbInput, name: string): string | null {
+  const value = input.args[name];
+  return typeof value === 'string' ? value : null;
+}
+
+async function perform(input: VerbInput, context: VerbContext): Promise<PerformOutcome> {
+  const startedAt = performance.now();
+  const { site, upstream } = rejoining(input);
+  const already = await readStreaming(input);
+  if (already.status === 'done') return already;
+  const server = siteServer(input.resource, site, upstream);
+  const relation = await relationOf(input, server);
+  refuseLoss(input, relation);
+  return afterChange(async () => {
+    await stopServer(server.dataDir);
+    await withSql(urlOf(input.resource, upstream), {}, (client) => ensureSlot(client, slotName(server)));
+    const how = await attach(input, context, server, relation);
+    const outcome = await readStreaming(input);
+    if (outcome.status !== 'done') return outcome;
+    await withSql(server.url, {}, dropIdleSlots).catch((err: unknown) => context.log(toMusterError(err).message));
+    const seconds = (performance.now() - startedAt) / 1000;
+    return done({ ...outcome.evidence, ...how, seconds }, [
+      measure(input, 'rejoinSeconds', 's', { value: seconds, method: 'clock' }),
+    ]);
+  });
+}
+
+function slotName(server: SiteServer): string {
+  return server.settings.upstream?.slot ?? '';
+}
+
+/** How the server at hand stands to its upstream; one that runs as a primary is judged by what it will be once stopped. */
+export async function relationOf(input: VerbInput, server: SiteServer): Promise<Relation> {
+  const state = await serverState(server.dataDir);
+  if (state.kind === 'absent') return { kind: 'behind' };
+  const history = await readHistory(urlOf(input.resource, rejoining(input).upstream));
+  if (state.kind === 'stopped') return relationTo(state.control, history);
+  const isStandby = await withSql(server.url, {}, async (client) => {
+    const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
+    return rows[0]?.standby === true;
+  });
+  return isStandby ? { kind: 'behind' } : { kind: 'diverged', why: 'it runs as a primary' };
+}
+
+/** What only this server has is erased by what follows; somebody must have saved it. */
+function refuseLoss(input: VerbInput, relation: Relation): void {
+  const place = `${input.resource.name} at ${rejoining(input).site}`;
+  if (relation.kind === 'stranger') {
+    throw new MusterError(
+      'REJOIN_FAILED',
+      `${place} is not a copy of the writer's database (${relation.why}); remove or rename its directory to have it cloned`,
+    );
+  }
+  if (relation.kind === 'diverged' && evidenceText(input, 'sha256') === null) {
+    throw new MusterError(
+      'CONFLICT_EXPORT_FAILED',
+      `${place} may have rows of its own (${relation.why}), and no step of this run has saved them`,
+    );
+  }
+}
+
+async function attach(
+  input: VerbInput,
+  context: VerbContext,
+  server: SiteServer,
+  relation: Relation,
+): Promise<JsonObject> {
+  if (existsSync(server.dataDir)) {
+    const quick = relation.kind === 'behind' ? 'as-it-was' : (await tryRewind(context, server)) ? 'rewind' : null;
+    if (quick !== null && (await follow(input, context, server))) return { how: quick };
+    context.log(`${server.dataDir} is cloned anew`, { how: quick, log: await lastComplaint(server.dataDir) });
+    await stopServer(server.dataDir);
+  }
+  const copied = await cloneAndSwap(input, context, server);
+  if (await follow(input, context, server)) return { how: 'clone', ...copied };
+  throw new MusterError(
+    'REJOIN_FAILED',
+    `the clone in ${server.dataDir} does not stream: ${await lastComplaint(server.dataDir)}`,
+  );
+}
+
+async function tryRewind(context: VerbContext, server: SiteServer): Promise<boolean> {
+  try {
+    return await rewind(server, context.signal);
+  } catch (err) {
+    context.log(toMusterError(err).message);
+    return false;
+  }
+}
+
+/** Starts it as a standby; true once the upstream lists it. */
+async function follow(input: VerbInput, context: VerbContext, server: SiteServer): Promise<boolean> {
+  const { dataDir, binDir, settings } = server;
+  await writeOwned(path.join(dataDir, 'standby.signal'), '');
+  try {
+    const limitMs = Math.min(FOLLOW_MS, waitMs(input));
+    await startServer({
+      dataDir,
+      settings,
+      closed: true,
+      signal: context.signal,
+      ...(binDir === undefined ? {} : { binDir }),
+    });
+    const seen = await poll({ limitMs, everyMs: 25, context }, async () =>
+      (await readStreaming(input)).status === 'done' ? true : null,
+    );
+    return seen === true;
+  } catch (err) {
+    context.log(toMusterError(err).message);
+    return false;
+  }
+}
+
+/** Clones beside the old directory and swaps the two by renaming, so that a broken clone costs nothing. */
+async function cloneAndSwap(input: VerbInput, context: VerbContext, server: SiteServer): Promise<JsonObject> {
+  const { dataDir, settings } = server;
+  const fresh = `${dataDir}.clone`;
+  const aside = `${dataDir}.diverged-${input.plan.epoch}`;
+  await rm(fresh, { recursive: true, force: true });
+  const url = settings.upstream?.url ?? '';
+  const onProgress = ({ bytes }: { bytes: number }): void => context.heartbeat(`${Math.round(bytes / 1e6)} MB`);
+  const { bytes, seconds, files } = await cloneServer({
+    url,
+    dataDir: fresh,
+    as: 'standby',
+    signal: context.signal,
+    onProgress,
+  });
+  const keptAside = existsSync(dataDir);
+  if (keptAside) {
+    await removeOlder(dataDir);
+    await rename(dataDir, aside);
+  }
+  await rename(fresh, dataDir);
+  return { keptAside: keptAside ? aside : null, cloneBytes: bytes, cloneFiles: files, cloneSeconds: seconds };
+}
+
+/** Only the newest directory is kept aside. */
+async function removeOlder(dataDir: string): Promise<void> {
+  const { dir, base } = path.parse(dataDir);
+  for (const name of await readdir(dir)) {
+    if (name.startsWith(`${base}.diverged-`)) await rm(path.join(dir, name), { recursive: true, force: true });
+  }
+}
+
+/** What the upstream says. */
+async function readStreaming(input: VerbInput): Promise<PerformOutcome> {
+  const { site, upstream } = rejoining(input);
+  const name = slotName(siteServer(input.resource, site, upstream));
+  try {
+    return await withSql(urlOf(input.resource, upstream), {}, async (client) => {
+      if (await isStreaming(client, name)) return done({ site, upstream, state: 'streaming' });
+      return { status: 'not-yet', why: `${upstream} does not list ${name} as streaming` };
+    });
+  } catch (err) {
+    return { status: 'unknown', why: toMusterError(err).message };
+  }
+}
