@@ -114,12 +114,12 @@ async function playAndReport(world: World, scenarioName: string, home: string, q
 }
 
 function sayDirect({ direct, runs, cameBackAtMs }: GameDayResult): void {
-  const promotedAtMs = runs[0]?.clocks.promoted ?? Infinity;
-  const homeAtMs = runs[2]?.clocks.promoted ?? Infinity;
-  const wrong = direct.acks().filter((ack) => ack.ackedAtMs > promotedAtMs && ack.ackedAtMs < homeAtMs);
+  const fencedAtMs = runs[0]?.clocks.fenced ?? Infinity;
+  const homeAtMs = runs[2]?.clocks.fenced ?? Infinity;
+  const wrong = direct.acks().filter((ack) => ack.ackedAtMs > fencedAtMs && ack.ackedAtMs < homeAtMs);
   const tried = Object.values(direct.refusals()).reduce((sum, n) => sum + n, 0);
   const back = new Date(cameBackAtMs).toISOString().slice(11, 19);
   say(
-    `  a writer straight at the old primary (back at ${back}): ${style.bold(`${wrong.length} writes`)} taken after the promotion, ${tried} refused`,
+    `  a writer straight at the old primary (back at ${back}): ${style.bold(`${wrong.length} writes`)} taken after the fence, ${tried} refused`,
   );
 }

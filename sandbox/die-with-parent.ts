@@ -1,12 +1,14 @@
-/** How long a process may take to end in order once its supervisor is gone, milliseconds. */
+/**
+ * Ends a program when the one that started it is gone: the supervisor holds the other end of its standard input, and the
+ * system closes it whatever way the supervisor dies. Loaded before the program (`node --import`), which knows nothing of
+ * it. Does nothing unless MUSTER_SUPERVISED=1.
+ */
+import { isMainThread } from 'node:worker_threads';
+
+/** How long a program may take to end in order once its supervisor is gone, milliseconds. */
 const graceMs = 3000;
 
-/**
- * Ends this process when the one that started it is gone: the supervisor holds the other end of stdin, and the system
- * closes it whatever way the supervisor dies. Does nothing unless MUSTER_SUPERVISED=1.
- */
-export function dieWithParent(): void {
-  if (process.env['MUSTER_SUPERVISED'] !== '1') return;
+if (isMainThread && process.env['MUSTER_SUPERVISED'] === '1') {
   const { stdin } = process;
   stdin.on('error', () => {});
   stdin.once('close', () => {

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { endRecorded, settled } from './processes/end.ts';
 import { isSame, signalIfSame, startTimeOf } from './processes/identity.ts';
@@ -27,8 +28,9 @@ export interface Running {
 /** What a program of ours says on its first line of standard output: `{"ready":true,...}`. */
 export type ReadyLine = Record<string, unknown> & { ready: true };
 
+const dieWithParent = pathToFileURL(join(import.meta.dirname, 'die-with-parent.ts')).href;
 const defaultGraceMs = 2500;
-const defaultReadyMs = 30_000;
+const defaultReadyMs = 60_000;
 
 /**
  * Starts and ends the processes of a world, and keeps a record of them on disk so that a later run can end what a
@@ -81,7 +83,7 @@ export class Processes {
     const { name, script } = options;
     const env = { ...options.env, MUSTER_SUPERVISED: '1' };
     const log = this.#openLog(name);
-    const args = ['--disable-warning=ExperimentalWarning', script];
+    const args = ['--disable-warning=ExperimentalWarning', '--import', dieWithParent, script];
     const child = spawn(process.execPath, args, {
       env: { ...process.env, ...env },
       detached: true,
@@ -222,7 +224,7 @@ export async function endLeftovers(home: string): Promise<string[]> {
   const file = recordsFile(home);
   const records = readRecords(file);
   const { supervisor } = records;
-  if (supervisor !== null && supervisor.pid !== process.pid && isSame(supervisor)) {
+  if (supervisor !== null && isSame(supervisor)) {
     throw new MusterError('SANDBOX_RUNNING', `a sandbox runs under ${home} (pid ${supervisor.pid})`);
   }
   const ended = await endRecorded(records, defaultGraceMs);

@@ -1,5 +1,4 @@
 import { MusterError } from '../workflows/engine/errors.ts';
-import { dieWithParent } from './die-with-parent.ts';
 
 /** A setting of a sandbox program. @throws MusterError CONFIG_INVALID naming it when it is not there */
 export function setting(name: string, fallback?: string): string {
@@ -19,7 +18,7 @@ export function endpointSetting(name: string): { host: string; port: number } {
   return { host: value.slice(0, at), port };
 }
 
-/** Says that the program is up, and ends it in order when asked to or when its supervisor is gone. */
+/** Says that the program is up, and ends it in order when asked to. */
 export function announceReady(facts: Record<string, unknown>, end: () => Promise<unknown>): void {
   let ending = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -29,6 +28,5 @@ export function announceReady(facts: Record<string, unknown>, end: () => Promise
       void end().finally(() => process.exit(0));
     });
   }
-  dieWithParent();
   process.stdout.write(`${JSON.stringify({ ready: true, ...facts })}\n`);
 }

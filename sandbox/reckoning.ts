@@ -56,11 +56,12 @@ interface Counted {
 function extrasOf(result: GameDayResult, counted: Counted): Record<string, RunExtras> {
   const [failover, , failback] = result.runs;
   if (failover === undefined || failback === undefined) return {};
-  const promotedAtMs = failover.clocks.promoted ?? Infinity;
-  const homeAtMs = failback.clocks.promoted ?? Infinity;
+  // Fences, not promotions: a fence is stamped before the next writer can open, a promotion a moment after it has.
+  const fencedAtMs = failover.clocks.fenced ?? Infinity;
+  const homeAtMs = failback.clocks.fenced ?? Infinity;
   const byOld = (row: TruthRow): boolean => row.site === 'hangzhou' && row.endAtMs < homeAtMs;
   const afterPromotion = [...counted.rows, ...counted.direct].filter(
-    (row) => row.outcome === 'acked' && byOld(row) && row.endAtMs > promotedAtMs,
+    (row) => row.outcome === 'acked' && byOld(row) && row.endAtMs > fencedAtMs,
   );
   const gap = (from: number | undefined, to: number | undefined): NonNullable<RunExtras['writeGap']> | null =>
     from === undefined || to === undefined
@@ -75,7 +76,7 @@ function extrasOf(result: GameDayResult, counted: Counted): Record<string, RunEx
         acknowledged: acknowledged(failover.clocks.committed ?? Infinity),
         lost: counted.lost.filter(byOld).map(toLostRow),
         ackedByOldAfterPromotion: afterPromotion.map(toLostRow),
-        twoWritersMs: twoWritersMs(counted.rows, promotedAtMs, homeAtMs),
+        twoWritersMs: twoWritersMs(counted.rows, fencedAtMs, homeAtMs),
       },
     },
     [failback.runId]: {
@@ -91,8 +92,8 @@ function extrasOf(result: GameDayResult, counted: Counted): Record<string, RunEx
 }
 
 /** How long the entry's clients got writes from the old site after the new one had answered its first. */
-function twoWritersMs(rows: readonly TruthRow[], promotedAtMs: number, homeAtMs: number): number {
-  const acked = rows.filter((row) => row.outcome === 'acked' && row.endAtMs > promotedAtMs && row.endAtMs < homeAtMs);
+function twoWritersMs(rows: readonly TruthRow[], fencedAtMs: number, homeAtMs: number): number {
+  const acked = rows.filter((row) => row.outcome === 'acked' && row.endAtMs > fencedAtMs && row.endAtMs < homeAtMs);
   const firstNewMs = acked.find((row) => row.site === 'beijing')?.endAtMs ?? Infinity;
   const lastOldMs = Math.max(-Infinity, ...acked.filter((row) => row.site === 'hangzhou').map((row) => row.sentAtMs));
   return Math.max(0, lastOldMs - firstNewMs);

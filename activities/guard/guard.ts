@@ -190,7 +190,9 @@ class GuardLoop {
     }
     const over = (): boolean => this.lease.opening?.epoch !== epoch;
     this.tell({ kind: 'open-ordered', epoch });
+    const closerLook = setInterval(() => this.tell({ kind: 'tick' }), 10);
     if (!(await this.waitFor(over, limitMs))) this.tell({ kind: 'open-withdrawn' });
+    clearInterval(closerLook);
     const { gate, told, role, why } = this.lease;
     if (gate === 'open' && told?.epoch === epoch) return;
     const what = role === 'primary' ? why : `the database is ${role}; ${why}`;

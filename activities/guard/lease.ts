@@ -63,9 +63,12 @@ function readRole(state: LeaseState, actions: LeaseAction[]): void {
   // A reading that overlaps an opening could be older than it.
   if (state.forward?.op === 'open') return;
   state.roleCallId = state.nextId++;
-  state.nextRoleAtMs = state.opening === null ? nowMs + renewEveryMs(state) : nowMs;
+  state.nextRoleAtMs = nowMs + (state.opening === null ? renewEveryMs(state) : promotionLookMs);
   actions.push({ kind: 'role', callId: state.roleCallId, limitMs: renewEveryMs(state) });
 }
+
+/** How often the role is read while a promotion is awaited: clients wait for it. */
+const promotionLookMs = 10;
 
 function askForLease(state: LeaseState, actions: LeaseAction[]): void {
   const { nowMs } = state.elapsed;

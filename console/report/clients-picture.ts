@@ -43,8 +43,8 @@ export function clientsPicture(report: Report, clients: ClientsReport): Markup {
             ${formatInteger(value)}</text
           >`,
     )}
-    ${drawFlags(flags, top - 8, base)} ${runStrips(report, x, top - 8)}
-    ${bins.map((bin) => columns(report, clients, bin, x, y))} ${failures(clients, x, base)}
+    ${drawFlags(flags, top - 8, base)} ${runStrips(report, x, top - 8)} ${ackedColumns(report, clients, x, y)}
+    ${failedColumns(clients, x, base)}
     <line class="base" x1="${left}" x2="${width - right}" y1="${base}" y2="${base}" />
     ${timeTicks(x, zeroMs, base + failedHeight)}
   </svg>`;
@@ -93,41 +93,51 @@ function outages(report: Report, x: Scale, top: number, base: number): Markup[] 
 
 type Bin = ClientsReport['bins'][number];
 
-function columns(report: Report, { sites, binSeconds }: ClientsReport, bin: Bin, x: Scale, y: Scale): Markup[] {
-  let from = 0;
-  return sites.flatMap((site) => {
-    const rate = (bin.acked[site] ?? 0) / binSeconds;
-    if (rate === 0) return [];
-    const top = y(from + rate);
-    const height = y(from) - top;
-    from += rate;
-    return [column(x, bin, binSeconds, `bar ${placeClass(report, site)}`, top, height)];
+/** Where the columns of a chart lie. */
+interface Columns {
+  x: Scale;
+  binSeconds: number;
+}
+
+function ackedColumns(report: Report, { sites, bins, binSeconds }: ClientsReport, x: Scale, y: Scale): Markup[] {
+  return bins.flatMap((bin) => {
+    let from = 0;
+    return sites.flatMap((site) => {
+      const rate = (bin.acked[site] ?? 0) / binSeconds;
+      if (rate === 0) return [];
+      const span = [y(from + rate), y(from)] as const;
+      from += rate;
+      return [column({ x, binSeconds }, bin, span, placeClass(report, site))];
+    });
   });
 }
 
-function failures({ bins, binSeconds }: ClientsReport, x: Scale, base: number): Markup[] {
+function failedColumns({ bins, binSeconds }: ClientsReport, x: Scale, base: number): Markup[] {
   const most = Math.max(...bins.map((bin) => bin.failed));
-  if (most === 0) return [];
-  const height = linearScale([0, most], [0, failedHeight - 6]);
   const worst = bins.find((bin) => bin.failed === most);
-  const label =
-    worst === undefined
-      ? null
-      : html`<text class="amount fault" x="${x(worst.atMs) - 6}" y="${base + 20}" text-anchor="end">
-          ${formatInteger(most / binSeconds)} failed /s
-        </text>`;
+  if (worst === undefined || most === 0) return [];
+  const depth = linearScale([0, most], [0, failedHeight - 6]);
+  const failing = bins.filter((bin) => bin.failed > 0);
   return [
-    ...bins.flatMap((bin) =>
-      bin.failed === 0 ? [] : [column(x, bin, binSeconds, 'bar failed', base + 1, Math.max(2, height(bin.failed)))],
+    ...failing.map((bin) =>
+      column({ x, binSeconds }, bin, [base + 1, base + 1 + Math.max(2, depth(bin.failed))], 'failed'),
     ),
-    ...(label === null ? [] : [label]),
+    html`<text class="amount fault" x="${x(worst.atMs) - 6}" y="${base + 20}" text-anchor="end">
+      ${formatInteger(Math.ceil(most / binSeconds))} failed /s
+    </text>`,
   ];
 }
 
-function column(x: Scale, bin: Bin, binSeconds: number, kind: string, y: number, height: number): Markup {
+function column({ x, binSeconds }: Columns, bin: Bin, [top, bottom]: readonly [number, number], kind: string): Markup {
   const start = x(bin.atMs);
-  const gap = x(bin.atMs + binSeconds * 1000) - start;
-  return html`<rect class="${kind}" x="${start + gap * 0.08}" y="${y}" width="${gap * 0.84}" height="${height}" />`;
+  const room = x(bin.atMs + binSeconds * 1000) - start;
+  return html`<rect
+    class="bar ${kind}"
+    x="${start + room * 0.08}"
+    y="${top}"
+    width="${room * 0.84}"
+    height="${bottom - top}"
+  />`;
 }
 
 function timeTicks(x: Scale, zeroMs: number, y: number): Markup[] {

@@ -55,6 +55,7 @@ const statusAfter: Record<string, StepStatus> = {
   undone: 'undone',
   'undo-failed': 'undo-failed',
 };
+const notes: ReadonlySet<string> = new Set(['step-not-yet', 'step-unknown', 'step-absent']);
 const ends: ReadonlySet<string> = new Set(['step-done', 'step-failed', 'step-skipped', 'undone', 'undo-failed']);
 
 function applyToStep(state: FinalState, step: StepState, { what, atMs, data }: EventRow): void {
@@ -66,7 +67,8 @@ function applyToStep(state: FinalState, step: StepState, { what, atMs, data }: E
   if (ends.has(what)) step.endedAtMs = atMs;
   else if (statusAfter[what] !== undefined) step.endedAtMs = null;
   if (what === 'step-failed') step.failure = data as unknown as Failure;
-  if (what === 'step-skipped') step.note = textOf(data, 'note');
+  step.note =
+    textOf(data, 'note') ?? textOf(data, 'question') ?? (notes.has(what) ? textOf(data, 'why') : null) ?? step.note;
   if (what === 'approved') step.approvals.push({ by: textOf(data, 'by') ?? '', why: textOf(data, 'why') ?? '', atMs });
   if (what !== 'step-read-back') return;
   step.evidence = data['evidence'] as JsonObject;

@@ -112,16 +112,14 @@ function lossCard({ loss }: Report): Content {
     notListed.length > 0
       ? html`<span class="bad">${formatInteger(notListed.length)} not listed</span>`
       : html`<span class="good">${lost === 0 ? 'None missing' : 'Every one listed'}</span>`;
-  const counted =
-    countedRows === null ? 'from the old primary' : `of ${formatInteger(acknowledgedRows ?? 0)} acknowledged`;
+  const bySet = countedRows === null;
   return html`<div class="card">
     <p class="label">
-      ${countedRows === null ? 'Rows only the old primary had' : 'Acknowledged writes lost'}
-      <span class="of">${countedRows === null ? 'conflict set' : 'counted by clients'}</span>
+      ${bySet ? 'Rows only the old primary had' : html`Acknowledged writes lost <span class="of">of ${formatInteger(acknowledgedRows ?? 0)}</span>`}
     </p>
     ${value(formatInteger(lost))}
     <div class="gauge ${mood}">${share(lost, acknowledgedRows)}</div>
-    <p class="judged">${mark(mood)}${listed}, ${counted}</p>
+    <p class="judged">${mark(mood)}${listed}, ${bySet ? 'in the conflict set' : 'counted by clients'}</p>
   </div>`;
 }
 

@@ -38,7 +38,7 @@ export function runPicture(report: Report, run: RunReport): Markup | null {
     ${axis.cuts.map((cut) => cutBand(cut, top, bottom))}
     ${axis.ticks(zeroMs, 9).map((tick) => tickLine(tick, top, bottom))} ${drawFlags(flags, top, bottom)}
     ${outage === null ? null : outageLane(axis, outage, top)}
-    ${steps.map((step, at) => lane(report, step, axis, top + (at + firstLane) * rowHeight, domain.toMs))}
+    ${steps.map((step, at) => lane(report, untilEnd(step, domain), axis, top + (at + firstLane) * rowHeight))}
     <text class="axis-name" x="${labelWidth}" y="${bottom + 31}">since ${zeroName(run)}</text>
   </svg>`;
 }
@@ -133,11 +133,18 @@ function tickLine({ seconds, x }: { seconds: number; x: number }, top: number, b
     <text class="tick" x="${x}" y="${bottom + 15}" text-anchor="middle">${tickText(seconds)}</text>`;
 }
 
-function lane(report: Report, step: StepReport, axis: TimeAxis, y: number, openEndMs: number): Markup {
-  const startMs = step.startedAtMs ?? openEndMs;
-  const endMs = step.endedAtMs ?? openEndMs;
-  const x = axis.x(startMs);
-  const barWidth = Math.max(shortestBar, axis.x(endMs) - x);
+/** A step with the span in which it is drawn: one that has not ended goes on to the end of the picture. */
+interface DrawnStep extends StepReport {
+  span: Span;
+}
+
+function untilEnd(step: StepReport, domain: Span): DrawnStep {
+  return { ...step, span: { fromMs: step.startedAtMs ?? domain.toMs, toMs: step.endedAtMs ?? domain.toMs } };
+}
+
+function lane(report: Report, step: DrawnStep, axis: TimeAxis, y: number): Markup {
+  const x = axis.x(step.span.fromMs);
+  const barWidth = Math.max(shortestBar, axis.x(step.span.toMs) - x);
   const barY = y + (rowHeight - barHeight) / 2;
   const place = hasFailed(step) ? 'failed' : placeClass(report, step.site);
   const said = `${step.id} at ${step.site ?? 'control'}: ${step.status}`;

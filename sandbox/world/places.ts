@@ -42,7 +42,8 @@ export interface Places {
 export async function choosePlaces(homePath: string): Promise<Places> {
   const home = resolve(homePath);
   const dir = join(home, 'sandbox');
-  await rm(dir, { recursive: true, force: true });
+  // What the worker keeps there is about a world that is no more.
+  for (const old of [dir, join(home, 'control')]) await rm(old, { recursive: true, force: true });
   const { databases, elsewhere } = await databaseHome(home);
   const host = await placeAddresses();
   const place = async (site: Site): Promise<SitePlace> => {

@@ -22,7 +22,7 @@ export interface Blueprint {
   primary: Site;
 }
 
-const healthyMs = 30_000;
+const healthyMs = 60_000;
 
 /** Starts everything side by side, each part as soon as what it needs is there. Resolves when all of it is up. */
 export async function startParts(world: Blueprint, onProgress?: (line: string) => void): Promise<void> {

@@ -30,9 +30,7 @@ function script(name: string, body: string): string {
 
 const program = script(
   'program',
-  `import { dieWithParent } from '${sandboxDir}/die-with-parent.ts';
-   dieWithParent();
-   setInterval(() => {}, 1000);
+  `setInterval(() => {}, 1000);
    console.log('starting');
    console.error('a warning');
    console.log(JSON.stringify({ ready: true, port: 7, greeting: process.env['GREETING'] }));`,

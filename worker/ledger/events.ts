@@ -72,7 +72,7 @@ async function insertRows(sql: Sql, runId: string, rows: readonly EventRow[]): P
       rows.map((row) => row.atMs),
       rows.map((row) => row.what),
       rows.map((row) => row.stepId),
-      rows.map((row) => canonicalJson(row.data)),
+      rows.map((row) => JSON.stringify(row.data)),
       rows.map((row) => row.prevHash),
       rows.map((row) => row.hash),
     ],

@@ -1,5 +1,4 @@
 import type { Plan } from '../../workflows/engine/plan.ts';
-import { canonicalJson } from './canonical.ts';
 import type { Sql } from './connection.ts';
 
 export interface PlanVersion {
@@ -13,7 +12,7 @@ export async function insertPlanVersion(sql: Sql, { plan, estateHash, firstSeenA
   await sql.rows(
     `INSERT INTO ledger.plan_versions (plan_hash, service, kind, estate_hash, plan, first_seen_at_ms)
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
-    [plan.hash, plan.service, plan.kind, estateHash, canonicalJson(plan), firstSeenAtMs],
+    [plan.hash, plan.service, plan.kind, estateHash, JSON.stringify(plan), firstSeenAtMs],
   );
 }
 

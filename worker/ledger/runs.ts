@@ -1,7 +1,7 @@
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { Plan } from '../../workflows/engine/plan.ts';
 import type { Outcome, Run } from '../../workflows/engine/run.ts';
-import { canonicalJson, storableText } from './canonical.ts';
+import { storableText } from './canonical.ts';
 import { genesisHash, sealHash, type ChainHead } from './chain.ts';
 import type { Sql } from './connection.ts';
 import type { FinalState, RunOpened, RunRow, RunSummary } from './types.ts';
@@ -25,7 +25,7 @@ export async function insertRun(sql: Sql, run: RunOpened): Promise<void> {
       run.scenario ?? null,
       plan.service,
       plan.kind,
-      canonicalJson(plan),
+      JSON.stringify(plan),
       plan.hash,
       estateHash,
       storableText(run.software),
@@ -83,7 +83,7 @@ export async function sealRun(sql: Sql, run: Run, finishedAtMs: number): Promise
     throw new MusterError('LEDGER_CONFLICT', `run ${run.id}: the ledger has ${row.head.seq} of ${run.seq} records`);
   await sql.rows('UPDATE ledger.runs SET final = $2, seal_hash = $3, outcome = $4, finished_at_ms = $5 WHERE id = $1', [
     run.id,
-    canonicalJson(final),
+    JSON.stringify(final),
     seal,
     run.outcome,
     finishedAtMs,

@@ -1,23 +1,17 @@
-/** Looks at one thing again and again. Each look has its own deadline, so that a silent host is as plain as a dead one. */
+import { noLooksYet, recordLook, viewOf, type ProbeHistory, type ProbeView } from './probe-history.ts';
 
+export type { ProbeView } from './probe-history.ts';
+
+/** Looks at one thing again and again. Each look has its own deadline, so that a silent host is as plain as a dead one. */
 export interface ProberOptions {
   everyMs: number;
   /** Deadline of one look. */
   limitMs: number;
-  /** One look; anything thrown means down. The signal ends with the deadline. */
+  /** One look; anything thrown means down. The signal ends with the deadline, and so must the look: it keeps its place until it ends. */
   look(signal: AbortSignal): Promise<void>;
   onChange?: (view: ProbeView) => void;
   /** Monotonic milliseconds; for tests. */
   now?: () => number;
-}
-
-export interface ProbeView {
-  up: boolean;
-  /** Milliseconds since the last good look STARTED; 0 while up. */
-  downForMs: number;
-  /** Failed looks in a row. */
-  failures: number;
-  why: string;
 }
 
 export interface Prober {
@@ -26,47 +20,41 @@ export interface Prober {
 }
 
 const mostAtOnce = 3;
+/** A look that took this many times its limit failed because the observer itself did not run; it says nothing. */
+const stalledFactor = 2;
 
 /** Starts a look every `everyMs`; a slow one does not hold up the next, but no more than three are out. */
 export function startProber(options: ProberOptions): Prober {
+  const { look, limitMs, everyMs, onChange } = options;
   const now = options.now ?? (() => performance.now());
-  let lastGoodMs = now();
-  let failures = 0;
-  let why = '';
+  let history: ProbeHistory = noLooksYet(now());
   let out = 0;
   let ended = false;
 
-  const view = (): ProbeView => {
-    const up = failures === 0;
-    return { up, downForMs: up ? 0 : now() - lastGoodMs, failures, why };
+  const record = (startedMs: number, failure: unknown): void => {
+    if (ended || (failure !== null && now() - startedMs > limitMs * stalledFactor)) return;
+    const wasUp = history.firstFailedMs === null;
+    const seen = failure === null ? { ok: true as const } : { ok: false as const, why: messageOf(failure) };
+    history = recordLook(history, { startedMs, ...seen });
+    if (wasUp !== (history.firstFailedMs === null)) onChange?.(viewOf(history, now()));
   };
-  const look = async (): Promise<void> => {
+  const start = (): void => {
     if (out >= mostAtOnce) return;
     out += 1;
     const startedMs = now();
-    const wasUp = failures === 0;
-    try {
-      await withDeadline(options);
-      if (startedMs >= lastGoodMs) {
-        lastGoodMs = startedMs;
-        failures = 0;
-        why = '';
-      }
-    } catch (err) {
-      // A look that began before the last good one says nothing new.
-      if (startedMs > lastGoodMs) {
-        failures += 1;
-        why = err instanceof Error ? err.message : String(err);
-      }
-    } finally {
-      out -= 1;
-    }
-    if (wasUp !== (failures === 0) && !ended) options.onChange?.(view());
+    const signal = AbortSignal.timeout(limitMs);
+    const looking = (async () => look(signal))();
+    const settled = looking.then(
+      () => null,
+      (err: unknown) => err ?? 'failed',
+    );
+    void settled.then(() => (out -= 1));
+    void Promise.race([settled, deadline(signal, limitMs)]).then((failure) => record(startedMs, failure));
   };
-  const timer = setInterval(() => void look(), options.everyMs);
-  void look();
+  const timer = setInterval(start, everyMs);
+  start();
   return {
-    view,
+    view: () => viewOf(history, now()),
     stop: () => {
       ended = true;
       clearInterval(timer);
@@ -74,10 +62,11 @@ export function startProber(options: ProberOptions): Prober {
   };
 }
 
-async function withDeadline({ look, limitMs }: ProberOptions): Promise<void> {
-  const signal = AbortSignal.timeout(limitMs);
-  const late = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(new Error(`no answer in ${limitMs} ms`)), { once: true });
-  });
-  await Promise.race([look(signal), late]);
+function deadline(signal: AbortSignal, limitMs: number): Promise<Error> {
+  const late = new Error(`no answer in ${limitMs} ms`);
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(late), { once: true }));
+}
+
+function messageOf(err: unknown): string {
+  return err instanceof Error ? err.message : String(err);
 }

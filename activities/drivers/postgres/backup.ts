@@ -14,7 +14,7 @@ import { rejoining, relationOf } from './rejoin.ts';
 import { isStandbyDir, serverState, startServer } from './server.ts';
 import type { PostgresServices } from './services.ts';
 import { connectSql, dropSql } from './sql.ts';
-import { done, measure, waitMs, type PostgresVerb } from './verb.ts';
+import { done, measure, type PostgresVerb } from './verb.ts';
 
 const MAX_KEYS = 200;
 

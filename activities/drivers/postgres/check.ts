@@ -37,10 +37,10 @@ async function checkTarget(input: VerbInput, services: PostgresServices): Promis
   if (target instanceof MusterError)
     throw new MusterError('TARGET_DEAD', `${resource.name} at ${plan.to}: ${target.message}`);
   if (!target.standby) throw new MusterError('ALREADY_PRIMARY', `${resource.name} at ${plan.to} is a primary already`);
-  const alive = source instanceof MusterError ? null : source;
+  const [alive, silence] = source instanceof MusterError ? [null, source.message] : [source, ''];
   if (alive !== null) refuseStranger(input, target, alive);
   if (alive === null && plan.mode === 'graceful' && plan.kind !== 'drill') {
-    throw new MusterError('DATABASE_UNREACHABLE', `${resource.name} at ${plan.from} takes no part: ${String(source)}`);
+    throw new MusterError('DATABASE_UNREACHABLE', `${resource.name} at ${plan.from} takes no part: ${silence}`);
   }
   const evidence: JsonObject = { target: evidenceOf(target), source: alive === null ? null : evidenceOf(alive) };
   return done(evidence, [lossIfNow(input, target, services.nowMs())]);

@@ -40,7 +40,8 @@ export function parseHistory(text: string): { timeline: number; endLsn: string }
 export function forkAfter(history: TimelineHistory, timeline: number): { timeline: number; lsn: string } | null {
   const at = history.timelines.findIndex((one) => one.timeline === timeline);
   const [here, next] = [history.timelines[at], history.timelines[at + 1]];
-  return here?.endLsn == null || next === undefined ? null : { timeline: next.timeline, lsn: here.endLsn };
+  const lsn = here?.endLsn ?? null;
+  return lsn === null || next === undefined ? null : { timeline: next.timeline, lsn };
 }
 
 export type Relation =

@@ -87,6 +87,8 @@ interface Reached {
   timeline: number;
   /** Commit time of the last transaction replayed, by the source's clock; Unix milliseconds. */
   lastCommitAtMs: number | null;
+  /** Commit time of the newest mark, by the same clock: less the time in the mark it is how far the two clocks differ. */
+  canaryCommitAtMs: number | null;
   canaryAtMs: number | null;
   canarySeq: number | null;
   pending: boolean;
@@ -131,12 +133,15 @@ async function readReached(client: SqlClient): Promise<Reached> {
     replayed: string;
     timeline: string;
     committed_ms: string | null;
+    mark_committed_ms: string | null;
   }>(
     client,
     `SELECT pg_is_in_recovery() AS standby, pg_last_wal_receive_lsn() AS received,
             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS replayed,
             (SELECT coalesce((SELECT received_tli FROM pg_stat_wal_receiver), timeline_id) FROM pg_control_checkpoint()) AS timeline,
-            extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000 AS committed_ms`,
+            extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000 AS committed_ms,
+            CASE WHEN current_setting('track_commit_timestamp') = 'on' THEN extract(epoch FROM (SELECT pg_xact_commit_timestamp(xmin)
+              FROM muster.canary WHERE id > 0 ORDER BY written_at_ms DESC LIMIT 1)) * 1000 END AS mark_committed_ms`,
   );
   const canary = await newestCanary(client);
   const [received, replayed] = [row?.received ?? null, row?.replayed ?? ''];
@@ -144,17 +149,23 @@ async function readReached(client: SqlClient): Promise<Reached> {
     receivedLsn: received,
     replayedLsn: replayed,
     timeline: Number(row?.timeline ?? 0),
-    lastCommitAtMs: row?.committed_ms == null ? null : Number(row.committed_ms),
+    lastCommitAtMs: numberOrNull(row?.committed_ms),
+    canaryCommitAtMs: numberOrNull(row?.mark_committed_ms),
     canaryAtMs: canary?.writtenAtMs ?? null,
     canarySeq: canary?.seq ?? null,
     pending: row?.standby === true && received !== null && !hasReached(replayed, received),
   };
 }
 
+function numberOrNull(text: string | null | undefined): number | null {
+  return text === null || text === undefined ? null : Number(text);
+}
+
 /**
  * Nothing is lost when the writer's very last position is here. Otherwise the loss runs from the newest recovered point
  * to the fault (or, when no fault was seen, to the fence): by the marks, whose one clock also dates the fault, and by
- * the source's commit times, whose clock may differ.
+ * the source's commit times, less what its clock differs from that one. A mark is dated before it is sent, so that
+ * difference is never too small and neither is the loss.
  */
 function losses(input: VerbInput, reached: Reached, complete: boolean): Measurement[] {
   if (complete) return [measure(input, 'rpoSeconds', 's', { value: 0, method: 'canary' })];
@@ -164,11 +175,16 @@ function losses(input: VerbInput, reached: Reached, complete: boolean): Measurem
   return [
     measure(input, 'rpoSeconds', 's', { value: since(reached.canaryAtMs), method: 'canary' }),
     measure(input, 'rpoSeconds', 's', {
-      value: since(reached.lastCommitAtMs),
+      value: since(lastCommitByOurClock(reached)),
       method: 'commit-timestamp',
       confidence: 'estimated',
     }),
   ];
+}
+
+function lastCommitByOurClock({ lastCommitAtMs, canaryCommitAtMs, canaryAtMs }: Reached): number | null {
+  if (lastCommitAtMs === null || canaryCommitAtMs === null || canaryAtMs === null) return null;
+  return lastCommitAtMs - (canaryCommitAtMs - canaryAtMs);
 }
 
 function evidenceOf(reached: Reached, finalLsn: string | null, complete: boolean): JsonObject {

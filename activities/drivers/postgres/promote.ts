@@ -2,6 +2,7 @@ import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts'
 import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
 import { getState } from '../../guard/client.ts';
+import type { AgentState } from '../../guard/protocol.ts';
 import { slotOf, urlOf } from './config.ts';
 import { ASK_MS, grantersTo, nameHolder } from './granters.ts';
 import { forkAfter, readHistory } from './history.ts';
@@ -42,33 +43,33 @@ async function perform(input: VerbInput, context: VerbContext, services: Postgre
 
 /** A primary that nobody may open helps nobody: one granter must be there, and none may know a newer epoch. */
 async function requireGranter(input: VerbInput, services: PostgresServices, signal: AbortSignal): Promise<void> {
-  const { service, epoch, to } = input.plan;
-  const asked = grantersTo(input, services, to).map(async (granter) => {
-    const { granters } = await getState(granter, { timeoutMs: ASK_MS, signal });
-    const known = granters.find((one) => one.service === service);
-    const taken = known !== undefined && (known.epoch > epoch || (known.epoch === epoch && known.holder !== to));
-    if (taken || (known?.stoppedThrough ?? 0) >= epoch) {
-      throw new MusterError(
-        'EPOCH_STALE',
-        `${granter.site} knows epoch ${known?.epoch} held by ${known?.holder}, this plan has ${epoch}`,
-      );
+  const failures: MusterError[] = [];
+  const asked = grantersTo(input, services, input.plan.to).map(async (granter) => {
+    try {
+      refuseOtherHolder(input, await getState(granter, { timeoutMs: ASK_MS, signal }));
+    } catch (err) {
+      failures.push(toMusterError(err));
+      throw err;
     }
   });
-  const answers = await Promise.race([Promise.allSettled(asked), firstGood(asked)]);
-  if (answers === 'good') return;
-  const failures = answers.filter((one) => one.status === 'rejected').map((one) => toMusterError(one.reason));
-  throw (
-    failures.find(({ code }) => code === 'EPOCH_STALE') ??
-    failures[0] ??
-    new MusterError('LEASE_REFUSED', `nobody can grant to ${to}`)
+  // The first that can grant is enough; a dead one is not waited for.
+  const isThere = await Promise.any(asked).then(
+    () => true,
+    () => false,
   );
+  const stale = failures.find(({ code }) => code === 'EPOCH_STALE');
+  if (stale !== undefined) throw stale;
+  if (!isThere) throw failures[0] ?? new MusterError('LEASE_REFUSED', `nobody can grant to ${input.plan.to}`);
 }
 
-function firstGood(asked: Promise<void>[]): Promise<'good'> {
-  return Promise.any(asked).then(
-    () => 'good' as const,
-    () => new Promise<'good'>(() => undefined),
-  );
+function refuseOtherHolder(input: VerbInput, { site, granters }: AgentState): void {
+  const { service, epoch, to } = input.plan;
+  const known = granters.find((one) => one.service === service);
+  if (known === undefined) throw new MusterError('LEASE_REFUSED', `${site} does not know ${service}`);
+  const taken = known.epoch > epoch || (known.epoch === epoch && known.holder !== to) || known.stoppedThrough >= epoch;
+  if (!taken) return;
+  const what = `${site} knows epoch ${Math.max(known.epoch, known.stoppedThrough)} of ${service}, held by ${known.holder}`;
+  throw new MusterError('EPOCH_STALE', `${what}; this plan has epoch ${epoch}`);
 }
 
 async function becomePrimary(

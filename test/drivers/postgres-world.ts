@@ -1,0 +1,312 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { guardedDatabase } from '../../activities/drivers/postgres/access.ts';
+import { cloneServer } from '../../activities/drivers/postgres/clone.ts';
+import { replicationUrlOf, siteServer, slotOf, urlOf } from '../../activities/drivers/postgres/config.ts';
+import { initServer } from '../../activities/drivers/postgres/init.ts';
+import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
+import { prepareDatabase } from '../../activities/drivers/postgres/prepare.ts';
+import { signalProcess, serverProcesses } from '../../activities/drivers/postgres/process.ts';
+import { killServer, startServer } from '../../activities/drivers/postgres/server.ts';
+import { createPostgresDriver } from '../../activities/drivers/postgres/driver.ts';
+import { ensureSlot } from '../../activities/drivers/postgres/slots.ts';
+import { withSql, type SqlClient } from '../../activities/drivers/postgres/sql.ts';
+import type { PerformOutcome, VerbContext, VerbInput } from '../../activities/driver.ts';
+import type { EpochRequest, GranterState, GuardState, StopGrantingRequest } from '../../activities/guard/protocol.ts';
+import type { JsonObject, Mode, PlanResource, RunKind, Verb } from '../../workflows/engine/plan.ts';
+import { freePort } from '../../sandbox/ports.ts';
+
+/** Two sites with a PostgreSQL each, an application role, and nobody around them but fake granters. */
+export async function startWorld(options: {
+  schema: string;
+  tables: string[] | '*';
+  binDir?: string;
+  synchronous?: boolean;
+}) {
+  const root = mkdtempSync(path.join(usableDataHome(tmpdir()), 'muster-pg-'));
+  chmodSync(root, 0o711);
+  const home = path.join(root, 'home');
+  const password = `s3cret-${randomBytes(6).toString('hex')}`;
+  const env: Record<string, string> = {};
+  const resource: PlanResource = {
+    name: 'orders',
+    driver: 'postgres',
+    sites: {},
+    shared: {
+      tables: options.tables,
+      synchronous: options.synchronous ?? false,
+      settings: { shared_buffers: '16MB', max_connections: 40 },
+    },
+  };
+  for (const site of ['hangzhou', 'beijing']) {
+    const port = await freePort('127.0.0.1', 23_000 + Math.floor(Math.random() * 2_000));
+    const key = `TEST_${path.basename(root).replace(/\W/g, '_')}_${site.toUpperCase()}`.toUpperCase();
+    process.env[`${key}_URL`] = `postgres://muster:${password}@127.0.0.1:${port}/postgres`;
+    env[site] = `env:${key}_URL`;
+    resource.sites[site] = {
+      url: `env:${key}_URL`,
+      dataDir: path.join(root, site, 'data'),
+      ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
+    };
+    await makeOwnedDir(path.join(root, site));
+  }
+  const serverOf = (site: string) => siteServer(resource, site);
+  const url = (site: string): string => urlOf(resource, site);
+  const appUrl = (site: string): string => url(site).replace(`muster:${password}`, 'shop:shop');
+  const start = async (site: string, closed = true) => {
+    const { dataDir, settings, binDir } = serverOf(site);
+    return startServer({ dataDir, settings, closed, ...(binDir === undefined ? {} : { binDir }) });
+  };
+
+  const primary = serverOf('hangzhou');
+  await initServer({
+    dataDir: primary.dataDir,
+    superuser: 'muster',
+    password,
+    ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
+  });
+  await start('hangzhou');
+  await withSql(url('hangzhou'), { statementMs: 10_000 }, async (client) => {
+    await client.query(
+      `CREATE ROLE shop LOGIN PASSWORD 'shop'; ${options.schema}; GRANT ALL ON ALL TABLES IN SCHEMA public TO shop`,
+    );
+  });
+  await prepareDatabase(url('hangzhou'), { tables: options.tables });
+
+  const access = { hangzhou: guardedDatabase(primary, 2_000), beijing: guardedDatabase(serverOf('beijing'), 2_000) };
+  const addStandby = async (): Promise<void> => {
+    await withSql(url('hangzhou'), {}, (client) => ensureSlot(client, slotOf(resource, 'beijing')));
+    await cloneServer({
+      url: replicationUrlOf(resource, 'hangzhou'),
+      dataDir: serverOf('beijing').dataDir,
+      as: 'standby',
+    });
+    await start('beijing');
+  };
+  const stop = async (): Promise<void> => {
+    for (const one of Object.values(access)) one.end();
+    for (const site of ['hangzhou', 'beijing']) {
+      await killServer(serverOf(site).dataDir);
+      await killServer(`${serverOf(site).dataDir}.scratch`);
+    }
+    rmSync(root, { recursive: true, force: true });
+  };
+  return { root, home, password, resource, serverOf, url, appUrl, start, access, addStandby, stop };
+}
+export type World = Awaited<ReturnType<typeof startWorld>>;
+
+/** Signals every process of a site's server. */
+export function signalSite(world: World, site: string, signal: NodeJS.Signals): void {
+  const pids = serverProcesses(world.serverOf(site).dataDir);
+  for (const pid of signal === 'SIGCONT' ? pids.toReversed() : pids) signalProcess(pid, signal);
+}
+
+export async function rowsOf<Row extends object>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
+  return withSql(
+    url,
+    { role: 'client', statementMs: 10_000 },
+    async (client: SqlClient) => (await client.query<Row>(text, values)).rows,
+  );
+}
+
+/** Resolves when the question gives true; fails the test after a generous while. */
+export async function eventually(what: string, isSo: () => Promise<boolean>, limitMs = 15_000): Promise<void> {
+  const endsAt = performance.now() + limitMs;
+  while (!(await isSo().catch(() => false))) {
+    if (performance.now() > endsAt) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A granter (and guard) that says what a test tells it to. */
+export class FakeAgent {
+  readonly site: string;
+  readonly calls: { path: string; body: unknown }[] = [];
+  readonly #server: Server;
+  url = '';
+  granter: GranterState = { service: 'shop', epoch: 1, holder: 'hangzhou', stoppedThrough: 0, remainingMs: 0 };
+  guard: GuardState = {
+    service: 'shop',
+    resource: 'orders',
+    epoch: 1,
+    state: 'open',
+    leaseRemainingMs: 1_500,
+    why: '',
+  };
+  /** What happens when the guard is told to close; default: it refuses to answer. */
+  onClose: (() => Promise<{ state: GuardState['state']; finalLsn: string | null }>) | null = null;
+  /** What happens when a holder is named. */
+  onEpoch: ((epoch: number, holder: string) => Promise<void>) | null = null;
+
+  constructor(site: string) {
+    this.site = site;
+    this.#server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      request.on('end', () => {
+        const path = request.url ?? '';
+        const body: unknown = text === '' ? null : JSON.parse(text);
+        this.calls.push({ path, body });
+        void this.#answer(path, body).then((answer) => {
+          if (answer === null) return; // it never answers
+          response.writeHead(answer.status, { 'content-type': 'application/json' });
+          response.end(JSON.stringify(answer.json));
+        });
+      });
+    });
+  }
+
+  async start(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    const address = this.#server.address();
+    this.url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  called(path: string): unknown[] {
+    return this.calls.filter((call) => call.path === path).map((call) => call.body);
+  }
+
+  async #answer(path: string, body: unknown): Promise<{ status: number; json: unknown } | null> {
+    if (path === '/v1/state') {
+      return { status: 200, json: { site: this.site, granters: [this.granter], guards: [this.guard], vantage: [] } };
+    }
+    if (path === '/v1/stop-granting') {
+      const { throughEpoch } = body as StopGrantingRequest;
+      this.granter = { ...this.granter, stoppedThrough: throughEpoch };
+      return { status: 200, json: { kind: 'stopped', throughEpoch, remainingMs: this.granter.remainingMs } };
+    }
+    if (path === '/v1/epoch') return this.#takeEpoch(body as EpochRequest);
+    if (path === '/v1/guard/close') {
+      const closed = await this.onClose?.();
+      if (closed === undefined) return null;
+      this.guard = { ...this.guard, state: closed.state, leaseRemainingMs: 0 };
+      return { status: 200, json: { kind: 'closed', ...closed } };
+    }
+    return { status: 404, json: { error: 'no such path' } };
+  }
+
+  async #takeEpoch({ epoch, holder }: EpochRequest): Promise<{ status: number; json: unknown }> {
+    const { granter } = this;
+    const same = epoch === granter.epoch && holder === granter.holder;
+    if (!same && epoch <= Math.max(granter.epoch, granter.stoppedThrough)) {
+      return {
+        status: 409,
+        json: { error: `epoch ${granter.epoch} is held by ${granter.holder}`, code: 'EPOCH_STALE' },
+      };
+    }
+    this.granter = { ...granter, epoch, holder };
+    await this.onEpoch?.(epoch, holder);
+    return { status: 200, json: this.granter };
+  }
+}
+
+export interface RunOptions {
+  kind?: RunKind;
+  mode?: Mode;
+  from?: string;
+  to?: string;
+  epoch?: number;
+  leaseMs?: number;
+  rpoSeconds?: number;
+}
+
+/** Performs the driver's verbs as a shell would: one plan, evidence carried on, the same token for every attempt of a step. */
+export function startRun(
+  world: World,
+  agents: { control: FakeAgent; hangzhou: FakeAgent | null; beijing: FakeAgent | null },
+  options: RunOptions = {},
+) {
+  const runId = `run-${randomBytes(4).toString('hex')}`;
+  const epoch = options.epoch ?? 2;
+  const plan: VerbInput['plan'] = {
+    version: 1,
+    kind: options.kind ?? 'failover',
+    service: 'shop',
+    from: options.from ?? 'hangzhou',
+    to: options.to ?? 'beijing',
+    mode: options.mode ?? 'ungraceful',
+    epoch,
+    drill: false,
+    leaseMs: options.leaseMs ?? 1_000,
+    objectives: { rpoSeconds: options.rpoSeconds ?? 5, rtoSeconds: 30 },
+    level: null,
+    sites: {
+      hangzhou: { name: 'hangzhou', agentUrl: agents.hangzhou?.url ?? 'http://127.0.0.1:9', region: null },
+      beijing: { name: 'beijing', agentUrl: agents.beijing?.url ?? 'http://127.0.0.1:9', region: null },
+    },
+    resources: [world.resource],
+    hash: '',
+  };
+  const evidence: Record<string, JsonObject> = {};
+  const clocks: VerbInput['clocks'] = {};
+  const driver = createPostgresDriver({
+    control: () => ({ site: 'control', url: agents.control.url, token: 'token' }),
+    token: () => 'token',
+    home: () => world.home,
+    guardFor: (_service, _resource) => ({
+      // Stands for the guard: it opens once a granter has named this site for the epoch.
+      openNow: async (wanted) => {
+        const { holder, epoch: named } = agents.control.granter;
+        if (named !== wanted || (holder !== 'hangzhou' && holder !== 'beijing'))
+          throw new Error(`not named for ${wanted}`);
+        await world.access[holder].open({ epoch: wanted, remainingMs: 600_000 });
+      },
+    }),
+  });
+  const call = async (
+    op: 'perform' | 'confirm',
+    verb: Verb,
+    args: JsonObject,
+    extra: { timeoutMs?: number; stepId?: string },
+  ): Promise<PerformOutcome> => {
+    const stepId = extra.stepId ?? `${verb}-orders`;
+    const handler = driver.verbs[verb];
+    const input: VerbInput = {
+      runId,
+      stepId,
+      verb,
+      resource: world.resource,
+      plan,
+      clocks,
+      args,
+      evidence,
+      token: `muster-${runId}-${stepId}`,
+      attempt: 1,
+      timeoutMs: extra.timeoutMs ?? 10_000,
+    };
+    const context: VerbContext = {
+      signal: AbortSignal.timeout(input.timeoutMs + 20_000),
+      heartbeat: () => undefined,
+      log: () => undefined,
+    };
+    const work =
+      op === 'perform' ? handler?.perform(input, context) : (handler?.confirm ?? handler?.perform)?.(input, context);
+    const outcome = await work;
+    if (outcome === undefined) throw new Error(`no verb ${verb}`);
+    if (op === 'perform' && outcome.status === 'done') evidence[stepId] = outcome.evidence;
+    return outcome;
+  };
+  return {
+    runId,
+    plan,
+    clocks,
+    evidence,
+    perform: (verb: Verb, args: JsonObject = {}, extra = {}) => call('perform', verb, args, extra),
+    confirm: (verb: Verb, args: JsonObject = {}, extra = {}) => call('confirm', verb, args, extra),
+  };
+}
+
+/** The outcome's evidence; fails with the reason when it is not done. */
+export function doneWith(outcome: PerformOutcome): JsonObject {
+  if (outcome.status !== 'done') throw new Error(`${outcome.status}: ${outcome.why}`);
+  return outcome.evidence;
+}
