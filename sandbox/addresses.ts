@@ -14,6 +14,6 @@ export const otherSite = (site: Site): Site => (site === 'hangzhou' ? 'beijing' 
 export async function placeAddresses(): Promise<Record<Place, string>> {
   const wanted: Record<Place, string> = { control: '127.0.0.1', hangzhou: '127.0.1.1', beijing: '127.0.2.1' };
   const tried = await Promise.all(sites.map((site) => tryPort(wanted[site], 0)));
-  if (tried.every((answer) => answer === 'free')) return wanted;
+  if (tried.every((answer) => typeof answer === 'number')) return wanted;
   return { control: '127.0.0.1', hangzhou: '127.0.0.1', beijing: '127.0.0.1' };
 }

@@ -1,36 +1,42 @@
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 
 /** Ports given out by this process, whose server may not have opened them yet. */
 const givenOut = new Set<string>();
 const triesAfterDefault = 200;
 
 /**
- * The default port if it is free at that address, else the next free one. A port is given out once per process, so that
- * servers that start side by side do not meet.
+ * The default port if it is free at that address, else the next free one; 0 lets the system choose. A port is given out
+ * once per process until it is returned, so that servers that start side by side do not meet.
  */
 export async function freePort(host: string, defaultPort: number): Promise<number> {
   for (let port = defaultPort; port < defaultPort + triesAfterDefault && port < 65536; port++) {
-    const key = `${host}:${port}`;
-    if (givenOut.has(key)) continue;
-    givenOut.add(key);
-    if ((await tryPort(host, port)) === 'free') return port;
-    givenOut.delete(key);
+    const wanted = defaultPort === 0 ? 0 : port;
+    if (givenOut.has(`${host}:${wanted}`)) continue;
+    givenOut.add(`${host}:${wanted}`);
+    const answer = await tryPort(host, wanted);
+    givenOut.delete(`${host}:${wanted}`);
+    if (typeof answer !== 'number' || givenOut.has(`${host}:${answer}`)) continue;
+    givenOut.add(`${host}:${answer}`);
+    return answer;
   }
   throw new Error(`no free port at ${host} from ${defaultPort} to ${defaultPort + triesAfterDefault - 1}`);
 }
 
-/** Takes a port back that is not needed any more. */
+/** Takes a port back when its server is gone or was never started. */
 export function returnPort(host: string, port: number): void {
   givenOut.delete(`${host}:${port}`);
 }
 
-/** Whether a server could listen there now: `no-address` when this machine does not have the address. */
-export function tryPort(host: string, port: number): Promise<'free' | 'taken' | 'no-address'> {
+/** The port that a server could listen on there now; `no-address` when this machine does not have the address. */
+export function tryPort(host: string, port: number): Promise<number | 'taken' | 'no-address'> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (err: NodeJS.ErrnoException) =>
-      resolve(err.code === 'EADDRNOTAVAIL' ? 'no-address' : 'taken'),
-    );
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve('free')));
+    server.once('error', (err: NodeJS.ErrnoException) => {
+      resolve(err.code === 'EADDRNOTAVAIL' ? 'no-address' : 'taken');
+    });
+    server.listen({ host, port, exclusive: true }, () => {
+      const { port: free } = server.address() as AddressInfo;
+      server.close(() => resolve(free));
+    });
   });
 }

@@ -40,7 +40,6 @@ export class Processes {
   readonly #home: string;
   readonly #file: string;
   readonly #records: Records;
-  readonly #children = new Map<string, ChildProcess>();
   readonly #logged = new Set<string>();
   #reaper: ChildProcess | null = null;
 
@@ -180,14 +179,12 @@ export class Processes {
     const pid = child.pid ?? 0;
     const startTime = pid === 0 ? null : startTimeOf(pid);
     if (startTime === null) return { name, pid, ended };
-    this.#children.set(name, child);
     this.#records.processes = this.#records.processes.filter((record) => record.name !== name);
     const record: ProcessRecord = { name, pid, startTime, kind };
     this.#records.processes.push(record);
     this.#write();
     child.once('exit', () => {
       this.#records.processes = this.#records.processes.filter((other) => other !== record);
-      if (this.#children.get(name) === child) this.#children.delete(name);
       if (this.#records.supervisor !== null) this.#write();
     });
     return { name, pid, ended };

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { connectClient, registerSearchAttributes, searchAttributes } from '../worker/temporal.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
-import { freePort } from './ports.ts';
+import { freePort, returnPort } from './ports.ts';
 import type { Processes } from './processes.ts';
 
 /** A Temporal server that is starting or runs already. */
@@ -47,15 +47,16 @@ export async function startTemporal(options: {
   home: string;
   dir: string;
   host: string;
+  anyPorts: boolean;
 }): Promise<TemporalServer> {
   const source = temporalSource(options.home);
   if (source.kind === 'address') {
     const place = { address: source.address, namespace };
     return { ...place, uiUrl: null, ready: handled(register(place)) };
   }
-  const { host, processes } = options;
-  const port = await freePort(host, 7233);
-  const uiPort = await freePort(host, 8233);
+  const { host, processes, anyPorts } = options;
+  const port = await freePort(host, anyPorts ? 0 : 7233);
+  const uiPort = await freePort(host, anyPorts ? 0 : 8233);
   const args = serverArguments({ host, port, uiPort, file: join(options.dir, 'temporal.db') });
   const { ended } = processes.startServer({ name: 'temporal', command: source.path, args });
   const place = { address: `${host}:${port}`, namespace };
@@ -63,6 +64,7 @@ export async function startTemporal(options: {
     const log = processes.log('temporal');
     throw new MusterError('SETUP_FAILED', `temporal ended before it was ready: ${how}; its log is ${log}`);
   });
+  void ended.then(() => [port, uiPort].forEach((p) => returnPort(host, p)));
   const ready = handled(Promise.race([untilRegistered(place), handled(early)]));
   return { ...place, uiUrl: `http://${host}:${uiPort}`, ready };
 }

@@ -10,7 +10,7 @@ import { Links } from './links.ts';
 import { endLeftovers, endSupervisor, Processes } from './processes.ts';
 import { startTemporal } from './temporal.ts';
 import { siteFaults, type SiteFaults } from './world/faults.ts';
-import { choosePlaces, type Places } from './world/places.ts';
+import { choosePlaces, returnPlaces, type Places } from './world/places.ts';
 import * as programs from './world/programs.ts';
 import { startParts, type Parts } from './world/start.ts';
 import { databaseUrl, endpointsOf, linkDefinitions, wire, type Env } from './world/wiring.ts';
@@ -26,6 +26,8 @@ export interface WorldOptions {
   scenario?: string;
   /** What to leave out, for tests. The worker and the agents need Temporal. */
   parts?: Partial<Parts>;
+  /** Whatever ports are free, for tests that run side by side; else the usual ones if free, or the next free. */
+  anyPorts?: boolean;
   clients?: number;
   /** Time from one order of a client to its next, milliseconds. */
   everyMs?: number;
@@ -69,7 +71,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const links = new Links(linkDefinitions);
   let places: Places | null = null;
   try {
-    places = await choosePlaces(options.dir);
+    places = await choosePlaces(options.dir, options.anyPorts ?? false);
     return await bringUp(options, { processes, links, places });
   } catch (err) {
     await tearDown(processes, links, places);
@@ -103,7 +105,9 @@ async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const { home } = places;
   const clients = options.clients ?? defaultClients;
   const host = places.host.control;
-  const temporal = parts.temporal ? await startTemporal({ processes, home, dir, host }) : null;
+  const temporal = parts.temporal
+    ? await startTemporal({ processes, home, dir, host, anyPorts: options.anyPorts ?? false })
+    : null;
   const env = await wire(links, places, temporal);
   if (options.scenario !== undefined) env.control['MUSTER_SCENARIO'] = options.scenario;
   const startPrograms = async (site: Site) => {
@@ -164,6 +168,7 @@ async function tearDown(processes: Processes, links: Links, places: Places | nul
   await processes.endAll();
   await links.close();
   if (places === null) return;
+  returnPlaces(places);
   await rm(sandboxFile(places.home), { force: true });
   // The next world makes its databases anew; those elsewhere would be left behind unseen.
   if (places.databasesElsewhere !== null) await rm(places.databasesElsewhere, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
 import { placeAddresses, sites, type Place, type Site } from '../addresses.ts';
-import { freePort } from '../ports.ts';
+import { freePort, returnPort } from '../ports.ts';
 
 /** Where things of one site listen and lie. */
 export interface SitePlace {
@@ -38,22 +38,26 @@ export interface Places {
   databasesElsewhere: string | null;
 }
 
-/** Chooses ports (the default one if free, else the next free) and makes the directories anew. */
-export async function choosePlaces(homePath: string): Promise<Places> {
+/**
+ * Chooses ports and makes the directories anew.
+ * @param anyPorts whatever ports the system gives, instead of the default ones or the next free
+ */
+export async function choosePlaces(homePath: string, anyPorts: boolean): Promise<Places> {
   const home = resolve(homePath);
   const dir = join(home, 'sandbox');
   // What the worker keeps there is about a world that is no more.
   for (const old of [dir, join(home, 'control')]) await rm(old, { recursive: true, force: true });
   const { databases, elsewhere } = await databaseHome(home);
   const host = await placeAddresses();
+  const port = (place: Place, usual: number): Promise<number> => freePort(host[place], anyPorts ? 0 : usual);
   const place = async (site: Site): Promise<SitePlace> => {
     const siteHome = join(dir, site);
     await mkdir(siteHome, { recursive: true });
     return {
       host: host[site],
-      databasePort: await freePort(host[site], 5432),
-      shopPort: await freePort(host[site], 3000),
-      agentPort: await freePort(host[site], 7811),
+      databasePort: await port(site, 5432),
+      shopPort: await port(site, 3000),
+      agentPort: await port(site, 7811),
       dataDir: join(databases, site),
       home: siteHome,
     };
@@ -65,15 +69,24 @@ export async function choosePlaces(homePath: string): Promise<Places> {
     estate: join(dir, 'muster.yaml'),
     truthFile: join(dir, 'truth.jsonl'),
     control: {
-      ledgerPort: await freePort(host.control, 5433),
-      workerPort: await freePort(host.control, 7810),
-      entryPort: await freePort(host.control, 8080),
-      adminPort: await freePort(host.control, 8081),
-      clientsPort: await freePort(host.control, 8082),
+      ledgerPort: await port('control', 5433),
+      workerPort: await port('control', 7810),
+      entryPort: await port('control', 8080),
+      adminPort: await port('control', 8081),
+      clientsPort: await port('control', 8082),
       ledgerDir: join(databases, 'ledger'),
     },
     secrets: { database: secret(), shop: secret(), agent: secret(), entry: secret() },
   };
+}
+
+/** Gives the ports back when the world has ended. */
+export function returnPlaces({ host, control, sites: all }: Places): void {
+  const { ledgerPort, workerPort, entryPort, adminPort, clientsPort } = control;
+  for (const port of [ledgerPort, workerPort, entryPort, adminPort, clientsPort]) returnPort(host.control, port);
+  for (const { host: at, databasePort, shopPort, agentPort } of Object.values(all)) {
+    for (const port of [databasePort, shopPort, agentPort]) returnPort(at, port);
+  }
 }
 
 /** `postgres/` under the home; where the server's user cannot get there, a directory elsewhere with a link to it. */

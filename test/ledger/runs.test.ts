@@ -107,7 +107,12 @@ test('a sealed run takes no more events and no other end', async () => {
 });
 
 test('a run nobody opened is unknown', async () => {
-  for (const ask of [ledger.getRun('none'), ledger.append('none', sampleRecords(1)), ledger.verifyChain('none')])
+  const questions = [
+    () => ledger.getRun('none'),
+    () => ledger.append('none', sampleRecords(1)),
+    () => ledger.verifyChain('none'),
+  ];
+  for (const ask of questions)
     await assert.rejects(ask, { code: 'RUN_UNKNOWN', message: 'run none is not in the ledger' });
 });
 

@@ -13,7 +13,7 @@ export async function startDatabase() {
   chmodSync(root, 0o711);
   const dataDir = join(root, 'data');
   const host = '127.0.0.1';
-  const port = await freePort(host, 25_432);
+  const port = await freePort(host, 0);
   const start = async () => void (await startServer({ dataDir, settings: { host, port, sharedBuffersMb: 16 } }));
   await initServer({ dataDir, superuser: 'muster', password: 'secret' });
   await start();

@@ -21,7 +21,14 @@ let world: World;
 
 before(async () => {
   const parts = { temporal: false, worker: false, agents: false };
-  world = await startWorld({ dir, parts, clients: 4, everyMs: 50, onProgress: (line) => said.push(line) });
+  world = await startWorld({
+    dir,
+    parts,
+    anyPorts: true,
+    clients: 4,
+    everyMs: 50,
+    onProgress: (line) => said.push(line),
+  });
 });
 after(async () => {
   await world?.stop();

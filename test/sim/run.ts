@@ -12,6 +12,8 @@ export interface SimOptions {
   faultRate: number;
   /** Share of events after which the shell crashes: results on their way are lost, timers are set anew. */
   crashRate: number;
+  /** The shell crashes after exactly this event (0 = the first). */
+  crashAtEvent?: number;
   /** Changes to the world at a moment of the run. */
   events?: { atMs: number; do: (world: SimWorld) => void }[];
   /** How people answer: each gate by this many different people. */
@@ -76,7 +78,8 @@ export function simulate(plan: Plan, world: SimWorld, options: SimOptions): SimR
     pass(world, item.atMs);
     const event = item.act();
     if (event !== null) take(sim, event);
-    if (event !== null && sim.random.chance(options.crashRate)) crash(sim);
+    if (event !== null && (sim.trace.length - 1 === options.crashAtEvent || sim.random.chance(options.crashRate)))
+      crash(sim);
   }
   // What is still on its way in the world happens after the run's end, and must break no law either.
   for (let item = takeNext(sim); item !== null; item = takeNext(sim)) {

@@ -135,6 +135,32 @@ test(`${runs} simulated runs with faults at every command keep every law`, () =>
     );
 });
 
+/** What the world looks like to those who use it, without times. */
+function worldAfter(world: SimWorld): unknown {
+  const { sites, granter, entry } = world;
+  const roles = Object.values(sites).map(({ name, role, epoch, scratch }) => ({ name, role, epoch, scratch }));
+  return { roles, granter: { epoch: granter.epoch, holder: granter.holder }, entry };
+}
+
+for (const [name, plan] of Object.entries(plans)) {
+  test(`${name}: a shell that dies after any event of the run ends in the same world as one that never died`, () => {
+    const undisturbed = newWorld('a', 'b', 0);
+    const whole = simulate(plan, undisturbed, { seed: 1, faultRate: 0, crashRate: 0 });
+    assert.equal(whole.run.status, 'finished');
+    assert.ok(whole.trace.length > 4);
+    for (let at = 0; at < whole.trace.length; at++) {
+      for (const seed of [1, 2, 3]) {
+        const world = newWorld('a', 'b', 0);
+        const result = simulate(plan, world, { seed, faultRate: 0, crashRate: 0, crashAtEvent: at });
+        const told = `crashed after event ${at} (${whole.trace[at]})\n${result.trace.join('\n')}`;
+        assert.deepEqual(brokenLaws(result), [], told);
+        assert.equal(result.run.outcome, whole.run.outcome, told);
+        assert.deepEqual(worldAfter(world), worldAfter(undisturbed), told);
+      }
+    }
+  });
+}
+
 test('the same seed gives the same run', () => {
   for (const seed of [3, 17, 99, 1234]) assert.deepEqual(run(seed).trace, run(seed).trace);
 });

@@ -8,8 +8,8 @@ export type Order =
   | { op: 'open'; remainingMs: number; endsAtUnixMs: number }
   | { op: 'renew'; remainingMs: number; endsAtUnixMs: number };
 
-/** How far back the database lets its own clock go before it refuses; the fence's margin must be longer. */
-export const clockToleranceMs = 100;
+/** How far the database's own clock may be behind the moment of the grant: as in `drivers/postgres/schema.ts`. */
+const clockToleranceMs = 1000;
 
 /**
  * A database as the guard's contract describes it: it checks the lease by itself at every write, boots closed, and a

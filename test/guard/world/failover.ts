@@ -1,9 +1,8 @@
-import type { Agent } from './agent.ts';
-import { clockToleranceMs } from './database.ts';
+import { leaseMs, type Agent } from './agent.ts';
 import type { Site } from './engine.ts';
 
-/** What is added to the end of the last grant: the database's clock tolerance, clocks that drift, a commit on its way. */
-export const marginMs = clockToleranceMs + 50;
+/** What is added to the end of the last grant: clocks that drift, a commit on its way. As in the postgres driver's fence. */
+const marginMs = 50 + leaseMs * 0.01;
 
 /** A run that moves the writer, as the drivers do it. It survives the death of control by starting its phase again. */
 export class Failover {

@@ -8,7 +8,9 @@ export const faultKinds = [
   'pause',
   'freeze',
   'sleep',
-  'clock',
+  'clock-forward',
+  'clock-back',
+  'control',
   'crash',
   'hang',
   'failover',
@@ -47,8 +49,12 @@ export function strike(world: World, kind: FaultKind): void {
     case 'sleep':
       world.freezeSite(site, kind === 'sleep');
       return later(() => world.thawSite(site));
-    case 'clock': {
-      const byMs = random.pick([-3_600_000, -5000, -300, 300, 5000, 3_600_000]);
+    case 'control':
+      world.kill('control');
+      return later(() => world.restart('control'));
+    case 'clock-forward':
+    case 'clock-back': {
+      const byMs = random.pick([300, 5000, 3_600_000]) * (kind === 'clock-back' ? -1 : 1);
       world.note(`clock of ${site} jumps by ${byMs} ms`);
       return engine.jumpWall(site, byMs);
     }
