@@ -9,17 +9,21 @@ const triesAfterDefault = 200;
  * once per process until it is returned, so that servers that start side by side do not meet.
  */
 export async function freePort(host: string, defaultPort: number): Promise<number> {
-  for (let port = defaultPort; port < defaultPort + triesAfterDefault && port < 65536; port++) {
-    const wanted = defaultPort === 0 ? 0 : port;
-    if (givenOut.has(`${host}:${wanted}`)) continue;
-    givenOut.add(`${host}:${wanted}`);
-    const answer = await tryPort(host, wanted);
-    givenOut.delete(`${host}:${wanted}`);
-    if (typeof answer !== 'number' || givenOut.has(`${host}:${answer}`)) continue;
-    givenOut.add(`${host}:${answer}`);
-    return answer;
+  for (let i = 0; i < triesAfterDefault; i++) {
+    const wanted = defaultPort === 0 ? 0 : defaultPort + i;
+    if (wanted !== 0 && !take(host, wanted)) continue;
+    const port = await tryPort(host, wanted);
+    if (typeof port === 'number' && (wanted !== 0 || take(host, port))) return port;
+    returnPort(host, wanted);
   }
   throw new Error(`no free port at ${host} from ${defaultPort} to ${defaultPort + triesAfterDefault - 1}`);
+}
+
+function take(host: string, port: number): boolean {
+  const key = `${host}:${port}`;
+  if (port > 65535 || givenOut.has(key)) return false;
+  givenOut.add(key);
+  return true;
 }
 
 /** Takes a port back when its server is gone or was never started. */

@@ -80,7 +80,8 @@ export class Processes {
     readyMs?: number;
   }): Promise<Running & { ready: ReadyLine }> {
     const { name, script } = options;
-    const env = { ...options.env, MUSTER_SUPERVISED: '1' };
+    // Half of what a program does to start is compiling the same packages again.
+    const env = { ...options.env, MUSTER_SUPERVISED: '1', NODE_COMPILE_CACHE: join(this.#home, 'cache', 'node') };
     const log = this.#openLog(name);
     const args = ['--disable-warning=ExperimentalWarning', '--import', dieWithParent, script];
     const child = spawn(process.execPath, args, {

@@ -31,17 +31,26 @@ export async function startParts(world: Blueprint, onProgress?: (line: string) =
   const temporalUp = temporal === null ? Promise.resolve() : startup.add('Temporal', temporal.ready);
   const databasesUp = startDatabases(startup, world);
   if (parts.worker) startWorker(startup, world, temporalUp);
-  if (parts.agents) {
-    for (const site of sites) {
-      const ready = Promise.all([temporalUp, databasesUp[site]]);
-      void startup.add(
-        `agent ${site}`,
-        ready.then(() => programs.startAgentAt(world, site)),
-      );
-    }
-  }
-  startTraffic(startup, world, databasesUp[primary]);
+  const opened = parts.agents ? startAgents(startup, world, temporalUp, databasesUp) : databasesUp;
+  startTraffic(startup, world, opened[primary]);
   await startup.end();
+}
+
+/** An agent opens its database as soon as the site has the lease. */
+function startAgents(
+  startup: Startup,
+  world: Blueprint,
+  temporalUp: Promise<void>,
+  databasesUp: Record<Site, Promise<void>>,
+): Record<Site, Promise<void>> {
+  const start = (site: Site): Promise<void> => {
+    const ready = Promise.all([temporalUp, databasesUp[site]]);
+    return startup.add(
+      `agent ${site}`,
+      ready.then(() => programs.startAgentAt(world, site)),
+    );
+  };
+  return { hangzhou: start('hangzhou'), beijing: start('beijing') };
 }
 
 function startDatabases(startup: Startup, world: Blueprint): Record<Site, Promise<void>> {
@@ -68,11 +77,11 @@ function startWorker(startup: Startup, world: Blueprint, temporalUp: Promise<voi
 }
 
 /** Entry, shops and, once the shop takes orders, clients. */
-function startTraffic(startup: Startup, world: Blueprint, databaseUp: Promise<void>): void {
+function startTraffic(startup: Startup, world: Blueprint, opened: Promise<void>): void {
   const { primary, parts, load, places } = world;
   const entryUp = startup.add('entry', programs.startEntryProgram(world, primary));
   const shopsUp = sites.map((site) => startup.add(`shop ${site}`, programs.startShopAt(world, site)));
-  const open = Promise.all([entryUp, databaseUp, ...shopsUp]).then(() => {
+  const open = Promise.all([entryUp, opened, ...shopsUp]).then(() => {
     return programs.entryHandle(places).untilHealthy(primary, healthyMs);
   });
   const served = startup.add('shop takes orders', open);

@@ -150,6 +150,7 @@ test('orphans of a killed postmaster are ended before the server is started agai
   const children = serverProcesses(dataDir).filter((pid) => pid !== postmaster);
   for (const pid of children) signalProcess(pid, 'SIGSTOP');
   signalProcess(postmaster, 'SIGKILL');
+  while (isServerProcess(postmaster, dataDir)) await new Promise((resolve) => setTimeout(resolve, 5));
   const started = await startServer({ dataDir, settings: settings() });
   assert.ok(!children.some((pid) => isServerProcess(pid, dataDir)));
   assert.notEqual(started.pid, postmaster);

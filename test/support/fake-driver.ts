@@ -6,10 +6,18 @@ export type Behaviour = (input: VerbInput, context: VerbContext) => Promise<Perf
 
 export const done: Behaviour = async () => ({ status: 'done', evidence: {}, measurements: [] });
 
-const effects: Partial<Record<Verb, Effect>> = { check: 'read', observe: 'read', verify: 'read', promote: 'irreversible' };
+const effects: Partial<Record<Verb, Effect>> = {
+  check: 'read',
+  observe: 'read',
+  verify: 'read',
+  promote: 'irreversible',
+};
 
 /** A driver whose verbs do what a test says, and note every call as `perform fence-orders`. */
-export function fakeDriver(perform: Partial<Record<Verb, Behaviour>> = {}, confirm: Partial<Record<Verb, Behaviour>> = {}): { driver: Driver; calls: string[] } {
+export function fakeDriver(
+  perform: Partial<Record<Verb, Behaviour>> = {},
+  confirm: Partial<Record<Verb, Behaviour>> = {},
+): { driver: Driver; calls: string[] } {
   const calls: string[] = [];
   const noted =
     (op: string, behaviour: Behaviour): Behaviour =>
@@ -18,7 +26,17 @@ export function fakeDriver(perform: Partial<Record<Verb, Behaviour>> = {}, confi
       return behaviour(input, context);
     };
   const verbs: Partial<Record<Verb, VerbHandler>> = {};
-  for (const verb of ['check', 'observe', 'quiesce', 'fence', 'unfence', 'promote', 'route', 'verify', 'restore'] as const) {
+  for (const verb of [
+    'check',
+    'observe',
+    'quiesce',
+    'fence',
+    'unfence',
+    'promote',
+    'route',
+    'verify',
+    'restore',
+  ] as const) {
     verbs[verb] = {
       effect: effects[verb] ?? 'change',
       needs: ['nothing'],

@@ -37,9 +37,27 @@ export function temporalBinary(): string {
 export async function startTemporal(): Promise<TestTemporal> {
   const dir = await mkdtemp(path.join(tmpdir(), 'muster-temporal-'));
   const port = await freePort();
-  const lifted = ['history.transferProcessorMaxPollRPS=2000', 'history.timerProcessorMaxPollRPS=2000', 'system.enableActivityEagerExecution=true'];
-  const args = ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port), '--db-filename', path.join(dir, 'temporal.db'), '--log-level', 'never'];
-  const server = spawn(temporalBinary(), [...args, ...lifted.flatMap((value) => ['--dynamic-config-value', value])], { stdio: 'ignore' });
+  const lifted = [
+    'history.transferProcessorMaxPollRPS=2000',
+    'history.timerProcessorMaxPollRPS=2000',
+    'system.enableActivityEagerExecution=true',
+  ];
+  const args = [
+    'server',
+    'start-dev',
+    '--headless',
+    '--ip',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--db-filename',
+    path.join(dir, 'temporal.db'),
+    '--log-level',
+    'never',
+  ];
+  const server = spawn(temporalBinary(), [...args, ...lifted.flatMap((value) => ['--dynamic-config-value', value])], {
+    stdio: 'ignore',
+  });
   const address = `127.0.0.1:${port}`;
   const client = await connected(address, server);
   await registerSearchAttributes(client, 'default');

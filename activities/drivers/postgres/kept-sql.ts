@@ -1,3 +1,5 @@
+import pg from 'pg';
+import { MusterError } from '../../../workflows/engine/errors.ts';
 import { connectSql, dropSql, oneRow, sqlError, type SqlClient, type SqlOptions } from './sql.ts';
 
 /**
@@ -14,14 +16,14 @@ export class KeptSql {
     this.#options = options;
   }
 
-  /** Runs `work` on the connection. Throws MusterError; whatever failed, the next call starts with a new connection. */
+  /** Runs `work` on the connection, side by side with other calls. Throws MusterError. */
   async use<T>(work: (client: SqlClient, pid: number) => Promise<T>): Promise<T> {
     const kept = (this.#connected ??= this.#connect());
     try {
       const { client, pid } = await kept;
       return await work(client, pid);
     } catch (err) {
-      this.#forget(kept);
+      if (!isAnswer(err)) this.#forget(kept);
       throw sqlError(this.#url, err);
     }
   }
@@ -51,4 +53,10 @@ export class KeptSql {
     if (this.#connected === kept) this.#connected = null;
     void kept.then(({ client }) => dropSql(client)).catch(() => undefined);
   }
+}
+
+/** The server said no, or `work` gave up by itself: the connection is as good as before, and others may be using it. */
+function isAnswer(err: unknown): boolean {
+  if (err instanceof MusterError) return err.code !== 'DATABASE_UNREACHABLE';
+  return err instanceof pg.DatabaseError && err.severity === 'ERROR';
 }

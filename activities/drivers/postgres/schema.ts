@@ -51,35 +51,44 @@ BEGIN
   END IF;
 END $$;
 
+-- Before each statement on a guarded table, and (by way of writer_session) once more when its transaction commits.
 CREATE OR REPLACE FUNCTION muster.assert_lease() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM muster.check_lease();
+  IF current_setting('muster.checked_at_commit', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+    PERFORM set_config('muster.checked_at_commit', pg_current_xact_id()::text, true);
+    INSERT INTO muster.writer_session (pid) VALUES (pg_backend_pid())
+      ON CONFLICT (pid) DO UPDATE SET turns = writer_session.turns + 1;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION muster.assert_lease_at_commit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   PERFORM muster.check_lease();
   RETURN NULL;
 END $$;
 
--- True once per transaction, so that the check at commit costs one call however many rows were written.
-CREATE OR REPLACE FUNCTION muster.commit_check_due() RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
-BEGIN
-  PERFORM set_config('muster.checked_at_commit', pg_current_xact_id()::text, true);
-  RETURN true;
+-- A deferred trigger on a table of our own: on the users' tables it would forbid to alter them after a write in the
+-- same transaction, as migrations do. One row per session, updated in place.
+CREATE UNLOGGED TABLE IF NOT EXISTS muster.writer_session (pid int PRIMARY KEY, turns bigint NOT NULL DEFAULT 0)
+  WITH (fillfactor = 50);
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = 'muster_lease_at_commit' AND tgrelid = 'muster.writer_session'::regclass) THEN
+    CREATE CONSTRAINT TRIGGER muster_lease_at_commit AFTER INSERT OR UPDATE ON muster.writer_session
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION muster.assert_lease_at_commit();
+  END IF;
+  ALTER TABLE muster.writer_session ENABLE ALWAYS TRIGGER muster_lease_at_commit;
 END $$;
 
--- Puts both checks on a table: before each statement, and once more when the transaction commits.
 CREATE OR REPLACE FUNCTION muster.guard_table(guarded regclass) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER muster_lease BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s '
     || 'FOR EACH STATEMENT EXECUTE FUNCTION muster.assert_lease()', guarded);
   EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER muster_lease', guarded);
-  IF NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = guarded AND tgname = 'muster_lease_commit') THEN
-    EXECUTE format('CREATE CONSTRAINT TRIGGER muster_lease_commit AFTER INSERT OR UPDATE OR DELETE ON %s '
-      || 'DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (current_setting(''muster.checked_at_commit'', true) '
-      || 'IS DISTINCT FROM pg_current_xact_id()::text AND muster.commit_check_due()) '
-      || 'EXECUTE FUNCTION muster.assert_lease()', guarded);
-  END IF;
-  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER muster_lease_commit', guarded);
 END $$;
 
 -- Ordinary and partitioned tables that belong to the users.
@@ -95,10 +104,10 @@ BEGIN
   IF current_setting('is_superuser') = 'on' THEN RETURN; END IF;
   IF tg_event = 'sql_drop' THEN
     PERFORM 1 FROM pg_event_trigger_dropped_objects()
-     WHERE original AND object_type = 'trigger' AND object_identity LIKE 'muster_lease%';
+     WHERE original AND object_type = 'trigger' AND object_identity LIKE 'muster_lease on %';
   ELSE
     PERFORM 1 FROM pg_event_trigger_ddl_commands() d JOIN pg_trigger t ON t.tgrelid = d.objid
-     WHERE t.tgname IN ('muster_lease', 'muster_lease_commit') AND t.tgenabled <> 'A';
+     WHERE t.tgname = 'muster_lease' AND t.tgenabled <> 'A';
   END IF;
   IF FOUND THEN
     RAISE EXCEPTION 'muster: the lease check of a table may not be removed' USING ERRCODE = '42501';
@@ -112,7 +121,7 @@ BEGIN
 END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA muster FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION muster.assert_lease(), muster.commit_check_due() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION muster.assert_lease() TO PUBLIC;
 
 DROP EVENT TRIGGER IF EXISTS muster_keep_guard_alter;
 CREATE EVENT TRIGGER muster_keep_guard_alter ON ddl_command_end WHEN TAG IN ('ALTER TABLE')

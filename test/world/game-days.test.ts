@@ -1,0 +1,68 @@
+/** The three disasters, whole: real databases, real kills, and the report held against what the clients kept. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import type { Report } from '../../console/report/model.ts';
+
+const root = path.join(import.meta.dirname, '..', '..');
+const homes: string[] = [];
+after(async () => {
+  for (const home of homes) await rm(home, { recursive: true, force: true });
+});
+
+async function play(scenario: string): Promise<{ report: Report; exitCode: number }> {
+  const home = await mkdtemp(path.join(tmpdir(), 'muster-day-'));
+  homes.push(home);
+  const env = { ...process.env, MUSTER_HOME: home, NODE_TEST_CONTEXT: '' };
+  const child = spawn(process.execPath, [path.join(root, 'cli', 'main.ts'), 'game-day', scenario, '--json'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const exitCode = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)));
+  assert.notEqual(out, '', `no report (exit ${exitCode}):\n${err}`);
+  return { report: JSON.parse(out) as Report, exitCode };
+}
+
+function mustBeHonest({ report }: { report: Report }): void {
+  assert.deepEqual(
+    report.truth?.checks.filter((check) => !check.agrees),
+    [],
+  );
+  assert.deepEqual(report.loss.notListed, []);
+  assert.deepEqual(
+    report.runs.map((run) => run.outcome),
+    ['unprotected', 'protected', 'protected'],
+  );
+  assert.ok(report.runs.every((run) => run.chain.ok && run.chain.sealed));
+  assert.equal(report.protection, 'protected');
+}
+
+test('site-loss: the service fails over, comes home and the report agrees with the truth', async () => {
+  const day = await play('site-loss');
+  mustBeHonest(day);
+  assert.equal(day.report.verdict, 'passed');
+  assert.equal(day.exitCode, 0);
+  assert.deepEqual(day.report.loss.afterPromotion?.rows, []);
+});
+
+test('site-freeze: the resumed site takes no write, neither through the entry nor straight', async () => {
+  const day = await play('site-freeze');
+  mustBeHonest(day);
+  assert.equal(day.report.verdict, 'passed');
+  assert.deepEqual(day.report.loss.afterPromotion?.rows, []);
+});
+
+test('slow-link: acknowledged rows are really lost, and the report names every one of them', async () => {
+  const day = await play('slow-link');
+  mustBeHonest(day);
+  const { countedRows, listedRows } = day.report.loss;
+  assert.ok((countedRows ?? 0) > 0, 'the slow link lost nothing, so this proved nothing');
+  assert.ok((listedRows ?? 0) >= (countedRows ?? 0));
+});
