@@ -5,7 +5,6 @@ import { makeReport, writeReport } from '../console/make-report.ts';
 import { renderText } from '../console/report/render-text.ts';
 import { loadEstate } from '../runbooks/estate.ts';
 import { playGameDay, type GameDayResult } from '../sandbox/game-day.ts';
-import { reckon } from '../sandbox/reckoning.ts';
 import { scenarioNamed, scenarios } from '../sandbox/scenarios/index.ts';
 import { startWorld, type World } from '../sandbox/world.ts';
 import { agentAddresses } from '../worker/addresses.ts';
@@ -14,6 +13,7 @@ import { connectClient } from '../worker/temporal.ts';
 import { toMusterError } from '../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { createLiveView, type LiveView } from './live-view.ts';
+import { reckon } from './reckoning.ts';
 import { note, reportError, say, sayJson, seconds, style } from './output.ts';
 import { showWorld, untilEnded } from './up.ts';
 

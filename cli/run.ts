@@ -51,7 +51,12 @@ export async function runAndFollow(
     return exitCodes.met;
   }
   const live = options.json === true ? null : createLiveView();
-  const view = await followRun(client, service.name, run.executionId, (v) => live?.show(v), true);
+  const view = await followRun(
+    client,
+    { service: service.name, executionId: run.executionId },
+    (v) => live?.show(v),
+    true,
+  );
   if (options.json === true) sayJson(view);
   return judgeRun(view, plans.at(-1), options.json !== true);
 }

@@ -107,7 +107,7 @@ async function followDeclared(day: GameDay, faultAtMs: number): Promise<RunView>
 async function follow(day: GameDay): Promise<RunView> {
   day.fresh();
   const { runId } = await day.client.workflow.getHandle(`service/${service}`).describe();
-  return followRun(day.client, service, runId, (view) => day.show(view));
+  return followRun(day.client, { service, executionId: runId }, (view) => day.show(view));
 }
 
 async function runKind(day: GameDay, kind: RunKind): Promise<RunView> {

@@ -1,4 +1,5 @@
-import { newestCanary, writeCanary } from '../activities/drivers/postgres/canary.ts';
+import { writeCanary } from '../activities/drivers/postgres/canary.ts';
+import type { SqlClient } from '../activities/drivers/postgres/sql.ts';
 import { observeLag } from '../activities/drivers/postgres/lag.ts';
 import { resolveReference } from '../activities/references.ts';
 import type { EstateResource, EstateService } from '../runbooks/estate.ts';
@@ -99,8 +100,8 @@ async function measure(
 }
 
 /** The kept session in the shape that the driver's functions take. */
-function sqlOf(probe: DatabaseProbe): Parameters<typeof newestCanary>[0] {
+function sqlOf(probe: DatabaseProbe): SqlClient {
   return {
     query: async (text: string, values?: unknown[]) => ({ rows: await probe.query(text, values) }),
-  } as Parameters<typeof newestCanary>[0];
+  } as SqlClient;
 }

@@ -40,7 +40,7 @@ const granter = openGranter({
   ),
 });
 await migrateWhenThere(ledger);
-await syncEpochs(estate, granter, agents, ledger, log);
+await syncEpochs({ estate, granter, agents, ledger, log });
 const watch = startWatch({ estate, granter, ledger, metrics, log, place, scenario: config.MUSTER_SCENARIO ?? null });
 const server = await startAgentServer({
   ...hostAndPort(config.MUSTER_LISTEN),
@@ -50,7 +50,7 @@ const server = await startAgentServer({
   vantage: () => watch.views(),
   extraRoutes: [metricsRoute(metrics), ...watch.routes()],
 });
-const syncing = every(syncEveryMs, () => syncEpochs(estate, granter, agents, ledger, log));
+const syncing = every(syncEveryMs, () => syncEpochs({ estate, granter, agents, ledger, log }));
 const activities = createActivities({ drivers, log, metrics, recordBatch: (batch) => recordBatch(ledger, batch) });
 const codePath = await workflowBundle(path.join(config.MUSTER_HOME, 'cache'));
 const client = await connectClient(place).catch(() => null);

@@ -13,8 +13,7 @@ const pollMs = 100;
 /** Shows a run until it ends or waits for a person. Losing the worker for a while is not the end. */
 export async function followRun(
   client: Client,
-  service: string,
-  executionId: string,
+  { service, executionId }: { service: string; executionId: string },
   show: (view: RunView) => void,
   untilPerson = false,
 ): Promise<RunView> {

@@ -13,7 +13,7 @@ export async function buildWithGo({ folder, version, onStart }) {
   const go = findOnPath('go') ?? ['/usr/local/go/bin/go', '/opt/homebrew/bin/go'].find((file) => existsSync(file));
   if (go === undefined) return 'Go is not installed';
 
-  say(`building the Temporal CLI ${version} with Go; about 3 minutes, once per user`);
+  say(`building the Temporal CLI ${version} with Go; some minutes, once per user`);
   const building = path.join(folder, `building-${process.pid}`);
   mkdirSync(building, { recursive: true });
   const startedAtMs = Date.now();
@@ -22,11 +22,11 @@ export async function buildWithGo({ folder, version, onStart }) {
     env: { GOBIN: building, CGO_ENABLED: '0', GOOS: undefined, GOARCH: undefined, GOWORK: 'off' },
     cwd: os.tmpdir(),
     onStart,
-    limitMs: 30 * 60_000,
+    limitMs: 60 * 60_000,
     onTick: (elapsedMs, output) => say(`still building Temporal, ${seconds(elapsedMs)}: ${progress(output)}`),
   });
   try {
-    if (ended.timedOut) return 'the build did not end within 30 minutes';
+    if (ended.timedOut) return 'the build did not end within an hour';
     if (!ended.ok) return `go install ended with code ${ended.code}\n${ended.tail}`;
     renameSync(path.join(building, 'temporal'), path.join(folder, 'temporal'));
     say(`Temporal is built, ${seconds(Date.now() - startedAtMs)}`);
@@ -41,5 +41,5 @@ function progress(output) {
   const lines = output.split('\n').filter((line) => line !== '');
   const downloads = lines.filter((line) => line.startsWith('go: downloading')).length;
   const compiled = lines.filter((line) => !line.startsWith('go: ')).length;
-  return compiled > 0 ? `${compiled} packages compiled` : `${downloads} modules downloaded`;
+  return compiled > 0 ? `${compiled} of about 1300 packages compiled` : `${downloads} modules downloaded`;
 }

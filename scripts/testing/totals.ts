@@ -38,5 +38,5 @@ export class Totals {
 }
 
 function isFile({ name, nesting, file }: { name: string; nesting: number; file?: string }): boolean {
-  return nesting === 0 && /\.test\.ts$/.test(name) && file?.endsWith(name) === true;
+  return nesting === 0 && name.endsWith('.test.ts') && file?.endsWith(name) === true;
 }

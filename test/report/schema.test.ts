@@ -18,13 +18,11 @@ const inputs = [
     name: 'a run still going',
     input: {
       ...sample,
-      runs: sample.runs
-        .slice(0, 1)
-        .map((run) => ({
-          ...run,
-          run: { ...run.run, final: null, sealHash: null, outcome: null, finishedAtMs: null },
-          events: run.events.slice(0, 9),
-        })),
+      runs: sample.runs.slice(0, 1).map((run) => ({
+        ...run,
+        run: { ...run.run, final: null, sealHash: null, outcome: null, finishedAtMs: null },
+        events: run.events.slice(0, 9),
+      })),
     },
   },
   {

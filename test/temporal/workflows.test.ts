@@ -35,7 +35,13 @@ async function eventually(what: string, holds: () => Promise<boolean>): Promise<
 test('a run goes through its steps, records them in order and ends with its outcome', async () => {
   const { driver, calls } = fakeDriver();
   await using worker = await startTestWorker(temporal, driver);
-  const run = await start(inOrder([step('check-orders'), step('fence-orders', change), step('promote-orders', { effect: 'irreversible', clock: 'promoted' })]));
+  const run = await start(
+    inOrder([
+      step('check-orders'),
+      step('fence-orders', change),
+      step('promote-orders', { effect: 'irreversible', clock: 'promoted' }),
+    ]),
+  );
   const view = await run.result();
   assert.equal(view.outcome, 'unprotected');
   assert.deepEqual(calls, ['perform check-orders', 'perform fence-orders', 'perform promote-orders']);
@@ -57,7 +63,9 @@ test('activities carry the names of their steps, and the run can be found by its
   assert.ok(names.includes('check orders'));
   const service = run.workflowId.replace('service/', '');
   await eventually('the run is listed', async () => {
-    const { count } = await temporal.client.workflow.count(`DrService = '${service}' AND DrKind = 'failover' AND DrPhase = 'completed'`);
+    const { count } = await temporal.client.workflow.count(
+      `DrService = '${service}' AND DrKind = 'failover' AND DrPhase = 'completed'`,
+    );
     return count === 1;
   });
 });
@@ -101,7 +109,9 @@ test('a plain Error inside the workflow fails the run with its message and never
   const broken = { ...step('check-orders'), after: null } as unknown as PlanStep;
   const run = await start([broken]);
   await assert.rejects(run.result(), /Workflow execution failed/);
-  const { status, historyLength } = await temporal.client.workflow.getHandle(run.workflowId, run.executionId).describe();
+  const { status, historyLength } = await temporal.client.workflow
+    .getHandle(run.workflowId, run.executionId)
+    .describe();
   assert.equal(status.name, 'FAILED');
   assert.ok(historyLength < 10, 'no workflow task was tried over and over');
 });
@@ -129,9 +139,15 @@ test('orders are refused at once with the reason, and leave no event in the hist
     assert.match(err.message, why);
     return true;
   };
-  await assert.rejects(orderRun(temporal.client, service, 'resume', { by: 'ana', why: 'go' }), refused(/the run is running/));
+  await assert.rejects(
+    orderRun(temporal.client, service, 'resume', { by: 'ana', why: 'go' }),
+    refused(/the run is running/),
+  );
   await assert.rejects(orderRun(temporal.client, service, 'pause', { by: '', why: 'go' }), refused(/who you are/));
-  await assert.rejects(answerRun(temporal.client, service, { answer: 'approve', by: 'ana', why: 'yes' }), refused(/asks nothing/));
+  await assert.rejects(
+    answerRun(temporal.client, service, { answer: 'approve', by: 'ana', why: 'yes' }),
+    refused(/asks nothing/),
+  );
   const paused = await orderRun(temporal.client, service, 'pause', { by: 'ana', why: 'look first' });
   assert.equal(paused.status, 'paused');
   const resumed = await orderRun(temporal.client, service, 'resume', { by: 'ana', why: 'well' });
@@ -139,7 +155,7 @@ test('orders are refused at once with the reason, and leave no event in the hist
   release();
   await run.result();
   const { events } = await temporal.client.workflow.getHandle(run.workflowId, run.executionId).fetchHistory();
-  const accepted = (events ?? []).filter((e) => e.workflowExecutionUpdateAcceptedEventAttributes != null);
+  const accepted = (events ?? []).filter((e) => Boolean(e.workflowExecutionUpdateAcceptedEventAttributes));
   assert.equal(accepted.length, 2);
 });
 
@@ -150,7 +166,10 @@ test('a run asks a person, takes the answer of the named approver only, and goes
   const run = await start([step('approve-commit', { verb: 'approve', resource: '', gate })]);
   const service = run.workflowId.replace('service/', '');
   await eventually('the run asks', async () => (await viewRun(temporal.client, service)).asks.length === 1);
-  await assert.rejects(answerRun(temporal.client, service, { answer: 'approve', by: 'bo', why: 'me too' }), /bo may not answer/);
+  await assert.rejects(
+    answerRun(temporal.client, service, { answer: 'approve', by: 'bo', why: 'me too' }),
+    /bo may not answer/,
+  );
   await answerRun(temporal.client, service, { answer: 'approve', by: 'ana', why: 'all well' });
   assert.equal((await run.result()).outcome, 'completed');
 });
@@ -163,7 +182,10 @@ test('an abort undoes what was done', async () => {
   const undo = { verb: 'unfence', args: {} } as const;
   const run = await start(inOrder([step('quiesce-entry', { ...change, undo }), step('check-orders')]));
   const service = run.workflowId.replace('service/', '');
-  await eventually('the second step is out', async () => calls.includes('perform check-orders') || (await Promise.resolve(false)));
+  await eventually(
+    'the second step is out',
+    async () => calls.includes('perform check-orders') || (await Promise.resolve(false)),
+  );
   await orderRun(temporal.client, service, 'abort', { by: 'ana', why: 'false alarm' });
   release();
   const view = await run.result();
@@ -178,7 +200,10 @@ test('cancelling the workflow in Temporal aborts the run the same way', async ()
   await using _worker = await startTestWorker(temporal, driver);
   const undo = { verb: 'unfence', args: {} } as const;
   const run = await start(inOrder([step('quiesce-entry', { ...change, undo }), step('check-orders')]));
-  await eventually('the second step is out', async () => calls.includes('perform check-orders') || (await Promise.resolve(false)));
+  await eventually(
+    'the second step is out',
+    async () => calls.includes('perform check-orders') || (await Promise.resolve(false)),
+  );
   await temporal.client.workflow.getHandle(run.workflowId, run.executionId).cancel();
   release();
   assert.equal((await run.result()).outcome, 'aborted');
@@ -205,13 +230,21 @@ test('a worker that dies in the middle of a step is not the end: another reads b
   const { driver, calls } = fakeDriver({
     promote: async (input, context) => {
       if (!hang) return done(input, context);
-      return new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(new Error('worker gone'))));
+      return new Promise((_, reject) =>
+        context.signal.addEventListener('abort', () => reject(new Error('worker gone'))),
+      );
     },
   });
-  const steps = inOrder([step('fence-orders', change), step('promote-orders', { effect: 'irreversible', clock: 'promoted', attemptMs: 3_000 })]);
+  const steps = inOrder([
+    step('fence-orders', change),
+    step('promote-orders', { effect: 'irreversible', clock: 'promoted', attemptMs: 3_000 }),
+  ]);
   const first = await startTestWorker(temporal, driver);
   const run = await start(steps);
-  await eventually('the promotion is out', async () => calls.includes('perform promote-orders') || (await Promise.resolve(false)));
+  await eventually(
+    'the promotion is out',
+    async () => calls.includes('perform promote-orders') || (await Promise.resolve(false)),
+  );
   await first[Symbol.asyncDispose]();
   hang = false;
   await using _second = await startTestWorker(temporal, driver);

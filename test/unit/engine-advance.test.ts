@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newRun } from '../../workflows/engine/advance.ts';
-import { tokenOf } from '../../workflows/engine/steps.ts';
+import { tokenOf } from '../../workflows/engine/token.ts';
 import type { Gate } from '../../workflows/engine/plan.ts';
 import type { Command } from '../../workflows/engine/run.ts';
 import { confirmed, driven, fails, loss, lost, ok } from '../support/drive.ts';

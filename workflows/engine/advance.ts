@@ -173,7 +173,7 @@ function onAnswer(turn: Turn, event: Extract<RunEvent, { kind: 'answer' }>): voi
     return;
   }
   if (event.answer === 'approve') {
-    approve(turn, step, event.by, event.why);
+    approve(turn, step, event);
     return;
   }
   record(turn, 'declined', step.id, { by: event.by, why: event.why });

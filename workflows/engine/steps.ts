@@ -1,24 +1,13 @@
 import type { Gate, Json, PlanStep } from './plan.ts';
-import type { Failure, Run, StepResult, StepState } from './run.ts';
+import type { Failure, StepResult, StepState } from './run.ts';
 import { judge, worstRpoSeconds } from './measure.ts';
+import { tokenOf } from './token.ts';
 import { beginUndo } from './undo.ts';
 import { notify, pauseRun, record, setTimer, stamp, stateOf, type Turn } from './turn.ts';
 
 /** First wait before a read-back or a retry, milliseconds; doubles up to the longest. */
 const shortestWaitMs = 50;
 const longestWaitMs = 2_000;
-
-/** Same for every attempt of a step in one run and epoch; at most 64 ASCII characters (vendor limit of ClientToken). */
-export function tokenOf(run: Run, stepId: string, undo = false): string {
-  const text = `${run.id}/${stepId}/${run.plan.epoch}${undo ? '/undo' : ''}`;
-  return `muster-${fnv1a(text, 0x811c9dc5)}${fnv1a(text, 0x9747b28c)}-${run.plan.epoch}`;
-}
-
-function fnv1a(text: string, seed: number): string {
-  let hash = seed;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, '0');
-}
 
 export function backoffMs(times: number): number {
   return Math.min(shortestWaitMs * 2 ** Math.min(times, 10), longestWaitMs);
@@ -186,7 +175,7 @@ export function ask(turn: Turn, step: PlanStep, gate: Gate): void {
   state.note = gate.question;
   record(turn, 'asked', step.id, { question: gate.question, approvers: gate.approvers, approvals: gate.approvals });
   if (gate.preApprovedBy !== null) {
-    approve(turn, step, gate.preApprovedBy, 'approved beforehand', 1);
+    approve(turn, step, { by: gate.preApprovedBy, why: 'approved beforehand' }, 1);
     return;
   }
   const { question, approvers, approvals } = gate;
@@ -194,7 +183,13 @@ export function ask(turn: Turn, step: PlanStep, gate: Gate): void {
 }
 
 /** Counts distinct people; the step is done when enough have said yes. */
-export function approve(turn: Turn, step: PlanStep, by: string, why: string, needed = step.gate?.approvals ?? 1): void {
+export function approve(
+  turn: Turn,
+  step: PlanStep,
+  said: { by: string; why: string },
+  needed = step.gate?.approvals ?? 1,
+): void {
+  const { by, why } = said;
   const state = stateOf(turn, step.id);
   if (!state.approvals.some((a) => a.by === by)) state.approvals.push({ by, why, atMs: turn.atMs });
   record(turn, 'approved', step.id, { by, why, have: state.approvals.length, needed });

@@ -1,6 +1,6 @@
 import type { PlanStep } from './plan.ts';
 import type { Failure, Outcome, StepState } from './run.ts';
-import { tokenOf } from './steps.ts';
+import { tokenOf } from './token.ts';
 import { finishRun, notify, record, stateOf, stepOf, type Turn } from './turn.ts';
 
 const undoAttempts = 5;

@@ -91,8 +91,7 @@ async function openForWriting(access: Access, lease: HeldLease): Promise<void> {
   };
   await access.admin.use(async (client) => {
     goOn();
-    // Nobody writes yet: sessions of the past may be forgotten.
-    await client.query('TRUNCATE muster.writer_session');
+    await client.query('DELETE FROM muster.writer_session WHERE pid NOT IN (SELECT pid FROM pg_stat_activity)');
     await client.query(
       `SELECT setval('muster.lease_epoch', $1), setval('muster.lease_granted_ms', ${leaseStart}),
               setval('muster.lease_deadline_ms', ${leaseEnd})`,

@@ -169,7 +169,8 @@ function numberOrNull(text: string | null | undefined): number | null {
  */
 function losses(input: VerbInput, reached: Reached, complete: boolean): Measurement[] {
   if (complete) return [measure(input, 'rpoSeconds', 's', { value: 0, method: 'canary' })];
-  const until = input.clocks.fault ?? input.clocks.fenced ?? null;
+  // t0 is the earliest the fault can have been; the writer may have acknowledged until it was seen to be down.
+  const until = input.clocks.detected ?? input.clocks.fault ?? input.clocks.fenced ?? null;
   const since = (from: number | null): number | null =>
     until === null || from === null ? null : Math.max(0, (until - from) / 1000);
   return [

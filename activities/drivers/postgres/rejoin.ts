@@ -10,7 +10,7 @@ import { readHistory, relationTo, type Relation } from './history.ts';
 import { rewind } from './rewind.ts';
 import { lastComplaint, serverState, startServer, stopServer } from './server.ts';
 import { writeOwned } from './settings.ts';
-import { dropIdleSlots, ensureSlot, isStreaming } from './slots.ts';
+import { dropIdleSlots, ensureSlot, isStreaming, receivedTimeline, writtenTimeline } from './slots.ts';
 import { withSql } from './sql.ts';
 import { afterChange, done, evidenceText, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
 
@@ -177,15 +177,22 @@ async function removeOlder(dataDir: string): Promise<void> {
   }
 }
 
-/** What the upstream says. */
+/**
+ * What both say: the upstream lists it as streaming, and it receives the upstream's timeline. A server with a history of
+ * its own connects again and again and is listed each time for a moment, with the timeline it should have left.
+ */
 async function readStreaming(input: VerbInput): Promise<PerformOutcome> {
   const { site, upstream } = rejoining(input);
-  const name = slotName(siteServer(input.resource, site, upstream));
+  const server = siteServer(input.resource, site, upstream);
+  const name = slotName(server);
   try {
-    return await withSql(urlOf(input.resource, upstream), {}, async (client) => {
-      if (await isStreaming(client, name)) return done({ site, upstream, state: 'streaming' });
-      return { status: 'not-yet', why: `${upstream} does not list ${name} as streaming` };
-    });
+    const sent = await withSql(urlOf(input.resource, upstream), {}, async (client) =>
+      (await isStreaming(client, name)) ? writtenTimeline(client) : null,
+    );
+    if (sent === null) return { status: 'not-yet', why: `${upstream} does not list ${name} as streaming` };
+    const received = await withSql(server.url, {}, receivedTimeline);
+    if (received === sent) return done({ site, upstream, state: 'streaming', timeline: sent });
+    return { status: 'not-yet', why: `${site} receives timeline ${received}, ${upstream} writes ${sent}` };
   } catch (err) {
     return { status: 'unknown', why: toMusterError(err).message };
   }

@@ -6,6 +6,7 @@ import { findPostgres } from './binaries.ts';
 import type { SiteServer } from './config.ts';
 import { addressOf } from './conninfo.ts';
 import { asOwner } from './owner.ts';
+import { withSql } from './sql.ts';
 import { configDir, renderSettings } from './settings.ts';
 
 const run = promisify(execFile);
@@ -19,6 +20,9 @@ export async function rewind(server: SiteServer, signal: AbortSignal): Promise<b
   const { upstream } = server.settings;
   if (pgRewind === null || !upstream) return false;
   const { host, port, user } = addressOf(upstream.url);
+  // Until its first checkpoint a promoted server's control file shows the old timeline, and pg_rewind (before 16) would
+  // find nothing to do.
+  await withSql(upstream.url, { statementMs: 60_000, signal }, (client) => client.query('CHECKPOINT'));
   const configFile = await renderSettings(server.dataDir, server.settings);
   const source = `host='${host}' port='${port}' user='${user}' dbname='postgres' connect_timeout='3'`;
   try {

@@ -29,3 +29,18 @@ export async function isStreaming(client: SqlClient, applicationName: string): P
   );
   return row !== null;
 }
+
+/** Timeline that a primary writes; the control file shows the old one until its first checkpoint. */
+export async function writtenTimeline(primary: SqlClient): Promise<number> {
+  const row = await oneRow<{ file: string }>(primary, 'SELECT pg_walfile_name(pg_current_wal_lsn()) AS file');
+  return Number.parseInt(row?.file.slice(0, 8) ?? '0', 16);
+}
+
+/** Timeline that a standby receives; `null` while it does not stream. */
+export async function receivedTimeline(standby: SqlClient): Promise<number | null> {
+  const row = await oneRow<{ timeline: number }>(
+    standby,
+    "SELECT received_tli AS timeline FROM pg_stat_wal_receiver WHERE status = 'streaming'",
+  );
+  return row?.timeline ?? null;
+}

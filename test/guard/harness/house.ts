@@ -19,6 +19,8 @@ const limit = { timeoutMs: 5000 };
 
 export interface HouseOptions {
   leaseMs: number;
+  /** Where compiled code is kept from one process to the next. */
+  compileCache: string;
   /** Environment of a place's process, e.g. a preloaded library. */
   env?: Partial<Record<Place, NodeJS.ProcessEnv>>;
 }
@@ -103,7 +105,7 @@ export class House {
     const program = join(import.meta.dirname, 'program.ts');
     const child = spawn(process.execPath, [program, JSON.stringify(this.settings.get(place))], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...this.options.env?.[place] },
+      env: { ...process.env, NODE_COMPILE_CACHE: this.options.compileCache, ...this.options.env?.[place] },
     });
     this.processes.set(place, child);
     child.stderr.on('data', (chunk: Buffer) => (this.output += chunk.toString()));

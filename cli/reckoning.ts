@@ -3,8 +3,8 @@ import pg from 'pg';
 import { writeGapOfClients, secondsOfClients, type ClientWrite } from '../console/report/from-clients.ts';
 import type { RunExtras } from '../console/report/from-ledger.ts';
 import type { ClientSecond, TruthRow as LostRow } from '../console/report/input.ts';
-import type { GameDayResult } from './game-day.ts';
-import { compareTruth, readTruth, type TruthRow } from './truth.ts';
+import type { GameDayResult } from '../sandbox/game-day.ts';
+import { compareTruth, readTruth, type TruthRow } from '../sandbox/truth.ts';
 
 export interface Reckoning {
   clients: ClientSecond[];
