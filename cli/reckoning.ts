@@ -100,7 +100,7 @@ function twoWritersMs(rows: readonly TruthRow[], fencedAtMs: number, homeAtMs: n
 }
 
 function toLostRow(row: TruthRow): LostRow {
-  return { table: 'orders', key: row.id, ackedAtMs: row.endAtMs, site: row.site };
+  return { table: 'public.orders', key: row.id, ackedAtMs: row.endAtMs, site: row.site };
 }
 
 async function lostRows(rows: readonly TruthRow[], url: string): Promise<TruthRow[]> {

@@ -48,59 +48,77 @@ export interface Granter {
 
 /** @throws MusterError CONFIG_INVALID when the state file is damaged. */
 export function openGranter(options: GranterOptions): Granter {
-  const now = options.nowMs ?? (() => performance.now());
-  const promised = readDurable(options.stateFile, promises)?.services ?? {};
-  const records = new Map<string, GranterRecord>();
-  for (const [service, { leaseMs }] of Object.entries(options.services)) {
-    records.set(service, startGranter(service, leaseMs, promised[service] ?? null, now()));
+  return new GranterOnDisk(options);
+}
+
+class GranterOnDisk implements Granter {
+  private readonly options: GranterOptions;
+  private readonly now: () => number;
+  private readonly promised: Readonly<Record<string, GranterPromise>>;
+  private readonly records = new Map<string, GranterRecord>();
+
+  constructor(options: GranterOptions) {
+    this.options = options;
+    this.now = options.nowMs ?? (() => performance.now());
+    this.promised = readDurable(options.stateFile, promises)?.services ?? {};
+    for (const [service, { leaseMs }] of Object.entries(options.services)) {
+      this.records.set(service, startGranter(service, leaseMs, this.promised[service] ?? null, this.now()));
+    }
   }
-  const known = (service: string): GranterRecord => {
-    const record = records.get(service);
+
+  lease(request: LeaseRequest): LeaseAnswer {
+    const record = this.records.get(request.service);
+    if (record === undefined) return { kind: 'refused', epoch: 0, holder: null, why: 'unknown-service' };
+    const answered = answerLease(record, request, this.options.site, this.now());
+    this.records.set(request.service, answered.record);
+    return answered.answer;
+  }
+
+  stopGranting(request: StopGrantingRequest): StopGrantingAnswer {
+    const stopped = stopThrough(this.known(request.service), request.throughEpoch);
+    // In force even if the disk refuses: granting on would be the worse mistake.
+    this.records.set(request.service, stopped);
+    this.save(stopped);
+    const { remainingMs } = granterState(stopped, this.now());
+    return { kind: 'stopped', throughEpoch: stopped.stoppedThrough, remainingMs };
+  }
+
+  putEpoch(request: EpochRequest): GranterState {
+    const record = this.known(request.service);
+    const named = nameHolder(record, request);
+    if (named === null) throw staleEpoch(request, record);
+    this.save(named);
+    this.records.set(request.service, named);
+    return granterState(named, this.now());
+  }
+
+  learn(other: GranterState): void {
+    const record = this.records.get(other.service);
+    if (record === undefined) return;
+    const { holder } = other;
+    const raised = holder === null ? record : (nameHolder(record, { ...other, holder }) ?? record);
+    const learned = stopThrough(raised, other.stoppedThrough);
+    if (learned.epoch === record.epoch && learned.stoppedThrough === record.stoppedThrough) return;
+    this.save(learned);
+    this.records.set(other.service, learned);
+  }
+
+  states(): GranterState[] {
+    return [...this.records.values()].map((record) => granterState(record, this.now()));
+  }
+
+  private known(service: string): GranterRecord {
+    const record = this.records.get(service);
     if (record === undefined) throw new MusterError('SERVICE_UNKNOWN', `this granter knows no service ${service}`);
     return record;
-  };
-  const save = (changed: GranterRecord): void => {
+  }
+
+  private save(changed: GranterRecord): void {
     // Services that the estate no longer names stay: what was promised about them still stands if they come back.
-    const services = { ...promised };
-    for (const record of [...records.values(), changed]) services[record.service] = promiseOf(record);
-    writeDurably(options.stateFile, { version: 1, services });
-  };
-  return {
-    lease(request) {
-      const record = records.get(request.service);
-      if (record === undefined) return { kind: 'refused', epoch: 0, holder: null, why: 'unknown-service' };
-      const answered = answerLease(record, request, options.site, now());
-      records.set(request.service, answered.record);
-      return answered.answer;
-    },
-    stopGranting(request) {
-      const stopped = stopThrough(known(request.service), request.throughEpoch);
-      // In force even if the disk refuses: granting on would be the worse mistake.
-      records.set(request.service, stopped);
-      save(stopped);
-      const { remainingMs } = granterState(stopped, now());
-      return { kind: 'stopped', throughEpoch: stopped.stoppedThrough, remainingMs };
-    },
-    putEpoch(request) {
-      const record = known(request.service);
-      const named = nameHolder(record, request);
-      if (named === null) throw staleEpoch(request, record);
-      save(named);
-      records.set(request.service, named);
-      return granterState(named, now());
-    },
-    learn(other) {
-      const record = records.get(other.service);
-      if (record === undefined) return;
-      const raised =
-        other.holder === null ? record : (nameHolder(record, { ...other, holder: other.holder }) ?? record);
-      const learned = stopThrough(raised, other.stoppedThrough);
-      if (learned.epoch === record.epoch && learned.stoppedThrough === record.stoppedThrough) return;
-      save(learned);
-      records.set(other.service, learned);
-    },
-    states: () => [...records.values()].map((record) => granterState(record, now())),
-  };
+    const services = { ...this.promised };
+    for (const record of [...this.records.values(), changed]) services[record.service] = promiseOf(record);
+    writeDurably(this.options.stateFile, { version: 1, services });
+  }
 }
 
 function promiseOf({ epoch, holder, stoppedThrough, leaseMs }: GranterRecord): GranterPromise {

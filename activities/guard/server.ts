@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { Granter } from './granter-store.ts';
 import type { Guard } from './guard.ts';

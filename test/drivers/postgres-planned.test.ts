@@ -7,7 +7,7 @@ import { judgeLag, observeLag } from '../../activities/drivers/postgres/lag.ts';
 import { signalProcess } from '../../activities/drivers/postgres/process.ts';
 import { connectSql, dropSql, withSql } from '../../activities/drivers/postgres/sql.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
-import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, type World } from './postgres-world.ts';
+import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, textOf, type World } from './postgres-world.ts';
 
 let world: World;
 const agents = {} as Record<'control' | 'hangzhou' | 'beijing', FakeAgent>;
@@ -138,7 +138,7 @@ test('a planned move loses nothing, and the old writer rejoins as it is', async 
   await sql('hangzhou', 'INSERT INTO orders VALUES (2002)');
   const fence = doneWith(await run.perform('fence'));
   assert.equal(fence['by'], 'guard');
-  assert.match(String(fence['finalLsn']), /^0\//);
+  assert.match(textOf(fence, 'finalLsn'), /^0\//);
   const frozen = await run.perform('observe', { freeze: true });
   assert.equal(doneWith(frozen)['complete'], true);
   assert.ok(frozen.status === 'done');

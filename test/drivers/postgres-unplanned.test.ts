@@ -8,7 +8,7 @@ import { killServer } from '../../activities/drivers/postgres/server.ts';
 import { sqlState, withSql } from '../../activities/drivers/postgres/sql.ts';
 import type { Conflict } from '../../activities/drivers/postgres/conflicts.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
-import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, type World } from './postgres-world.ts';
+import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, textOf, type World } from './postgres-world.ts';
 
 const schema = `CREATE TABLE orders (id bigint PRIMARY KEY, x text);
   CREATE TABLE lines (order_id bigint, nr int, note text, PRIMARY KEY (order_id, nr));
@@ -142,7 +142,7 @@ test('a promotion that no granter would back is refused before anything is chang
 test('promoted, the standby is open under the new epoch; doing it again changes nothing', async () => {
   const evidence = doneWith(await run.perform('promote'));
   assert.equal(evidence['timeline'], 2);
-  assert.match(String(evidence['forkLsn']), /^0\//);
+  assert.match(textOf(evidence, 'forkLsn'), /^0\//);
   assert.deepEqual(control.granter, { ...control.granter, epoch: 2, holder: 'beijing' });
   assert.equal(doneWith(await run.confirm('promote'))['epoch'], 2);
   assert.equal(doneWith(await run.perform('promote'))['timeline'], 2);
@@ -198,7 +198,7 @@ test('it is closed and stopped by its own guard, and its granter learns who hold
 test('its conflict set is exact: rows inserted, changed and deleted there, and nothing that the new writer did', async () => {
   assert.equal((await back.confirm('backup', { diverged: true })).status, 'not-yet');
   const evidence = doneWith(await back.perform('backup', { diverged: true }));
-  const text = readFileSync(String(evidence['file']), 'utf8');
+  const text = readFileSync(textOf(evidence, 'file'), 'utf8');
   assert.equal(evidence['sha256'], createHash('sha256').update(text).digest('hex'));
   const conflicts = text
     .trim()
@@ -244,7 +244,7 @@ test('it rejoins as a standby that streams, its old directory kept aside', async
   assert.equal((await back.confirm('rejoin')).status, 'not-yet');
   const evidence = doneWith(await back.perform('rejoin'));
   assert.equal(evidence['how'], 'clone');
-  assert.ok(existsSync(String(evidence['keptAside'])));
+  assert.ok(existsSync(textOf(evidence, 'keptAside')));
   assert.equal(doneWith(await back.confirm('rejoin'))['state'], 'streaming');
   assert.equal(doneWith(await back.perform('rejoin'))['state'], 'streaming');
 });

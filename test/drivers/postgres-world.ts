@@ -310,3 +310,10 @@ export function doneWith(outcome: PerformOutcome): JsonObject {
   if (outcome.status !== 'done') throw new Error(`${outcome.status}: ${outcome.why}`);
   return outcome.evidence;
 }
+
+/** A text of the evidence; fails when there is none. */
+export function textOf(evidence: JsonObject | undefined, key: string): string {
+  const value = evidence?.[key];
+  if (typeof value !== 'string') throw new Error(`${key} is no text: ${JSON.stringify(value)}`);
+  return value;
+}

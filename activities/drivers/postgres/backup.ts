@@ -66,7 +66,7 @@ async function exportFrom(
     const writer = await connectSql(urlOf(input.resource, rejoining(input).upstream), limits);
     try {
       const { timeline } = await readControlFile(server.dataDir);
-      const history = await readHistory(urlOf(input.resource, rejoining(input).upstream));
+      const history = await readHistory(writer);
       const next = forkAfter(history, timeline)?.timeline ?? 0;
       const fork = await readFork(writer, next);
       if (fork === null)

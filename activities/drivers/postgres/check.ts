@@ -9,6 +9,8 @@ import { oneRow, withSql } from './sql.ts';
 import { done, measure, type PostgresVerb } from './verb.ts';
 
 const ALIVE_MS = 1_000;
+/** An unplanned move asks the source too, in case it lives, but never waits for it. */
+const COURTESY_MS = 200;
 
 /** What a server says of itself, in one question. */
 interface Identity {
@@ -33,7 +35,11 @@ export const check: PostgresVerb = {
 
 async function checkTarget(input: VerbInput, services: PostgresServices): Promise<PerformOutcome> {
   const { plan, resource } = input;
-  const [target, source] = await Promise.all([identify(input, plan.to), identify(input, plan.from)]);
+  const sourceMs = plan.mode === 'ungraceful' ? COURTESY_MS : ALIVE_MS;
+  const [target, source] = await Promise.all([
+    identify(input, plan.to, ALIVE_MS),
+    identify(input, plan.from, sourceMs),
+  ]);
   if (target instanceof MusterError)
     throw new MusterError('TARGET_DEAD', `${resource.name} at ${plan.to}: ${target.message}`);
   if (!target.standby) throw new MusterError('ALREADY_PRIMARY', `${resource.name} at ${plan.to} is a primary already`);
@@ -48,7 +54,7 @@ async function checkTarget(input: VerbInput, services: PostgresServices): Promis
 
 /** In a planned run nothing is lost if all goes well, so the estimate is a forecast there and no verdict. */
 function lossIfNow(input: VerbInput, target: Identity, nowMs: number) {
-  const until = input.clocks.fault ?? nowMs;
+  const until = input.clocks.detected ?? input.clocks.fault ?? nowMs;
   const value = target.canaryAtMs === null ? null : Math.max(0, (until - target.canaryAtMs) / 1000);
   const isFigure = input.plan.mode === 'ungraceful' || value === null || value > input.plan.objectives.rpoSeconds;
   const name = isFigure ? 'rpoSeconds' : 'rpoForecastSeconds';
@@ -80,36 +86,32 @@ function refuseStranger(input: VerbInput, target: Identity, source: Identity): v
   }
 }
 
-async function identify(input: VerbInput, site: string): Promise<Identity | MusterError> {
+async function identify(input: VerbInput, site: string, limitMs: number): Promise<Identity | MusterError> {
   try {
-    return await withSql(
-      urlOf(input.resource, site),
-      { connectMs: ALIVE_MS, statementMs: ALIVE_MS },
-      async (client) => {
-        const row = await oneRow<{
-          system_id: string;
-          version: string;
-          standby: boolean;
-          lsn: string;
-          followers: string[];
-        }>(
-          client,
-          `SELECT (SELECT system_identifier FROM pg_control_system()) AS system_id, current_setting('server_version_num') AS version,
+    return await withSql(urlOf(input.resource, site), { connectMs: limitMs, statementMs: limitMs }, async (client) => {
+      const row = await oneRow<{
+        system_id: string;
+        version: string;
+        standby: boolean;
+        lsn: string;
+        followers: string[];
+      }>(
+        client,
+        `SELECT (SELECT system_identifier FROM pg_control_system()) AS system_id, current_setting('server_version_num') AS version,
                 pg_is_in_recovery() AS standby,
                 CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn,
                 ARRAY(SELECT application_name FROM pg_stat_replication WHERE state = 'streaming') AS followers`,
-        );
-        const canary = await newestCanary(client).catch(() => null);
-        return {
-          systemId: row?.system_id ?? '',
-          majorVersion: Math.floor(Number(row?.version ?? 0) / 10_000),
-          standby: row?.standby ?? false,
-          lsn: row?.lsn ?? '',
-          followers: row?.followers ?? [],
-          canaryAtMs: canary?.writtenAtMs ?? null,
-        };
-      },
-    );
+      );
+      const canary = await newestCanary(client).catch(() => null);
+      return {
+        systemId: row?.system_id ?? '',
+        majorVersion: Math.floor(Number(row?.version ?? 0) / 10_000),
+        standby: row?.standby ?? false,
+        lsn: row?.lsn ?? '',
+        followers: row?.followers ?? [],
+        canaryAtMs: canary?.writtenAtMs ?? null,
+      };
+    });
   } catch (err) {
     return toMusterError(err, 'DATABASE_UNREACHABLE');
   }
@@ -127,7 +129,7 @@ async function checkReturning(
   const { plan, resource } = input;
   const limit = { timeoutMs: ALIVE_MS, signal: context.signal };
   const [writer, guard] = await Promise.all([
-    identify(input, plan.from),
+    identify(input, plan.from, ALIVE_MS),
     guardAt(input, services, plan.to, limit).catch((err: unknown) => toMusterError(err)),
   ]);
   if (writer instanceof MusterError) throw writer;

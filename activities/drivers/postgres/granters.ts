@@ -121,16 +121,18 @@ export async function guardAt(
 }
 
 export interface NamedHolder {
-  /** Granters that took the epoch. */
+  /** Granters that took the epoch so far. */
   taken: string[];
   /** Granters that did not, with the reason. */
   refused: Record<string, string>;
   stale: boolean;
+  /** Resolves when the others have answered too, or soon: a dead one is not waited for. */
+  others: Promise<void>;
 }
 
 /**
- * Names the holder of the plan's epoch to every granter. Resolves as soon as one that may grant to the holder has taken
- * it and the others have answered or had a short while.
+ * Names the holder of the plan's epoch to every granter at once. Resolves as soon as one that may grant to the holder
+ * has taken it, or all have refused. Never throws.
  */
 export async function nameHolder(
   input: VerbInput,
@@ -139,7 +141,7 @@ export async function nameHolder(
   signal: AbortSignal,
 ): Promise<NamedHolder> {
   const { service, epoch } = input.plan;
-  const result: NamedHolder = { taken: [], refused: {}, stale: false };
+  const result: NamedHolder = { taken: [], refused: {}, stale: false, others: Promise.resolve() };
   const calls = allGranters(input, services).map(async (granter) => {
     try {
       await putEpoch(granter, { service, epoch, holder }, { timeoutMs: ASK_MS, signal });
@@ -148,13 +150,12 @@ export async function nameHolder(
       const { code, message } = toMusterError(err);
       result.refused[granter.site] = message;
       result.stale ||= code === 'EPOCH_STALE';
+      throw err;
     }
+    if (granter.site === holder) throw new MusterError('LEASE_REFUSED', 'a granter never grants to its own site');
   });
-  const all = Promise.all(calls);
-  const mayGrant = (): boolean => result.taken.some((site) => site !== holder);
-  const firstOfUse = Promise.any(
-    calls.map((call) => call.then(() => (mayGrant() ? undefined : Promise.reject(new Error('none'))))),
-  );
-  await Promise.race([all, firstOfUse.then(() => sleep(LATENESS_MS)).catch(() => all)]);
-  return { ...result, taken: [...result.taken], refused: { ...result.refused } };
+  const all = Promise.allSettled(calls);
+  await Promise.any(calls).catch(() => undefined);
+  result.others = Promise.race([all.then(() => undefined), sleep(LATENESS_MS)]);
+  return result;
 }

@@ -1,7 +1,6 @@
-import { connectReplication } from './sql.ts';
-import { parseLsn } from './lsn.ts';
-import { readAnswer, sendCommand } from './replication.ts';
 import type { ControlFile } from './control-file.ts';
+import { parseLsn } from './lsn.ts';
+import { oneRow, type SqlClient } from './sql.ts';
 
 /** The timelines a server has come through, oldest first; the last is the present one and has no end. */
 export interface TimelineHistory {
@@ -9,22 +8,18 @@ export interface TimelineHistory {
   timelines: { timeline: number; endLsn: string | null }[];
 }
 
-/** Asks a running server. @throws MusterError DATABASE_UNREACHABLE */
-export async function readHistory(url: string, connectMs = 2_000): Promise<TimelineHistory> {
-  const [identity] = await rowsOf(url, 'IDENTIFY_SYSTEM', connectMs);
-  const timeline = Number(identity?.[1] ?? 1);
+/** Asks a running primary. Its control file shows the old timeline until the first checkpoint, so its WAL tells. */
+export async function readHistory(primary: SqlClient): Promise<TimelineHistory> {
+  const row = await oneRow<{ system_id: string; timeline: string; file: string | null }>(
+    primary,
+    `SELECT (SELECT system_identifier FROM pg_control_system()) AS system_id, t.hex AS timeline,
+            pg_read_file('pg_wal/' || t.hex || '.history', 0, 1000000, true) AS file
+       FROM (SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS hex) t`,
+  );
+  const timeline = Number.parseInt(row?.timeline ?? '0', 16);
   // The first timeline has no history file.
-  const [file] = timeline === 1 ? [] : await rowsOf(url, `TIMELINE_HISTORY ${timeline}`, connectMs);
-  const timelines = [...parseHistory(file?.[1] ?? ''), { timeline, endLsn: null }];
-  return { systemId: identity?.[0] ?? '', timelines };
-}
-
-async function rowsOf(url: string, command: string, connectMs: number): Promise<(string | null)[][]> {
-  const socket = await connectReplication(url, connectMs);
-  sendCommand(socket, command);
-  const rows: (string | null)[][] = [];
-  for await (const piece of readAnswer(socket, connectMs)) if (piece.kind === 'row') rows.push(piece.columns);
-  return rows;
+  const timelines = [...parseHistory(row?.file ?? ''), { timeline, endLsn: null }];
+  return { systemId: row?.system_id ?? '', timelines };
 }
 
 /** Lines `timeline <tab> switch position <tab> reason` of a history file; `#` starts a comment. */

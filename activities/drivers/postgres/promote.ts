@@ -29,11 +29,10 @@ async function perform(input: VerbInput, context: VerbContext, services: Postgre
     return afterChange(async () => {
       const promoted = await becomePrimary(input, context, client);
       if (promoted === null) return { status: 'not-yet', why: 'the server is still in recovery' };
-      const fork = await noteFork(input, url, client, promoted.oldestXid);
+      const fork = await noteFork(input, client, promoted.oldestXid);
       const opened = await open(input, context, services);
-      await ensureSlot(client, slotOf(input.resource, input.plan.from)).catch(() => undefined);
+      const [outcome] = await Promise.all([readWriter(input), keepWalFor(input, client)]);
       const seconds = (performance.now() - startedAt) / 1000;
-      const outcome = await readWriter(input);
       if (outcome.status !== 'done') return outcome;
       const evidence = { ...outcome.evidence, ...fork, ...opened, seconds, promoteSeconds: promoted.seconds };
       return done(evidence, [measure(input, 'promoteSeconds', 's', { value: seconds, method: 'clock' })]);
@@ -95,6 +94,11 @@ async function becomePrimary(
     : { seconds: (performance.now() - startedAt) / 1000, oldestXid: row?.oldest ?? null };
 }
 
+/** What the old writer will need when it comes back is kept from here on. Without it a rejoin clones. */
+async function keepWalFor({ resource, plan }: VerbInput, client: SqlClient): Promise<void> {
+  await ensureSlot(client, slotOf(resource, plan.from)).catch(() => undefined);
+}
+
 async function inRecovery(client: SqlClient): Promise<boolean> {
   return (await oneRow<{ standby: boolean }>(client, 'SELECT pg_is_in_recovery() AS standby'))?.standby === true;
 }
@@ -103,14 +107,9 @@ async function inRecovery(client: SqlClient): Promise<boolean> {
  * Notes the fork, in the first transaction after it: every transaction with a lower number came from the old writer.
  * Must be done before anybody may write, else a number would mean two transactions (`conflicts.ts` relies on it).
  */
-async function noteFork(
-  input: VerbInput,
-  url: string,
-  client: SqlClient,
-  oldestXid: string | null,
-): Promise<JsonObject> {
+async function noteFork(input: VerbInput, client: SqlClient, oldestXid: string | null): Promise<JsonObject> {
   const { epoch, from, to } = input.plan;
-  const history = await readHistory(url);
+  const history = await readHistory(client);
   const [parent, present] = history.timelines.slice(-2);
   if (parent === undefined || present === undefined) return { timeline: parent?.timeline ?? 0, forkLsn: null };
   const fork = forkAfter(history, parent.timeline);
@@ -132,7 +131,8 @@ async function open(input: VerbInput, context: VerbContext, services: PostgresSe
     );
   }
   await services.guardFor(service, input.resource.name)?.openNow(epoch, waitMs(input));
-  return { namedBy: named.taken };
+  await named.others;
+  return { namedBy: [...named.taken] };
 }
 
 /** Done when the server is a primary and takes a client's writes under the lease of exactly this epoch. */

@@ -67,7 +67,7 @@ function slotName(server: SiteServer): string {
 export async function relationOf(input: VerbInput, server: SiteServer): Promise<Relation> {
   const state = await serverState(server.dataDir);
   if (state.kind === 'absent') return { kind: 'behind' };
-  const history = await readHistory(urlOf(input.resource, rejoining(input).upstream));
+  const history = await withSql(urlOf(input.resource, rejoining(input).upstream), {}, readHistory);
   if (state.kind === 'stopped') return relationTo(state.control, history);
   const isStandby = await withSql(server.url, {}, async (client) => {
     const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
