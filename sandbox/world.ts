@@ -8,11 +8,11 @@ import type { PlanResource } from '../workflows/engine/plan.ts';
 import type { Place, Site } from './addresses.ts';
 import { Links } from './links.ts';
 import { endLeftovers, endSupervisor, Processes } from './processes.ts';
-import { startTemporal } from './temporal.ts';
+import { startTemporal, type TemporalServer } from './temporal.ts';
 import { siteFaults, type SiteFaults } from './world/faults.ts';
 import { choosePlaces, returnPlaces, type Places } from './world/places.ts';
 import * as programs from './world/programs.ts';
-import { startParts, type Parts } from './world/start.ts';
+import { startParts, type Blueprint, type Parts } from './world/start.ts';
 import { databaseUrl, endpointsOf, linkDefinitions, wire, type Env } from './world/wiring.ts';
 
 export interface WorldOptions {
@@ -58,7 +58,6 @@ export interface World extends SiteFaults {
 
 const primary: Site = 'hangzhou';
 const library = join(import.meta.dirname, '..', 'runbooks', 'library', 'sandbox.yaml');
-const defaultClients = 20;
 const farewellMs = 1000;
 const stopMs = 15_000;
 
@@ -97,41 +96,49 @@ interface Base {
 }
 
 async function bringUp(options: WorldOptions, base: Base): Promise<World> {
-  const { processes, links, places } = base;
+  const { processes, places } = base;
   const parts: Parts = { temporal: true, worker: true, agents: true, clients: true, ...options.parts };
+  const load = { clients: options.clients ?? 20, everyMs: options.everyMs ?? 100 };
   const resource = await writeEstate(places, options);
+  if (places.databasesElsewhere !== null) {
+    const why = `their user cannot get into ${places.home}`;
+    options.onProgress?.(`         the databases lie in ${places.databasesElsewhere}: ${why}`);
+  }
+  const temporal = parts.temporal ? await startTemporalIn(places, processes, options.anyPorts ?? false) : null;
+  const env = await wire(base.links, places, temporal);
+  if (options.scenario !== undefined) env.control['MUSTER_SCENARIO'] = options.scenario;
+  const blueprint: Blueprint = { processes, places, resource, env, temporal, parts, load, primary };
+  await startParts(blueprint, options.onProgress);
+  const world = assemble(base, blueprint);
+  await writeSandboxFile(world);
+  return world;
+}
+
+async function startTemporalIn(places: Places, processes: Processes, anyPorts: boolean): Promise<TemporalServer> {
   const dir = join(places.dir, 'temporal');
   await mkdir(dir, { recursive: true });
-  const { home } = places;
-  const clients = options.clients ?? defaultClients;
-  const host = places.host.control;
-  const temporal = parts.temporal
-    ? await startTemporal({ processes, home, dir, host, anyPorts: options.anyPorts ?? false })
-    : null;
-  const env = await wire(links, places, temporal);
-  if (options.scenario !== undefined) env.control['MUSTER_SCENARIO'] = options.scenario;
-  const startPrograms = async (site: Site) => {
+  return startTemporal({ processes, home: places.home, dir, host: places.host.control, anyPorts });
+}
+
+function assemble({ links, processes, places }: Base, { resource, env, temporal, parts, load }: Blueprint): World {
+  const startPrograms = async (site: Site): Promise<void> => {
     const shop = programs.startShopAt({ processes, places }, site);
     const agent = parts.agents ? programs.startAgentAt({ processes, env }, site) : null;
     await Promise.all([shop, agent]);
   };
-  const load = { clients, everyMs: options.everyMs ?? 100 };
-  await startParts({ processes, places, resource, env, temporal, parts, load, primary }, options.onProgress);
-  const world: World = {
-    ...{ home, estate: places.estate, env, links, processes },
+  const clients = programs.clientsHandle(places, load.clients);
+  return {
+    ...{ home: places.home, estate: places.estate, env, links, processes, clients },
     endpoints: endpointsOf(places, temporal),
     temporalUi: temporal?.uiUrl ?? null,
     ...databasesOf(places),
     entry: programs.entryHandle(places),
-    clients: programs.clientsHandle(places, clients),
     ...siteFaults({ links, processes, places, resource, env, startPrograms }),
     async stop() {
-      if (parts.clients) await Promise.race([world.clients.stop().catch(() => {}), sleep(farewellMs)]);
+      if (parts.clients) await Promise.race([clients.stop().catch(() => {}), sleep(farewellMs)]);
       await tearDown(processes, links, places);
     },
   };
-  await writeSandboxFile(world);
-  return world;
 }
 
 async function writeEstate(places: Places, { ask = false, editEstate }: WorldOptions): Promise<PlanResource> {

@@ -71,7 +71,7 @@ function absorbRole(state: LeaseState, role: DatabaseRole): void {
     state.gate = 'closed';
     state.told = null;
   }
-  if (role === 'standby') state.why = 'a standby needs no lease';
+  if (role === 'standby' && state.opening === null) state.why = 'a standby needs no lease';
   if (role === 'stopped' && was !== 'stopped') state.why = `the server does not run (${state.why})`;
   // A server that came up, or was promoted, behind the guard's back: nothing is known of who may write there.
   if (role === 'primary' && was !== 'primary') state.gate = 'unknown';

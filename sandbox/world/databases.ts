@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cloneServer } from '../../activities/drivers/postgres/clone.ts';
 import { replicationUrlOf, siteServer, slotOf, urlOf } from '../../activities/drivers/postgres/config.ts';
 import { addressOf, withDatabase } from '../../activities/drivers/postgres/conninfo.ts';
-import { initServer } from '../../activities/drivers/postgres/init.ts';
 import { prepareDatabase } from '../../activities/drivers/postgres/prepare.ts';
 import { startServer } from '../../activities/drivers/postgres/server.ts';
 import { withSql } from '../../activities/drivers/postgres/sql.ts';
@@ -12,9 +11,8 @@ import { otherSite, type Site } from '../addresses.ts';
 import type { Processes } from '../processes.ts';
 import { createOrders, createShopRole } from '../shop/schema.ts';
 import type { Places } from './places.ts';
-import type { Env } from './wiring.ts';
+import { databaseUrl, type Env } from './wiring.ts';
 
-const superuser = 'muster';
 const small = { sharedBuffersMb: 64 };
 const streamingMs = 20_000;
 const pollMs = 10;
@@ -30,10 +28,10 @@ interface DatabaseWorld {
 export async function startLedger(processes: Processes, places: Places): Promise<void> {
   const { ledgerDir: dataDir, ledgerPort: port } = places.control;
   const host = places.host.control;
-  await initServer({ dataDir, superuser, password: places.secrets.database });
+  await places.makeServer(dataDir);
   processes.registerDatabase('ledger', dataDir);
   await startServer({ dataDir, settings: { host, port, ...small } });
-  await createDatabase(`postgres://${superuser}:${places.secrets.database}@${host}:${port}/muster`);
+  await createDatabase(databaseUrl({ host, port }, places.secrets.database, 'muster'));
 }
 
 /** Starts the PostgreSQL server of a site as an operating system does at boot: as it was, asking nobody. */
@@ -47,7 +45,7 @@ export async function startSiteDatabase(resource: PlanResource, site: Site, env:
 export async function createPrimary(world: DatabaseWorld & { guarded: boolean }, site: Site, env: Env): Promise<void> {
   const { processes, places, resource } = world;
   const { dataDir, url, tables } = siteServer(resource, site, otherSite(site), env);
-  await initServer({ dataDir, superuser, password: places.secrets.database });
+  await places.makeServer(dataDir);
   processes.registerDatabase(`postgres-${site}`, dataDir);
   await startSiteDatabase(resource, site, env);
   await createDatabase(url);

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
 import { placeAddresses, sites, type Place, type Site } from '../addresses.ts';
 import { freePort, returnPort } from '../ports.ts';
+import { serverMaker, type MakeServer } from './template.ts';
 
 /** Where things of one site listen and lie. */
 export interface SitePlace {
@@ -34,6 +35,7 @@ export interface Places {
   };
   sites: Record<Site, SitePlace>;
   secrets: { database: string; shop: string; agent: string; entry: string };
+  makeServer: MakeServer;
   /** Set when PostgreSQL's files cannot lie under the home, because its user cannot get there. */
   databasesElsewhere: string | null;
 }
@@ -48,6 +50,7 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
   // What the worker keeps there is about a world that is no more.
   for (const old of [dir, join(home, 'control')]) await rm(old, { recursive: true, force: true });
   const { databases, elsewhere } = await databaseHome(home);
+  const { password, makeServer } = await serverMaker(home, 'muster', secret);
   const host = await placeAddresses();
   const port = (place: Place, usual: number): Promise<number> => freePort(host[place], anyPorts ? 0 : usual);
   const place = async (site: Site): Promise<SitePlace> => {
@@ -65,7 +68,7 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
   const [hangzhou, beijing] = await Promise.all(sites.map(place));
   if (hangzhou === undefined || beijing === undefined) throw new Error('two sites make a sandbox');
   return {
-    ...{ home, dir, host, sites: { hangzhou, beijing }, databasesElsewhere: elsewhere },
+    ...{ home, dir, host, sites: { hangzhou, beijing }, makeServer, databasesElsewhere: elsewhere },
     estate: join(dir, 'muster.yaml'),
     truthFile: join(dir, 'truth.jsonl'),
     control: {
@@ -76,7 +79,7 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
       clientsPort: await port('control', 8082),
       ledgerDir: join(databases, 'ledger'),
     },
-    secrets: { database: secret(), shop: secret(), agent: secret(), entry: secret() },
+    secrets: { database: password, shop: secret(), agent: secret(), entry: secret() },
   };
 }
 

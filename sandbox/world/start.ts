@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { workflowBundle } from '../../worker/bundle.ts';
 import type { PlanResource } from '../../workflows/engine/plan.ts';
 import { otherSite, sites, type Place, type Site } from '../addresses.ts';
 import type { Processes } from '../processes.ts';
@@ -69,7 +71,9 @@ function startDatabases(startup: Startup, world: Blueprint): Record<Site, Promis
 
 function startWorker(startup: Startup, world: Blueprint, temporalUp: Promise<void>): void {
   const ledgerUp = startup.add('ledger', startLedger(world.processes, world.places));
-  const ready = Promise.all([temporalUp, ledgerUp]);
+  // The worker would build them itself, but only once it is asked to start.
+  const bundled = startup.add('workflows', workflowBundle(join(world.places.home, 'cache')));
+  const ready = Promise.all([temporalUp, ledgerUp, bundled]);
   void startup.add(
     'worker',
     ready.then(() => programs.startWorker(world)),

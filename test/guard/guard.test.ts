@@ -159,7 +159,7 @@ describe('guard', () => {
     const { database } = fakeDatabase('standby');
     for (const { server } of granters) await server.close();
     const guard = guardOf(database);
-    await assert.rejects(guard.openNow(2, 300), { code: 'LEASE_REFUSED', message: /agent of control/ });
+    await assert.rejects(guard.openNow(2, 1000), { code: 'LEASE_REFUSED', message: /agent of control/ });
   });
 
   for (const name of ['role', 'open', 'renew', 'close']) {

@@ -1,6 +1,6 @@
 import type { Driver, VerbContext, VerbHandler } from '../../activities/driver.ts';
 import type { PerformOutcome, VerbInput } from '../../workflows/engine/ports.ts';
-import type { Effect, Verb } from '../../workflows/engine/plan.ts';
+import { verbs as verbNames, type Effect, type Verb } from '../../workflows/engine/plan.ts';
 
 export type Behaviour = (input: VerbInput, context: VerbContext) => Promise<PerformOutcome>;
 
@@ -26,17 +26,7 @@ export function fakeDriver(
       return behaviour(input, context);
     };
   const verbs: Partial<Record<Verb, VerbHandler>> = {};
-  for (const verb of [
-    'check',
-    'observe',
-    'quiesce',
-    'fence',
-    'unfence',
-    'promote',
-    'route',
-    'verify',
-    'restore',
-  ] as const) {
+  for (const verb of verbNames) {
     verbs[verb] = {
       effect: effects[verb] ?? 'change',
       needs: ['nothing'],

@@ -66,7 +66,7 @@ export class ForkJudge {
       [full.toString()],
     );
     // Too old to be remembered: it ended long before.
-    const has = row?.status == null || row.status === 'committed';
+    const has = (row?.status ?? 'committed') === 'committed';
     this.#committed.set(full, has);
     return has;
   }
