@@ -14,6 +14,7 @@ import { openLedger, type Ledger } from './ledger/ledger.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
+import { openPastDeclarations } from './past-declarations.ts';
 import { announceReady, onShutdown } from './ready.ts';
 import { recordBatch } from './record.ts';
 import { controlQueue } from './run-start.ts';
@@ -41,7 +42,16 @@ const granter = openGranter({
 });
 await migrateWhenThere(ledger);
 await syncEpochs({ estate, granter, agents, ledger, log });
-const watch = startWatch({ estate, granter, ledger, metrics, log, place, scenario: config.MUSTER_SCENARIO ?? null });
+const watch = startWatch({
+  estate,
+  granter,
+  ledger,
+  metrics,
+  log,
+  place,
+  scenario: config.MUSTER_SCENARIO ?? null,
+  declarations: openPastDeclarations(config.MUSTER_HOME),
+});
 const server = await startAgentServer({
   ...hostAndPort(config.MUSTER_LISTEN),
   token: config.MUSTER_AGENT_TOKEN,

@@ -2,6 +2,7 @@
  * The watch of the control plane: looks at every writer from here and through the other site's eyes, marks the data each
  * second so that a loss can be measured, and declares a disaster where the policy lets it.
  */
+import type { Client } from '@temporalio/client';
 import type { Granter } from '../activities/guard/granter-store.ts';
 import type { Route } from '../activities/guard/http.ts';
 import type { VantageView } from '../activities/guard/protocol.ts';
@@ -14,8 +15,9 @@ import { every, type Repeating } from './every.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import type { PastDeclarations } from './past-declarations.ts';
 import { newestOf } from './service-state.ts';
-import type { TemporalPlace } from './temporal.ts';
+import { connectClient, type TemporalPlace } from './temporal.ts';
 import { startVantage, type Vantage } from './vantage.ts';
 import { detect, type Sightings, type Verdict } from './watch/detect.ts';
 
@@ -27,6 +29,7 @@ export interface WatchOptions {
   log: Log;
   place: TemporalPlace;
   scenario: string | null;
+  declarations: PastDeclarations;
 }
 
 export interface Watch {
@@ -44,7 +47,6 @@ export interface ServiceWatch {
   /** Start of the last good look before the outage: the earliest it can have begun. */
   faultAtMs: number | null;
   detectedAtMs: number | null;
-  lastAutomaticAtMs: number | null;
 }
 
 export function startWatch(options: WatchOptions): Watch {
@@ -54,7 +56,8 @@ export function startWatch(options: WatchOptions): Watch {
   const pollMs = Math.min(...services.map((s) => s.policy.probeSeconds * 1_000), 1_000) / 2;
   const polls = agentAddresses(estate).map((agent) => pollAgent(agent, pollMs));
   const canaries = startCanaries(options);
-  const watched = services.map((service) => watchService(options, service, vantage, polls));
+  const client = connectClient(options.place).catch(() => null);
+  const watched = services.map((service) => watchService(options, service, { vantage, polls, client }));
   return {
     views: () => vantage.views(),
     routes: () => [
@@ -66,16 +69,22 @@ export function startWatch(options: WatchOptions): Watch {
         canaries.stop(),
         ...polls.map((p) => p.stop()),
         ...watched.map((w) => w.loop.stop()),
+        client.then((c) => c?.connection.close()),
       ]);
     },
   };
 }
 
+interface Eyes {
+  vantage: Vantage;
+  polls: readonly AgentPoll[];
+  client: Promise<Client | null>;
+}
+
 function watchService(
   options: WatchOptions,
   service: EstateService,
-  vantage: Vantage,
-  polls: readonly AgentPoll[],
+  { vantage, polls, client }: Eyes,
 ): { state: ServiceWatch; loop: Repeating } {
   const { granter, metrics, log } = options;
   const state: ServiceWatch = {
@@ -84,7 +93,6 @@ function watchService(
     verdict: { kind: 'up' },
     faultAtMs: null,
     detectedAtMs: null,
-    lastAutomaticAtMs: null,
   };
   const round = async (): Promise<void> => {
     const holder = newestOf(granter.states(), service.name)?.holder ?? service.primary;
@@ -93,15 +101,21 @@ function watchService(
     const sightings = sightingsOf(service.name, holder, vantage, polls);
     for (const [from, view] of Object.entries(sightings))
       if (view !== null) metrics.up.set({ service: service.name, from }, view.up ? 1 : 0);
-    note(options, state, detectNow(service, state, sightings), sightings);
+    note(options, state, detectNow(service, options.declarations, sightings), sightings);
     if (state.verdict.kind !== 'declared') return;
-    state.lastAutomaticAtMs = Date.now();
-    await declareFailover(options, service, state).catch((err: unknown) => {
+    options.declarations.add(service.name);
+    const agents = Object.fromEntries(
+      polls.flatMap((poll) => {
+        const answer = poll.state();
+        return answer === null ? [] : [[poll.site, answer]];
+      }),
+    );
+    await declareFailover(options, service, state, { client, agents }).catch((err: unknown) => {
       log.error(
         { service: service.name, err: err instanceof Error ? err.message : String(err) },
         'the failover could not be started',
       );
-      state.lastAutomaticAtMs = null;
+      options.declarations.withdraw(service.name);
     });
   };
   return { state, loop: every(Math.max(service.policy.probeSeconds * 250, 20), round) };
@@ -118,13 +132,10 @@ function sightingsOf(service: string, holder: string, vantage: Vantage, polls: r
   return { control: mine, ...Object.fromEntries(others) };
 }
 
-function detectNow({ policy }: EstateService, { lastAutomaticAtMs }: ServiceWatch, sightings: Sightings): Verdict {
-  const limits = {
-    declare: policy.declare,
-    holdMs: policy.holdSeconds * 1_000,
-    cooldownMs: policy.cooldownSeconds * 1_000,
-  };
-  return detect(sightings, limits, lastAutomaticAtMs === null ? null : Date.now() - lastAutomaticAtMs);
+function detectNow({ name, policy }: EstateService, declarations: PastDeclarations, sightings: Sightings): Verdict {
+  const holdMs = policy.holdSeconds * 1_000;
+  const limits = { declare: policy.declare, holdMs, cooldownMs: policy.cooldownSeconds * 1_000 };
+  return detect(sightings, limits, declarations.agesMs(name));
 }
 
 /** Announces a change once, when it happens. */

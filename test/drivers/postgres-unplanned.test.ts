@@ -6,13 +6,21 @@ import { after, before, test } from 'node:test';
 import { writeCanary } from '../../activities/drivers/postgres/canary.ts';
 import { killServer } from '../../activities/drivers/postgres/server.ts';
 import { sqlState, withSql } from '../../activities/drivers/postgres/sql.ts';
-import type { Conflict } from '../../activities/drivers/postgres/conflicts.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, textOf, type World } from './postgres-world.ts';
 
 const schema = `CREATE TABLE orders (id bigint PRIMARY KEY, x text);
   CREATE TABLE lines (order_id bigint, nr int, note text, PRIMARY KEY (order_id, nr));
   CREATE TABLE log (at int, what text)`;
+
+/** A line of the conflict set. */
+interface Line {
+  table: string;
+  key: string;
+  row: Record<string, unknown>;
+  when: string | null;
+  kind: string;
+}
 
 let world: World;
 let control: FakeAgent;
@@ -203,11 +211,11 @@ test('its conflict set is exact: rows inserted, changed and deleted there, and n
   const conflicts = text
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as Conflict);
+    .map((line) => JSON.parse(line) as Line);
   const loaded = conflicts.filter(({ table, key }) => table === 'public.orders' && Number(key) >= 5_000);
   const rest = conflicts
     .filter((conflict) => !loaded.includes(conflict))
-    .map(({ table, key, kind, row }) => [table, key, kind, (row as Record<string, unknown>)['x'] ?? null]);
+    .map(({ table, key, kind, row }) => [table, key, kind, row['x'] ?? null]);
   assert.deepEqual(rest, [
     ['public.lines', '9,3', 'only-old', null],
     ['public.lines', '10,2', 'differs', null],

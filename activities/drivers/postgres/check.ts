@@ -36,9 +36,10 @@ export const check: PostgresVerb = {
 async function checkTarget(input: VerbInput, services: PostgresServices): Promise<PerformOutcome> {
   const { plan, resource } = input;
   const sourceMs = plan.mode === 'ungraceful' ? COURTESY_MS : ALIVE_MS;
+  const seenDown = plan.mode === 'ungraceful' && input.clocks.detected !== undefined;
   const [target, source] = await Promise.all([
     identify(input, plan.to, ALIVE_MS),
-    identify(input, plan.from, sourceMs),
+    seenDown ? new MusterError('DATABASE_UNREACHABLE', 'seen down') : identify(input, plan.from, sourceMs),
   ]);
   if (target instanceof MusterError)
     throw new MusterError('TARGET_DEAD', `${resource.name} at ${plan.to}: ${target.message}`);

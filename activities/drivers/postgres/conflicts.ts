@@ -24,7 +24,8 @@ export interface Conflict {
   table: string;
   /** Primary key as text (`,` between columns). */
   key: string;
-  row: unknown;
+  /** The row as JSON text, as the server made it: numbers keep every digit. */
+  row: string;
   /** When the old writer committed it, ISO 8601; null for deletions, and where the server did not keep it. */
   when: string | null;
   kind: ConflictKind;
@@ -108,12 +109,12 @@ async function classify(
   if (difference.kind === 'only-right') {
     const { key, json, xid } = difference.right;
     if (!judge.existedBefore(xid)) return null;
-    return { key: key.join(','), row: JSON.parse(json), when: null, kind: 'missing-old' };
+    return { key: key.join(','), row: json, when: null, kind: 'missing-old' };
   }
   const { key, json, xid } = difference.left;
   if (!(await judge.oldWroteAlone(xid))) return null;
   const kind = difference.kind === 'both' ? 'differs' : 'only-old';
-  return { key: key.join(','), row: JSON.parse(json), when: await judge.committedAt(xid), kind };
+  return { key: key.join(','), row: json, when: await judge.committedAt(xid), kind };
 }
 
 /** The file in the making; it gets its name when it is complete and on disk. */
@@ -138,11 +139,11 @@ class ConflictFile {
   }
 
   async write(conflict: Conflict): Promise<void> {
-    const line = `${JSON.stringify(conflict)}\n`;
+    const { resource, table, key, row, when, kind } = conflict;
+    const line = `{${members({ resource, table, key })},"row":${row},${members({ when, kind })}}\n`;
     this.#hash.update(line);
     this.#rows++;
-    this.#byKind[conflict.kind]++;
-    const { table, key, when, kind } = conflict;
+    this.#byKind[kind]++;
     if (this.#keys.length < this.#sources.maxKeys) this.#keys.push({ table, key, when, kind });
     if (this.#rows % 1_000 === 0) this.#sources.onProgress(this.#rows);
     if (!this.#stream.write(line)) await once(this.#stream, 'drain');
@@ -164,4 +165,9 @@ class ConflictFile {
     this.#stream.end();
     await once(this.#stream, 'close');
   }
+}
+
+/** Members of a JSON object without its braces. */
+function members(values: Record<string, string | null>): string {
+  return JSON.stringify(values).slice(1, -1);
 }

@@ -58,6 +58,7 @@ async function fenceWriter(
   const byGuard = closeAt(input, services, input.plan.from, limit).then((answer): Proof => ({ by: 'guard', answer }));
   const stopped = stopAll(input, services, signal);
   const byLease = stopped.then((granters) => leaseProof(input, granters, signal));
+  for (const proof of [byGuard, byLease]) proof.catch(() => undefined); // each is awaited below, or not needed
   try {
     // Whoever asks for the last position waits for the guard; else the first proof is enough.
     const proof = await (graceful ? byGuard : Promise.any([byGuard, byLease]));

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
 import { closeGuard, getState, putEpoch, stopGranting, type AgentAddress } from '../../guard/client.ts';
 import type { AgentState, CloseAnswer, GuardState } from '../../guard/protocol.ts';
@@ -126,13 +125,11 @@ export interface NamedHolder {
   /** Granters that did not, with the reason. */
   refused: Record<string, string>;
   stale: boolean;
-  /** Resolves when the others have answered too, or soon: a dead one is not waited for. */
-  others: Promise<void>;
 }
 
 /**
  * Names the holder of the plan's epoch to every granter at once. Resolves as soon as one that may grant to the holder
- * has taken it, or all have refused. Never throws.
+ * has taken it, or all have refused; the others hear of it meanwhile, and a dead one is not waited for. Never throws.
  */
 export async function nameHolder(
   input: VerbInput,
@@ -141,7 +138,7 @@ export async function nameHolder(
   signal: AbortSignal,
 ): Promise<NamedHolder> {
   const { service, epoch } = input.plan;
-  const result: NamedHolder = { taken: [], refused: {}, stale: false, others: Promise.resolve() };
+  const result: NamedHolder = { taken: [], refused: {}, stale: false };
   const calls = allGranters(input, services).map(async (granter) => {
     try {
       await putEpoch(granter, { service, epoch, holder }, { timeoutMs: ASK_MS, signal });
@@ -154,8 +151,6 @@ export async function nameHolder(
     }
     if (granter.site === holder) throw new MusterError('LEASE_REFUSED', 'a granter never grants to its own site');
   });
-  const all = Promise.allSettled(calls);
   await Promise.any(calls).catch(() => undefined);
-  result.others = Promise.race([all.then(() => undefined), sleep(LATENESS_MS)]);
   return result;
 }

@@ -10,6 +10,7 @@ export class KeptSql {
   readonly #url: string;
   readonly #options: SqlOptions;
   #connected: Promise<{ client: SqlClient; pid: number }> | null = null;
+  #newest: SqlClient | null = null;
 
   constructor(url: string, options: SqlOptions) {
     this.#url = url;
@@ -39,7 +40,8 @@ export class KeptSql {
 
   async #connect(): Promise<{ client: SqlClient; pid: number }> {
     const client = await connectSql(this.#url, this.#options);
-    client.once('end', () => (this.#connected = null));
+    this.#newest = client;
+    client.once('end', () => this.#forgetClient(client));
     try {
       const row = await oneRow<{ pid: number }>(client, 'SELECT pg_backend_pid() AS pid');
       return { client, pid: row?.pid ?? 0 };
@@ -47,6 +49,11 @@ export class KeptSql {
       dropSql(client);
       throw err;
     }
+  }
+
+  /** A connection that ends late must not take its successor with it. */
+  #forgetClient(client: SqlClient): void {
+    if (this.#newest === client) this.#connected = null;
   }
 
   #forget(kept: Promise<{ client: SqlClient }>): void {

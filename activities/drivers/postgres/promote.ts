@@ -131,7 +131,6 @@ async function open(input: VerbInput, context: VerbContext, services: PostgresSe
     );
   }
   await services.guardFor(service, input.resource.name)?.openNow(epoch, waitMs(input));
-  await named.others;
   return { namedBy: [...named.taken] };
 }
 

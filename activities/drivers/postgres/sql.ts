@@ -53,7 +53,10 @@ export function dropSql(client: SqlClient): void {
   streamOf(client).destroy();
 }
 
-/** Runs `work` on a connection of its own. Errors of the server come out as MusterError with their SQLSTATE in the message. */
+/**
+ * Runs `work` on a connection of its own. What the server or the connection says comes out as MusterError, with the
+ * SQLSTATE in its message; a bug in `work` comes out as it is.
+ */
 export async function withSql<T>(
   url: string,
   options: SqlOptions,
@@ -63,7 +66,7 @@ export async function withSql<T>(
   try {
     return await work(client);
   } catch (err) {
-    throw sqlError(url, err);
+    throw isBug(err) ? err : sqlError(url, err);
   } finally {
     dropSql(client);
   }
@@ -94,6 +97,10 @@ export function sqlError(url: string, err: unknown, code: ErrorCode = 'DATABASE_
     });
   }
   return unreachable(url, err);
+}
+
+function isBug(err: unknown): boolean {
+  return err instanceof TypeError || err instanceof RangeError || err instanceof ReferenceError;
 }
 
 function unreachable(url: string, err: unknown): MusterError {
