@@ -22,6 +22,7 @@ export function createActivities(deps: ActivityDeps): Record<string, (arg: never
   const { recordBatch } = deps;
   return {
     ...(recordBatch && { 'record ledger': (batch: LedgerBatch) => recordBatch(batch) }),
+    'check worker': async () => process.uptime(),
     default: (call: VerbCall) => callVerb(deps, call),
   };
 }

@@ -9,7 +9,7 @@ import { agentAddresses } from './addresses.ts';
 import { workflowBundle } from './bundle.ts';
 import { hostAndPort, loadWorkerConfig } from './config.ts';
 import { syncEpochs } from './epoch-sync.ts';
-import { every } from './every.ts';
+import { every, type Repeating } from './every.ts';
 import { openLedger, type Ledger } from './ledger/ledger.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -18,6 +18,7 @@ import { openPastDeclarations } from './past-declarations.ts';
 import { announceReady, onShutdown } from './ready.ts';
 import { recordBatch } from './record.ts';
 import { controlQueue } from './run-start.ts';
+import { startSelfChecks } from './self-check.ts';
 import { connectClient, registerSearchAttributes } from './temporal.ts';
 import { installRuntime, keepWorking } from './temporal-worker.ts';
 import { startWatch } from './watch-loop.ts';
@@ -75,11 +76,16 @@ const options = {
   maxCachedWorkflows: 100,
   identity: `control/${process.pid}`,
 };
-const worker = keepWorking(place, options, log, () => announceReady({ url: server.url }));
+const checks: Repeating[] = [];
+const worker = keepWorking(place, options, log, () => {
+  if (checks.length === 0) checks.push(startSelfChecks(place, metrics, log));
+  announceReady({ url: server.url });
+});
 onShutdown([
   () => ledger.close(),
   () => server.close(),
   () => syncing.stop(),
+  () => Promise.all(checks.map((check) => check.stop())),
   () => watch.stop(),
   () => worker.shutdown(),
 ]);

@@ -12,6 +12,7 @@ export interface Metrics {
   runs: Counter;
   stepSeconds: Histogram;
   rtoSeconds: Gauge;
+  lastSelfCheck: Gauge;
 }
 
 export function createMetrics(role: string): Metrics {
@@ -23,6 +24,11 @@ export function createMetrics(role: string): Metrics {
     new Gauge({ name, help, labelNames, registers });
   return {
     registry,
+    lastSelfCheck: gauge(
+      'dr_self_check_timestamp_seconds',
+      'When the control plane last ran a workflow of its own',
+      [],
+    ),
     rpoLagSeconds: gauge('dr_rpo_lag_seconds', 'Data loss if the writer were lost now', [
       'service',
       'resource',

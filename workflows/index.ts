@@ -4,3 +4,4 @@ export { failback } from './failback.ts';
 export { failover } from './failover.ts';
 export { recordLater } from './recorder.ts';
 export { reprotect } from './reprotect.ts';
+export { selfCheck } from './self-check.ts';

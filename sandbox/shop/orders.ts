@@ -49,6 +49,12 @@ export class Orders {
     this.#pool.on('connect', (client) => client.on('error', () => {}));
   }
 
+  /** Keeps sessions open at the standby too: an application that may be called upon at any moment does not connect first. */
+  async keepWarm(sessions: number): Promise<void> {
+    const opened = await Promise.allSettled(Array.from({ length: sessions }, () => this.#pool.connect()));
+    for (const client of opened) if (client.status === 'fulfilled') client.value.release();
+  }
+
   async place(order: Order): Promise<Placed> {
     let client;
     try {

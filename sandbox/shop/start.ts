@@ -12,6 +12,8 @@ export interface ShopOptions {
   connectMs?: number;
   queryMs?: number;
   maxConnections?: number;
+  /** Sessions held open even while no order comes. */
+  warmSessions?: number;
 }
 
 export interface Shop {
@@ -25,13 +27,16 @@ interface Answer {
   outcome?: 'refused' | 'unknown';
 }
 
+const warmEveryMs = 5_000;
 const statusOf: Record<Placed['kind'], number> = { placed: 201, known: 200, refused: 503, unknown: 500 };
 
 /** The sample application of one site: `POST /orders` answers after the commit, `GET /orders/:id`, `GET /healthz`. */
 export async function startShop(options: ShopOptions): Promise<Shop> {
   const { site, databaseUrl: url } = options;
-  const { connectMs = 1000, queryMs = 2000, maxConnections = 24 } = options;
+  const { connectMs = 1000, queryMs = 2000, maxConnections = 24, warmSessions = 8 } = options;
   const orders = new Orders({ url, site, connectMs, queryMs, maxConnections });
+  const warming = setInterval(() => void orders.keepWarm(warmSessions), warmEveryMs);
+  void orders.keepWarm(warmSessions);
   const probe = new WritableProbe({ url, limitMs: 500, everyMs: 200 });
   const server = createServer({ keepAliveTimeout: 65_000, noDelay: true }, (message, response) => {
     response.on('error', () => {});
@@ -46,6 +51,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
   return {
     url: `http://${address}:${port}`,
     async close() {
+      clearInterval(warming);
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await Promise.all([closed, probe.close(), orders.close()]);

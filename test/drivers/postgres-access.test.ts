@@ -51,6 +51,22 @@ test('closing ends every session of others and leaves none that could write', as
   assert.deepEqual(await rowsOf(world.url('hangzhou'), 'SELECT id FROM orders WHERE id IN (10, 11)'), []);
 });
 
+test('clients that reconnect all the time do not hold a closing up', async () => {
+  await access().open({ epoch: 3, remainingMs: 60_000 });
+  let goOn = true;
+  const client = async (): Promise<void> => {
+    while (goOn) await insert(12).catch(() => undefined);
+  };
+  const clients = Promise.all([client(), client(), client(), client()]);
+  try {
+    await access().close();
+    await assert.rejects(insert(13), refused);
+  } finally {
+    goOn = false;
+    await clients;
+  }
+});
+
 test('closing ends the sessions of a guard that was here before', async () => {
   const earlier = guardedDatabase(world.serverOf('hangzhou'), 2_000);
   await earlier.open({ epoch: 3, remainingMs: 60_000 });

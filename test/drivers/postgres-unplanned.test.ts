@@ -75,7 +75,7 @@ async function writeOnOldAlone(): Promise<void> {
   await sql('hangzhou', "UPDATE orders SET x = 'old' WHERE id IN (5, 6)");
   await sql('hangzhou', 'DELETE FROM orders WHERE id IN (7, 8)');
   await sql('hangzhou', "UPDATE lines SET note = 'old' WHERE order_id = 10 AND nr = 2");
-  await sql('hangzhou', "INSERT INTO lines VALUES (9, 3, 'old')");
+  await sql('hangzhou', "INSERT INTO lines VALUES (9, 3, 'old'), (9007199254740993, 1, 'old')");
   await sql('hangzhou', "INSERT INTO log VALUES (1, 'same'), (3, 'old')");
 }
 
@@ -145,6 +145,10 @@ test('a promotion that no granter would back is refused before anything is chang
   assert.equal((await run.confirm('promote')).status, 'not-yet');
   const [row] = await rowsOf<{ standby: boolean }>(world.url('beijing'), 'SELECT pg_is_in_recovery() AS standby');
   assert.equal(row?.standby, true);
+});
+
+test('what is not open yet is not verified', async () => {
+  await assert.rejects(run.perform('verify'), (err) => err instanceof MusterError && err.code === 'VERIFY_FAILED');
 });
 
 test('promoted, the standby is open under the new epoch; doing it again changes nothing', async () => {
@@ -219,6 +223,7 @@ test('its conflict set is exact: rows inserted, changed and deleted there, and n
   assert.deepEqual(rest, [
     ['public.lines', '9,3', 'only-old', null],
     ['public.lines', '10,2', 'differs', null],
+    ['public.lines', '9007199254740993,1', 'only-old', null],
     ['public.log', '{"at": 1, "what": "same"}', 'only-old', null],
     ['public.log', '{"at": 3, "what": "old"}', 'only-old', null],
     ['public.orders', '5', 'differs', 'old'],
@@ -229,6 +234,7 @@ test('its conflict set is exact: rows inserted, changed and deleted there, and n
     ['public.orders', '1002', 'only-old', 'old'],
     ['public.orders', '1003', 'differs', 'taken by both'],
   ]);
+  assert.match(text, /"order_id": 9007199254740993/); // no digit is lost on the way
   // Every acknowledged write of the load is in it; one per client may have been committed without an answer.
   const keys = new Set(loaded.map(({ key }) => Number(key)));
   assert.deepEqual(

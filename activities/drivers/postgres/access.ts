@@ -127,10 +127,11 @@ async function closeForWriting(access: Access): Promise<{ finalLsn: string | nul
     if (await isStandby(client)) return { finalLsn: null };
     await endLease(client);
     await setReadOnly(client, true);
-    await untilReadBack(
-      access,
-      async () => (await endOtherSessions(client, probePid)) && (await shownReadOnly(access)),
-    );
+    await untilReadBack(access, () => shownReadOnly(access));
+    // Sessions that begin from here on are read-only; clients that reconnect all the time must not hold this up.
+    const row = await oneRow<{ now: string }>(client, 'SELECT clock_timestamp()::text AS now');
+    const earlier = [probePid, GUARD_SESSION, row?.now];
+    await untilReadBack(access, () => endOtherSessions(client, earlier));
     await refusesWrites(access);
     return { finalLsn: await lastPosition(access, client) };
   });
@@ -167,13 +168,16 @@ async function shownReadOnly(access: Access): Promise<boolean> {
   });
 }
 
-/** Ends every client's session and those of earlier guards; true once there is none. Muster's other sessions may stay: the lease check holds for them as well. */
-async function endOtherSessions(client: SqlClient, probePid: number | null): Promise<boolean> {
+/**
+ * Ends every client's session that began before a moment, and those of earlier guards; true once there is none. Muster's
+ * other sessions may stay: the lease check holds for them as well.
+ */
+async function endOtherSessions(client: SqlClient, probeNameMoment: unknown[]): Promise<boolean> {
   const { rows } = await client.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND pid IS DISTINCT FROM $1
-        AND (usename IS DISTINCT FROM current_user OR application_name = $2)`,
-    [probePid, GUARD_SESSION],
+        AND (usename IS DISTINCT FROM current_user OR application_name = $2) AND backend_start <= $3::timestamptz`,
+    probeNameMoment,
   );
   return rows.length === 0;
 }
