@@ -6,7 +6,9 @@ import { driverCatalogue } from '../activities/drivers/index.ts';
 import { loadEstate, type Estate, type EstateService } from '../runbooks/estate.ts';
 import { openLedger, type Ledger } from '../worker/ledger/ledger.ts';
 import { serviceOf } from '../worker/planner.ts';
-import { connectClient } from '../worker/temporal.ts';
+import { controlAddress } from '../worker/addresses.ts';
+import { readDependencies } from '../worker/dependencies.ts';
+import { connectClient, type TemporalPlace } from '../worker/temporal.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 
 /** What `muster up` leaves for the commands: where things are, and the environment of a process at the control plane. */
@@ -46,7 +48,7 @@ export function openContext(): Context {
     estate: () => (estate ??= loadEstate(estatePath, driverCatalogue)),
     service: (name) => serviceOf(context.estate(), name ?? onlyService(context.estate())),
     temporal: () =>
-      (client ??= connectClient({
+      (client ??= connectOrSaySince(context.estate(), {
         address: process.env['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233',
         namespace: process.env['TEMPORAL_NAMESPACE'] ?? 'default',
       })),
@@ -60,6 +62,18 @@ export function openContext(): Context {
     },
   };
   return context;
+}
+
+/** The control plane knows since when Temporal is away, and says it for us. */
+async function connectOrSaySince(estate: Estate, place: TemporalPlace): Promise<Client> {
+  try {
+    return await connectClient(place);
+  } catch (err) {
+    const away = await readDependencies(controlAddress(estate));
+    const sinceMs = away?.temporalAwaySinceMs ?? null;
+    if (!(err instanceof MusterError) || sinceMs === null) throw err;
+    throw new MusterError(err.code, `${err.message}; away since ${new Date(sinceMs).toISOString()}`, { cause: err });
+  }
 }
 
 function onlyService(estate: Estate): string {

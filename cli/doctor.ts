@@ -69,13 +69,26 @@ async function describePostgres(): Promise<string> {
   return `${version}${pgRewind === null ? '; no pg_rewind: a diverged primary rejoins by a fresh clone' : ' with pg_rewind'}`;
 }
 
-/** Resolves every reference of the estate as this process would. @throws MusterError SECRET_MISSING */
+/** Keys whose references only a site's own agent resolves: files and ports beside the database. */
+const ofTheSite: ReadonlySet<string> = new Set([
+  'dataDir',
+  'binDir',
+  'host',
+  'port',
+  'slot',
+  'replicationUrl',
+  'upstream',
+]);
+
+/** Resolves every reference that a process at the control plane needs. @throws MusterError SECRET_MISSING */
 function countReferences(context: Context): number {
-  const references = [...JSON.stringify(context.estate()).matchAll(/"((?:env|file):[^"]+)"/g)].map(
-    (match) => match[1] ?? '',
-  );
-  for (const reference of new Set(references)) resolveReference(reference);
-  return new Set(references).size;
+  const references = new Set<string>();
+  JSON.stringify(context.estate(), (key, value: unknown) => {
+    if (typeof value === 'string' && /^(env|file):/.test(value) && !ofTheSite.has(key)) references.add(value);
+    return value;
+  });
+  for (const reference of references) resolveReference(reference);
+  return references.size;
 }
 
 function lookAtService(context: Context, name: string): Promise<Finding> {

@@ -26,8 +26,12 @@ const marks: Record<StepView['status'], string> = {
 
 function redrawing(): LiveView {
   let drawn = 0;
+  let runId = '';
   return {
     show: (view) => {
+      // A live drill is two runs, one after the other: what was drawn of the first stays.
+      if (view.runId !== runId) drawn = 0;
+      runId = view.runId;
       const lines = [headOf(view), ...view.steps.filter((s) => s.status !== 'skipped').map(lineOf), ...asksOf(view)];
       if (drawn > 0) process.stdout.write(`\u001b[${drawn}A`);
       for (const line of lines) process.stdout.write(`\u001b[2K${line}\n`);
@@ -39,11 +43,14 @@ function redrawing(): LiveView {
 
 function plain(): LiveView {
   const seen = new Map<string, string>();
-  let head = false;
+  let runId = '';
   return {
     show: (view) => {
-      if (!head) say(headOf(view));
-      head = true;
+      if (view.runId !== runId) {
+        seen.clear();
+        say(headOf(view));
+      }
+      runId = view.runId;
       for (const step of view.steps) {
         const now = `${step.status} ${step.attempt}`;
         if (seen.get(step.id) === now || step.status === 'pending') continue;

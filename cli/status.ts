@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { controlAddress } from '../worker/addresses.ts';
+import { readDependencies, type Dependencies } from '../worker/dependencies.ts';
 import { activeRun } from '../worker/run-start.ts';
 import { viewRun } from '../worker/run-follow.ts';
 import { readServiceState, type ServiceState } from '../worker/service-state.ts';
@@ -30,6 +32,8 @@ interface ServiceStatus {
   /** Why nothing can be said about runs; null when Temporal answers. */
   runsUnknown: string | null;
   ledger: string | null;
+  /** Since when, as the control plane knows it; null when it does not answer. */
+  away: Dependencies | null;
 }
 
 async function showStatus(context: Context, options: StatusOptions, name?: string): Promise<ExitCode> {
@@ -43,12 +47,13 @@ async function showStatus(context: Context, options: StatusOptions, name?: strin
 }
 
 async function statusOf(context: Context, service: EstateService): Promise<ServiceStatus> {
-  const [state, run, ledger] = await Promise.all([
+  const [state, run, ledger, away] = await Promise.all([
     readServiceState(context.estate(), service),
     runOf(context, service.name),
     ledgerTrouble(context, service.name),
+    readDependencies(controlAddress(context.estate())),
   ]);
-  return { state, ...run, ledger };
+  return { state, ...run, ledger, away };
 }
 
 async function runOf(context: Context, service: string): Promise<Pick<ServiceStatus, 'run' | 'runsUnknown'>> {
@@ -70,7 +75,7 @@ async function ledgerTrouble(context: Context, service: string): Promise<string 
   }
 }
 
-function draw(service: EstateService | undefined, { state, run, runsUnknown, ledger }: ServiceStatus): void {
+function draw(service: EstateService | undefined, { state, run, runsUnknown, ledger, away }: ServiceStatus): void {
   if (service === undefined) return;
   say(`${style.bold(state.service)}  writer ${style.bold(state.holder)}  epoch ${state.epoch}`);
   for (const [site, answer] of Object.entries(state.answers)) {
@@ -91,7 +96,11 @@ function draw(service: EstateService | undefined, { state, run, runsUnknown, led
     );
   if (ledger !== null)
     say(
-      `  ${style.yellow('ledger')}: ${ledger}\n    Runs go on and are recorded when it is back; reports wait for it.`,
+      `  ${style.yellow('ledger')}: ${ledger}${since(away?.ledgerAwaySinceMs)}\n    Runs go on and are recorded when it is back; reports wait for it.`,
     );
   if (run !== null) createLiveView(false).show(run);
+}
+
+function since(atMs: number | null | undefined): string {
+  return atMs === null || atMs === undefined ? '' : `, away since ${new Date(atMs).toISOString()}`;
 }

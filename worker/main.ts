@@ -8,6 +8,7 @@ import { createActivities } from './activities.ts';
 import { agentAddresses } from './addresses.ts';
 import { workflowBundle } from './bundle.ts';
 import { hostAndPort, loadWorkerConfig } from './config.ts';
+import { watchDependencies } from './dependencies.ts';
 import { syncEpochs } from './epoch-sync.ts';
 import { every, type Repeating } from './every.ts';
 import { openLedger, type Ledger } from './ledger/ledger.ts';
@@ -53,13 +54,14 @@ const watch = startWatch({
   scenario: config.MUSTER_SCENARIO ?? null,
   declarations: openPastDeclarations(config.MUSTER_HOME),
 });
+const dependencies = watchDependencies(place, ledger, metrics);
 const server = await startAgentServer({
   ...hostAndPort(config.MUSTER_LISTEN),
   token: config.MUSTER_AGENT_TOKEN,
   site: 'control',
   granter,
   vantage: () => watch.views(),
-  extraRoutes: [metricsRoute(metrics), ...watch.routes()],
+  extraRoutes: [metricsRoute(metrics), dependencies.route, ...watch.routes()],
 });
 const syncing = every(syncEveryMs, () => syncEpochs({ estate, granter, agents, ledger, log }));
 const activities = createActivities({ drivers, log, metrics, recordBatch: (batch) => recordBatch(ledger, batch) });
@@ -85,6 +87,7 @@ onShutdown([
   () => ledger.close(),
   () => server.close(),
   () => syncing.stop(),
+  () => dependencies.stop(),
   () => Promise.all(checks.map((check) => check.stop())),
   () => watch.stop(),
   () => worker.shutdown(),

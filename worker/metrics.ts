@@ -13,6 +13,7 @@ export interface Metrics {
   stepSeconds: Histogram;
   rtoSeconds: Gauge;
   lastSelfCheck: Gauge;
+  dependencyUp: Gauge;
 }
 
 export function createMetrics(role: string): Metrics {
@@ -24,6 +25,7 @@ export function createMetrics(role: string): Metrics {
     new Gauge({ name, help, labelNames, registers });
   return {
     registry,
+    dependencyUp: gauge('dr_dependency_up', 'Whether the control plane reaches what it leans on', ['name']),
     lastSelfCheck: gauge(
       'dr_self_check_timestamp_seconds',
       'When the control plane last ran a workflow of its own',

@@ -6,7 +6,8 @@ import { writeCanary } from '../../activities/drivers/postgres/canary.ts';
 import { findScratch } from '../../activities/drivers/postgres/scratch.ts';
 import { withSql } from '../../activities/drivers/postgres/sql.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
-import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, type World } from './postgres-world.ts';
+import { doneWith, eventually, rowsOf, startRun, startWorld, type World } from './postgres-world.ts';
+import { FakeAgent } from './fake-agent.ts';
 
 let world: World;
 let control: FakeAgent;

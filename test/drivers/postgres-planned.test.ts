@@ -7,7 +7,8 @@ import { judgeLag, observeLag } from '../../activities/drivers/postgres/lag.ts';
 import { signalProcess } from '../../activities/drivers/postgres/process.ts';
 import { connectSql, dropSql, withSql } from '../../activities/drivers/postgres/sql.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
-import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, textOf, type World } from './postgres-world.ts';
+import { doneWith, eventually, rowsOf, startRun, startWorld, textOf, type World } from './postgres-world.ts';
+import { FakeAgent } from './fake-agent.ts';
 
 let world: World;
 const agents = {} as Record<'control' | 'hangzhou' | 'beijing', FakeAgent>;
@@ -183,6 +184,27 @@ test('and home again, the same way', async () => {
   );
   const seen = await withSql(world.url('beijing'), {}, newestCanary);
   assert.ok(seen !== null);
+});
+
+test('a copy of another server is no target', async () => {
+  const other = await startWorld({ schema: '', tables: '*' });
+  try {
+    await other.addStandby();
+    const mixed = {
+      ...world,
+      resource: {
+        ...world.resource,
+        sites: { hangzhou: world.resource.sites['hangzhou'] ?? {}, beijing: other.resource.sites['beijing'] ?? {} },
+      },
+    };
+    const strange = startRun(mixed, agents);
+    await assert.rejects(
+      strange.perform('check'),
+      (err) => err instanceof MusterError && err.code === 'TARGET_NOT_STANDBY',
+    );
+  } finally {
+    await other.stop();
+  }
 });
 
 test('a move to a dead standby is refused before anything is changed', async () => {

@@ -7,7 +7,8 @@ import { findPostgres } from '../../activities/drivers/postgres/binaries.ts';
 import { writeCanary } from '../../activities/drivers/postgres/canary.ts';
 import { killServer } from '../../activities/drivers/postgres/server.ts';
 import { withSql } from '../../activities/drivers/postgres/sql.ts';
-import { doneWith, eventually, FakeAgent, rowsOf, startRun, startWorld, type World } from './postgres-world.ts';
+import { doneWith, eventually, rowsOf, startRun, startWorld, type World } from './postgres-world.ts';
+import { FakeAgent } from './fake-agent.ts';
 
 /** Newest installation of the system with pg_rewind. */
 async function systemPostgres(): Promise<string | null> {
