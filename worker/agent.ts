@@ -75,7 +75,7 @@ function startGuards(service: EstateService): Guard[] {
       resource: resource.name,
       site,
       leaseMs: service.policy.leaseSeconds * 1_000,
-      database: guardedPostgres(resource, site),
+      database: guardedPostgres(resource, site, service.policy.leaseSeconds * 1_000),
       granters: others.map(({ site: name, url }) => ({ name, url })),
       token: config.MUSTER_AGENT_TOKEN,
       stateFile: path.join(home, `guard-${service.name}-${resource.name}.json`),

@@ -7,7 +7,7 @@ import { openDatabaseProbe, type DatabaseProbe } from './database-probe.ts';
 import { every, type Repeating } from './every.ts';
 import type { Sample } from './ledger/types.ts';
 import { newestOf } from './service-state.ts';
-import type { WatchOptions } from './watch-loop.ts';
+import type { WatchOptions } from './watch/context.ts';
 
 /** The control plane's own row among the marks. */
 const writerId = 1;

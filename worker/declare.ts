@@ -5,10 +5,10 @@ import type { EstateService } from '../runbooks/estate.ts';
 import { hashEstate } from '../runbooks/hash.ts';
 import { planRun } from './planner.ts';
 import { startRun } from './run-start.ts';
-import { newestOf, type ServiceState } from './service-state.ts';
+import { stateFrom, type ServiceState } from './service-state.ts';
 import { software } from './software.ts';
 import { connectClient } from './temporal.ts';
-import type { ServiceWatch, WatchOptions } from './watch-loop.ts';
+import type { ServiceWatch, WatchOptions } from './watch/context.ts';
 
 /** What the watch has in hand when it declares, so that nothing is asked of anybody in that moment. */
 export interface Known {
@@ -46,16 +46,5 @@ export async function declareFailover(
 
 function stateOf({ granter }: WatchOptions, service: EstateService, { agents }: Known): ServiceState {
   const own: AgentState = { site: 'control', granters: granter.states(), guards: [], vantage: [] };
-  const answers = { ...agents, control: own };
-  const newest = newestOf(
-    Object.values(answers).flatMap((answer) => answer.granters),
-    service.name,
-  );
-  return {
-    service: service.name,
-    holder: newest?.holder ?? service.primary,
-    epoch: newest?.epoch ?? 1,
-    answers,
-    silent: {},
-  };
+  return stateFrom(service, { ...agents, control: own });
 }

@@ -33,6 +33,15 @@ export async function readServiceState(
     }
   };
   await Promise.all([controlAddress(estate), ...agentAddresses(estate)].map(ask));
+  return stateFrom(service, answers, silent);
+}
+
+/** The same from answers already in hand. */
+export function stateFrom(
+  service: EstateService,
+  answers: Record<string, AgentState>,
+  silent: Record<string, string> = {},
+): ServiceState {
   const newest = newestOf(
     Object.values(answers).flatMap((answer) => answer.granters),
     service.name,

@@ -3,50 +3,26 @@
  * second so that a loss can be measured, and declares a disaster where the policy lets it.
  */
 import type { Client } from '@temporalio/client';
-import type { Granter } from '../activities/guard/granter-store.ts';
 import type { Route } from '../activities/guard/http.ts';
 import type { VantageView } from '../activities/guard/protocol.ts';
-import type { Estate, EstateService } from '../runbooks/estate.ts';
+import type { EstateService } from '../runbooks/estate.ts';
 import { agentAddresses } from './addresses.ts';
 import { pollAgent, type AgentPoll } from './agent-poll.ts';
 import { startCanaries } from './canaries.ts';
 import { declareFailover } from './declare.ts';
 import { every, type Repeating } from './every.ts';
-import type { Ledger } from './ledger/ledger.ts';
-import type { Log } from './log.ts';
-import type { Metrics } from './metrics.ts';
 import type { PastDeclarations } from './past-declarations.ts';
 import { newestOf } from './service-state.ts';
-import { connectClient, type TemporalPlace } from './temporal.ts';
+import { connectClient } from './temporal.ts';
 import { startVantage, type Vantage } from './vantage.ts';
+import type { ServiceWatch, WatchOptions } from './watch/context.ts';
 import { detect, type Sightings, type Verdict } from './watch/detect.ts';
-
-export interface WatchOptions {
-  estate: Estate;
-  granter: Granter;
-  ledger: Ledger;
-  metrics: Metrics;
-  log: Log;
-  place: TemporalPlace;
-  scenario: string | null;
-  declarations: PastDeclarations;
-}
 
 export interface Watch {
   views(): VantageView[];
   /** `GET /v1/watch`: what the watch makes of each service now. */
   routes(): Route[];
   stop(): Promise<void>;
-}
-
-/** What the watch thinks of one service, and since when. Times are Unix milliseconds. */
-export interface ServiceWatch {
-  service: string;
-  holder: string;
-  verdict: Verdict;
-  /** Start of the last good look before the outage: the earliest it can have begun. */
-  faultAtMs: number | null;
-  detectedAtMs: number | null;
 }
 
 export function startWatch(options: WatchOptions): Watch {

@@ -1,7 +1,7 @@
 import { request } from 'undici';
 import type { AgentAddress } from '../activities/guard/client.ts';
 import type { ClockName } from '../workflows/engine/plan.ts';
-import type { ServiceWatch } from './watch-loop.ts';
+import type { ServiceWatch } from './watch/context.ts';
 
 /** What the watch of the control plane makes of a service; null when it does not answer. */
 export async function readWatch(control: AgentAddress, service: string): Promise<ServiceWatch | null> {

@@ -10,7 +10,8 @@ const routeOrder = z.strictObject({
   site: z.string().min(1),
   token: z.string().min(1).max(200),
 });
-const modeOrder = z.strictObject({ epoch: z.int().min(0), mode: z.enum(entryModes) });
+/** `breakOff` ends what is under way to one site: nobody there will answer. */
+const modeOrder = z.strictObject({ epoch: z.int().min(0), mode: z.enum(entryModes), breakOff: z.string().optional() });
 
 interface Answer {
   status: number;
@@ -19,7 +20,7 @@ interface Answer {
 
 /**
  * The entry's admin API, bearer token, JSON: `GET /admin/state`, `GET /admin/series?since=<Unix ms>`,
- * `PUT /admin/route {epoch, site, token}` and `PUT /admin/mode {epoch, mode}`. A stale epoch is refused with 409.
+ * `PUT /admin/route {epoch, site, token}` and `PUT /admin/mode {epoch, mode, breakOff?}`. A stale epoch is refused with 409.
  */
 export function adminHandler(
   proxy: Proxy,

@@ -103,8 +103,11 @@ export class Proxy {
   }
 
   /** @returns null when done, else why it was refused */
-  async setMode(order: { epoch: number; mode: EntryMode }): Promise<string | null> {
-    return this.#change(() => decideMode(this.#state, order));
+  async setMode(order: { epoch: number; mode: EntryMode; breakOff?: string | undefined }): Promise<string | null> {
+    const refusal = await this.#change(() => decideMode(this.#state, order));
+    // Their clients learn now, and not at the switch, that nobody knows what came of it.
+    if (refusal === null && order.breakOff !== undefined) this.#upstreams.get(order.breakOff)?.abortAll();
+    return refusal;
   }
 
   async close(): Promise<void> {

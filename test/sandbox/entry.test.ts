@@ -182,6 +182,21 @@ test('hold: what is under way ends, what is new waits, and a route releases it t
   assert.equal(hangzhou.seen.length, 1);
 });
 
+test('hold with a site to break off: its requests end as unknown at once, and new ones wait', async () => {
+  const { kept, behaviour } = slow();
+  const hangzhou = await shop('hangzhou', behaviour);
+  const beijing = await shop('beijing');
+  const { post, admin, state } = await entry({ hangzhou: hangzhou.url, beijing: beijing.url });
+  const underWay = post();
+  await until(() => kept.length === 1);
+  await admin('PUT', '/mode', { mode: 'hold', epoch: 1, breakOff: 'hangzhou' });
+  assert.equal((await underWay).outcome, 'unknown');
+  const waiting = post('c2');
+  await until(async () => (await state()).held === 1);
+  await admin('PUT', '/route', { epoch: 1, site: 'beijing', token: 't1' });
+  assert.deepEqual(await waiting, acked('beijing'));
+});
+
 test('hold is taken back by open, without a new route', async () => {
   const hangzhou = await shop('hangzhou');
   const { post, admin, state } = await entry({ hangzhou: hangzhou.url, beijing: hangzhou.url });

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Client } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Driver } from '../../activities/driver.ts';
 import { createActivities } from '../../worker/activities.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
@@ -14,6 +14,9 @@ import { createMetrics } from '../../worker/metrics.ts';
 import { controlQueue } from '../../worker/run-start.ts';
 import { connectClient, registerSearchAttributes } from '../../worker/temporal.ts';
 import type { LedgerBatch } from '../../workflows/io.ts';
+
+// Expected failures are what these tests are about; only what nobody expects is worth a line.
+Runtime.install({ logger: new DefaultLogger('ERROR') });
 
 const root = path.join(import.meta.dirname, '..', '..');
 

@@ -29,15 +29,18 @@ export function judge(target: number, actual: number | null, why = 'not measured
 }
 
 /**
- * The data loss to report for a service, in seconds: for each resource the larger of its methods (the two guard each
- * other), and of the resources the worst. One resource without a single known figure makes the whole unknown.
+ * The data loss to report for a service, in seconds: for each resource the larger of its methods (they guard each other;
+ * of one method the last figure counts: a check before the fence is a forecast), and of the resources the worst. One resource without a single known figure makes the whole unknown.
  */
 export function worstRpoSeconds(measurements: readonly Measurement[], resources: readonly string[]): number | null {
   let worst = 0;
   for (const resource of resources) {
-    const known = measurements.filter((m) => m.name === 'rpoSeconds' && m.resource === resource && m.value !== null);
-    if (known.length === 0) return null;
-    for (const m of known) worst = Math.max(worst, m.value ?? 0);
+    const last = new Map<string, number>();
+    for (const { name, resource: of, method, value } of measurements) {
+      if (name === 'rpoSeconds' && of === resource && value !== null) last.set(method, value);
+    }
+    if (last.size === 0) return null;
+    worst = Math.max(worst, ...last.values());
   }
   return resources.length === 0 ? null : worst;
 }

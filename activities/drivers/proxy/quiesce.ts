@@ -7,10 +7,17 @@ import { missingMode, performOrder, type Order } from './order.ts';
 const drainMs = 1000;
 const pollMs = 10;
 
-/** New requests wait at the entry; those under way go on. */
+/**
+ * New requests wait at the entry. Those under way go on in a planned run; in an unplanned one they are broken off, since
+ * the site they went to is given up: their clients hear at once that the outcome is unknown, and wait with the others.
+ */
 export const hold: Order = {
   path: '/admin/mode',
-  body: ({ plan }) => ({ mode: 'hold', epoch: plan.epoch }),
+  body: ({ plan }) => ({
+    mode: 'hold',
+    epoch: plan.epoch,
+    ...(plan.mode === 'ungraceful' && { breakOff: plan.from }),
+  }),
   missing: (view, input) => missingMode(view, 'hold', input),
 };
 
