@@ -86,6 +86,8 @@ function serverArguments(at: { host: string; port: number; uiPort: number; file:
     ['sqlite-pragma', 'synchronous=1'],
     ['dynamic-config-value', `history.transferProcessorMaxPollRPS=${pollsPerSecond}`],
     ['dynamic-config-value', `history.timerProcessorMaxPollRPS=${pollsPerSecond}`],
+    // A worker of the run's own queue is handed the next activity with the answer to its workflow task.
+    ['dynamic-config-value', 'system.enableActivityEagerExecution=true'],
     ...Object.keys(searchAttributes).map((name): [string, string] => {
       return ['search-attribute', `${name}=${name === 'DrDrill' ? 'Bool' : 'Keyword'}`];
     }),

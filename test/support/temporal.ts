@@ -55,6 +55,10 @@ export async function startTemporal(): Promise<TestTemporal> {
     String(port),
     '--db-filename',
     path.join(dir, 'temporal.db'),
+    '--sqlite-pragma',
+    'journal_mode=WAL',
+    '--sqlite-pragma',
+    'synchronous=1',
     '--log-level',
     'never',
   ];
