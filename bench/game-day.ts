@@ -42,3 +42,14 @@ function peakMb(pid: number | null): number | null {
   const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return found?.[1] === undefined ? null : Number(found[1]) / 1024;
 }
+
+/** Highest resident memory of one command, MB; it need not succeed, what it loads is what counts. */
+export async function peakOfCommand(args: string[], home: string): Promise<number[]> {
+  const env = { ...process.env, MUSTER_HOME: home };
+  const child = spawn(process.execPath, [path.join(root, 'cli', 'main.ts'), ...args], { stdio: 'ignore', env });
+  let mb: number | null = null;
+  const sampling = setInterval(() => (mb = peakMb(child.pid ?? null) ?? mb), 10);
+  await new Promise((resolve) => child.once('exit', resolve));
+  clearInterval(sampling);
+  return mb === null ? [] : [mb];
+}

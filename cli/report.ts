@@ -1,7 +1,5 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { makeReport, writeReport } from '../console/make-report.ts';
-import { renderText } from '../console/report/render-text.ts';
 import { agentAddresses } from '../worker/addresses.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { action } from './command.ts';
@@ -28,6 +26,8 @@ export function addReport(program: Command): void {
     .action(
       action<ReportOptions>(async (context, options, ...args) => {
         const given = (args[0] as unknown as string[] | undefined) ?? [];
+        const { makeReport, writeReport } = await import('../console/make-report.ts');
+        const { renderText } = await import('../console/report/render-text.ts');
         const ledger = context.ledger();
         const runIds = given.length > 0 ? given : [await lastRun()];
         const report = await makeReport(ledger, agentAddresses(context.estate()), { runIds });

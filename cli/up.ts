@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { startWorld, stopWorld, type World } from '../sandbox/world.ts';
+import type { World } from '../sandbox/world.ts';
 import { exitCodes } from './exit-codes.ts';
 import { reportError, say, sayJson, style } from './output.ts';
 
@@ -43,6 +43,7 @@ function homeDir(): string {
 async function up(options: UpOptions): Promise<number> {
   if (options.detach === true) return upInBackground(options);
   const quiet = options.json === true;
+  const { startWorld } = await import('../sandbox/world.ts');
   const world = await startWorld({
     dir: homeDir(),
     ask: options.ask === true,
@@ -86,6 +87,7 @@ async function upInBackground(options: UpOptions): Promise<number> {
 }
 
 async function down(options: UpOptions): Promise<number> {
+  const { stopWorld } = await import('../sandbox/world.ts');
   const ended = await stopWorld(homeDir());
   if (options.json === true) sayJson({ ended });
   else say(ended ? 'the sandbox is down' : 'no sandbox runs here');

@@ -28,7 +28,7 @@ export function startRecorder(runId: string, opened: NonNullable<LedgerBatch['op
   const flush = async (): Promise<void> => {
     while (!handedOver) {
       await condition(() => records.length > 0 || last !== null || handedOver);
-      if (last === null) await condition(() => last !== null || handedOver, gatherMs);
+      if (last === null) await condition(() => last !== null || handedOver, gatherMs, { summary: 'gathers records' });
       if (handedOver) return;
       const batch = records.slice(0, batchRecords);
       const finished = records.length <= batchRecords ? last : null;
@@ -48,7 +48,7 @@ export function startRecorder(runId: string, opened: NonNullable<LedgerBatch['op
     pending: () => records.length,
     finish: async ({ plan: _plan, ...run }) => {
       last = { run, atMs: Date.now() };
-      if (await condition(() => flushed, patienceMs)) return;
+      if (await condition(() => flushed, patienceMs, { summary: 'waits for the ledger' })) return;
       handedOver = true;
       await startChild('recordLater', {
         args: [{ runId, opened: first, records, finished: last } satisfies LedgerBatch],

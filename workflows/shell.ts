@@ -137,7 +137,7 @@ function schedule(shell: Shell, command: CallCommand): Promise<PerformOutcome> {
   const activities = proxyActivities<Record<string, (call: VerbCall) => Promise<PerformOutcome>>>({
     activityId: `${stepId}${kind === 'perform' ? '' : '/confirm'}${count === 1 ? '' : `/${count}`}`,
     taskQueue: site === null ? controlQueue : `site-${site}`,
-    summary: `${name}${site === null ? '' : ` at ${site}`}${command.attempt > 1 ? `, attempt ${command.attempt}` : ''}`,
+    summary: `${site === null ? 'control plane' : `at ${site}`}${command.attempt > 1 ? `, attempt ${command.attempt}` : ''}`,
     scheduleToStartTimeout: Math.min(timeoutMs, 5_000),
     startToCloseTimeout: timeoutMs,
     heartbeatTimeout: Math.min(timeoutMs, 3_000),

@@ -17,7 +17,10 @@ const packageFile = (...parts: string[]): string => path.join(root, 'node_module
 const checks: Record<string, string[]> = {
   tests: [path.join(root, 'scripts', 'testing', 'run-tests.ts'), 'test/unit', 'test/tidy'],
   lint: [packageFile('oxlint', 'bin', 'oxlint'), '--deny-warnings', ...folders],
-  format: [packageFile('prettier', 'bin', 'prettier.cjs'), ...['--check', '--log-level=warn', '--cache', '--cache-location', packageFile('.cache', 'muster', 'prettier'), '.']],
+  format: [
+    packageFile('prettier', 'bin', 'prettier.cjs'),
+    ...['--check', '--log-level=warn', '--cache', '--cache-location', packageFile('.cache', 'muster', 'prettier'), '.'],
+  ],
   types: [
     packageFile('typescript', 'bin', 'tsc'),
     ...['-p', '.', '--incremental', '--tsBuildInfoFile', packageFile('.cache', 'muster', 'types.json')],
