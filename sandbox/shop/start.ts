@@ -33,7 +33,7 @@ const statusOf: Record<Placed['kind'], number> = { placed: 201, known: 200, refu
 /** The sample application of one site: `POST /orders` answers after the commit, `GET /orders/:id`, `GET /healthz`. */
 export async function startShop(options: ShopOptions): Promise<Shop> {
   const { site, databaseUrl: url } = options;
-  const { connectMs = 1000, queryMs = 2000, maxConnections = 10, warmSessions = 10 } = options;
+  const { connectMs = 1000, queryMs = 2000, maxConnections = 4, warmSessions = 4 } = options;
   const orders = new Orders({ url, site, connectMs, queryMs, maxConnections });
   const warming = setInterval(() => void orders.keepWarm(warmSessions), warmEveryMs);
   void orders.keepWarm(warmSessions);

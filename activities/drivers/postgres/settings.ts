@@ -49,8 +49,6 @@ function fixedSettings(): Record<string, string> {
   return {
     unix_socket_directories: '',
     fsync: 'on',
-    // A server that recovers (also after a clone) first syncs every file of its directory; one call does it on Linux.
-    ...(process.platform === 'linux' && { recovery_init_sync_method: 'syncfs' }),
     full_page_writes: 'on',
     hot_standby: 'on',
     hot_standby_feedback: 'on',
