@@ -93,6 +93,11 @@ export interface AcceptRequest {
   puts: readonly ShardPut[];
   /** Data this drive may drop once the ballot is decided (of its own older state; computed per drive). */
   frees: readonly DataId[];
+  /**
+   * Data the new state goes on referring to beside `puts`, or that something else refers to. A drive gathers the frees
+   * of ballots that were overwritten before they were decided; what is kept here leaves that collection.
+   */
+  keeps: readonly DataId[];
   change: ChangeNote | undefined;
 }
 export type AcceptReply =
@@ -124,6 +129,7 @@ export interface LearnRequest {
   headData: DataId | undefined;
   puts: readonly ShardPut[];
   frees: readonly DataId[];
+  keeps: readonly DataId[];
   change: ChangeNote | undefined;
 }
 export type LearnReply =
