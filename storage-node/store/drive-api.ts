@@ -61,6 +61,12 @@ export interface PrepareRequest {
   key: IndexKey;
   ballot: Ballot;
 }
+/** The register as a proposer needs it, to carry an undecided value through a round of its own. */
+export interface HeldRegister extends Register {
+  headData: DataId | undefined;
+  /** The change log's note of this ballot; may be left out when the ballot is decided. */
+  note: Uint8Array | undefined;
+}
 /** `promised`: no smaller ballot will be accepted for this key from now on. `outbid`: already promised `promised`. */
 export type PrepareReply =
   { kind: 'promised'; register: Register } | { kind: 'outbid'; promised: Ballot; register: Register };
@@ -98,6 +104,8 @@ export interface AcceptRequest {
    * of ballots that were overwritten before they were decided; what is kept here leaves that collection.
    */
   keeps: readonly DataId[];
+  /** Ballots of this key that never took effect, or take effect as this one: their log rows, if any, go. */
+  cancels: readonly Ballot[];
   change: ChangeNote | undefined;
 }
 export type AcceptReply =
@@ -130,6 +138,8 @@ export interface LearnRequest {
   puts: readonly ShardPut[];
   frees: readonly DataId[];
   keeps: readonly DataId[];
+  /** Ballots of this key that never took effect, or take effect as this one: their log rows, if any, go. */
+  cancels: readonly Ballot[];
   change: ChangeNote | undefined;
 }
 export type LearnReply =

@@ -1,0 +1,276 @@
+import { StorageError } from '../errors.ts';
+import { sleep } from '../ports.ts';
+import {
+  type AcceptReply,
+  type AcceptRequest,
+  type DataId,
+  type HeldRegister,
+  type IndexKey,
+  type PrepareReply,
+  type Register,
+} from '../store/drive-api.ts';
+import { type ErasureSet, writeQuorum } from '../store/set.ts';
+import { type Ballot } from './ballot.ts';
+import { type Answers, collect } from './collect.ts';
+import { openEnvelope, operationIdBytes, sealEnvelope, valueOf } from './envelope.ts';
+import { judge } from './judge.ts';
+import { type Change, type Changed, type Current, type RegisterDeps, type WriteGuard } from './registers.ts';
+
+interface Request {
+  set: ErasureSet;
+  key: IndexKey;
+  guard: WriteGuard;
+  decide: (current: Current) => Change | 'unchanged';
+}
+
+/** One writer's attempt to change a key, over as many rounds as it takes. */
+interface Attempt extends Request {
+  settings: Required<RegisterDeps>;
+  operation: string;
+  /** Set once accepts went out: what they proposed, and the operation ids of the value they were built on. */
+  proposed: { change: Change; current: Current; base: Ballot; baseOperations: string[] } | undefined;
+}
+
+type RoundEnd = { kind: 'done'; changed: Changed } | { kind: 'again' };
+
+/** The rounds of one change: prepare, judge, accept; again with a higher ballot when another writer was quicker. */
+export async function changeRegister(settings: Required<RegisterDeps>, request: Request): Promise<Changed> {
+  const { clock } = settings.env;
+  const attempt: Attempt = {
+    ...request,
+    settings,
+    operation: Buffer.from(settings.env.randomBytes(operationIdBytes)).toString('hex'),
+    proposed: undefined,
+  };
+  const endsAtMs = clock.monotonicMs() + settings.writeDeadlineMs;
+  for (let round = 0; ; round++) {
+    const end = await runRound(attempt);
+    if (end.kind === 'done') return end.changed;
+    if (clock.monotonicMs() >= endsAtMs) throw outcomeUnknown(attempt, 'other writers of the key were always quicker');
+    await sleep(clock, pauseMs(round, settings));
+  }
+}
+
+/** Grows with the rounds and differs between writers, so that two of them do not outbid each other for ever. */
+function pauseMs(round: number, settings: Required<RegisterDeps>): number {
+  const widestMs = Math.min(200, 2 ** Math.min(round, 7));
+  return 1 + (settings.env.randomBytes(1)[0]! / 256) * widestMs;
+}
+
+async function runRound(attempt: Attempt): Promise<RoundEnd> {
+  const { settings, set } = attempt;
+  const ballot = settings.ballots.next();
+  const promises = await prepare(attempt, ballot);
+  const registers = promises.answered.map(({ value }) => value.register);
+  for (const { value } of promises.answered) {
+    settings.ballots.observe(value.kind === 'outbid' ? value.promised : value.register.ballot);
+  }
+  const promised = promises.answered.filter(({ value }) => value.kind === 'promised').length;
+  if (promised < writeQuorum(set.drives.length)) {
+    if (promises.answered.length >= writeQuorum(set.drives.length)) return { kind: 'again' };
+    throw quorumLost(attempt, promises.answered.length);
+  }
+  const judgement = judge(registers, set.drives.length);
+  if (judgement.kind === 'maybe' && !judgement.complete) throw quorumLost(attempt, promises.answered.length);
+  const envelope = openEnvelope(judgement.register?.state ?? new Uint8Array(0));
+  const current: Current = {
+    ballot: judgement.ballot,
+    tombstone: judgement.register?.tombstone ?? false,
+    state: envelope.value,
+    heads: [],
+  };
+  const held = heldBy(promises);
+  const earlier = ownOutcome(attempt, current.ballot, envelope.operations);
+  if (earlier === 'unknown') throw outcomeUnknown(attempt, 'too many other writes came between');
+  if (earlier === 'applied') {
+    const { current: before } = attempt.proposed!;
+    const confirmed = judgement.kind === 'value' || (await confirm(attempt, ballot, judgement.register, held));
+    return confirmed ? { kind: 'done', changed: { ballot: current.ballot, current: before, changed: true } } : again;
+  }
+  const change = attempt.decide(current);
+  if (change === 'unchanged') {
+    const confirmed = judgement.kind === 'value' || (await confirm(attempt, ballot, judgement.register, held));
+    return confirmed ? { kind: 'done', changed: { ballot: current.ballot, current, changed: false } } : again;
+  }
+  attempt.proposed = { change, current, base: current.ballot, baseOperations: envelope.operations };
+  const state = sealEnvelope(attempt.operation, envelope.operations, change.state);
+  const accepted = await accept(attempt, ballot, { change, state, held, base: current.ballot });
+  return accepted ? { kind: 'done', changed: { ballot, current, changed: true } } : again;
+}
+
+const again: RoundEnd = { kind: 'again' };
+
+/** Whether accepts of an earlier round of this very attempt took effect. */
+function ownOutcome(
+  attempt: Attempt,
+  ballot: Ballot,
+  operations: readonly string[],
+): 'not-applied' | 'applied' | 'unknown' {
+  const { proposed } = attempt;
+  if (proposed === undefined || ballot === proposed.base) return 'not-applied';
+  if (operations.includes(attempt.operation)) return 'applied';
+  const base = proposed.baseOperations[0];
+  return (base !== undefined && operations.includes(base)) || (base === undefined && operations.length < 8)
+    ? 'not-applied'
+    : 'unknown';
+}
+
+function prepare(attempt: Attempt, ballot: Ballot): Promise<Answers<PrepareReply>> {
+  const { settings, set, key } = attempt;
+  const quorum = writeQuorum(set.drives.length);
+  return collect(set.drives, (drive) => drive.api.prepare({ key, ballot }, { deadlineMs: settings.writeDeadlineMs }), {
+    clock: settings.env.clock,
+    deadlineMs: settings.writeDeadlineMs,
+    graceMs: Math.min(10, settings.graceMs),
+    enough: ({ answered, failed }) =>
+      answered.filter(({ value }) => value.kind === 'promised').length >= quorum ||
+      failed.length > set.drives.length - quorum,
+  });
+}
+
+/** What each drive said it has, by place in the set. */
+function heldBy(promises: Answers<PrepareReply>): Map<number, HeldRegister> {
+  return new Map(promises.answered.map(({ drive, value }) => [drive.position, value.register]));
+}
+
+/** Carries a value that may or may not have been chosen through a round of its own, as it is. */
+function confirm(
+  attempt: Attempt,
+  ballot: Ballot,
+  register: Register | undefined,
+  held: ReadonlyMap<number, HeldRegister>,
+): Promise<boolean> {
+  const own = [...held.values()].find((one) => one.ballot === register?.ballot);
+  if (own === undefined) return Promise.resolve(true);
+  const change: Change = {
+    tombstone: own.tombstone,
+    hidden: own.hidden,
+    state: valueOf(own.state),
+    headData: own.headData,
+    puts: () => [],
+    note: own.note,
+  };
+  return accept(attempt, ballot, { change, state: own.state, held, base: 0 });
+}
+
+interface Proposal {
+  change: Change;
+  /** The sealed envelope. */
+  state: Uint8Array;
+  held: ReadonlyMap<number, HeldRegister>;
+  /** The ballot of the value this one was built on; other undecided ones never took effect. */
+  base: Ballot;
+}
+
+/** @returns false when outbid: the value may be on a minority of the drives. */
+async function accept(attempt: Attempt, ballot: Ballot, proposal: Proposal): Promise<boolean> {
+  const { settings, set, key } = attempt;
+  const quorum = writeQuorum(set.drives.length);
+  const size = set.drives.length;
+  const accepted = (replies: Answers<AcceptReply>): number =>
+    replies.answered.filter(({ value }) => value.kind === 'accepted').length;
+  const requests = acceptRequests(attempt, ballot, proposal);
+  const replies = await collect(
+    set.drives,
+    (drive) => drive.api.accept(requests(drive.position), { deadlineMs: settings.writeDeadlineMs }),
+    {
+      clock: settings.env.clock,
+      deadlineMs: settings.writeDeadlineMs,
+      graceMs: settings.graceMs,
+      enough: (now) => {
+        const count = accepted(now);
+        const refused = now.answered.length - count + now.failed.length;
+        return count >= quorum || refused > size - quorum;
+      },
+      late: ({ drive, value }) => {
+        if (value.kind === 'accepted') drive.api.decide([{ key, ballot }]);
+      },
+    },
+  );
+  if (accepted(replies) >= quorum) {
+    for (const { drive, value } of replies.answered) {
+      if (value.kind === 'accepted') drive.api.decide([{ key, ballot }]);
+    }
+    if (accepted(replies) < size) settings.lagging(set, key);
+    return true;
+  }
+  refuse(attempt, replies);
+  return false;
+}
+
+function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (position: number) => AcceptRequest {
+  const { change, state, held } = proposal;
+  const { guard, settings, key } = attempt;
+  const keeps = [...settings.dataIdsOf(key, change.state), ...(change.keep ?? [])];
+  const kept = new Set(keeps.map(idText));
+  return (position) => {
+    const puts = change.puts(position);
+    const given = new Set(puts.map(({ dataId }) => idText(dataId)));
+    const own = held.get(position);
+    const old = own === undefined || own.tombstone ? [] : settings.dataIdsOf(key, valueOf(own.state));
+    return {
+      key,
+      ballot,
+      siteEpoch: settings.siteEpoch(),
+      fromClient: guard.fromClient,
+      bucketGeneration: guard.bucketGeneration,
+      tombstone: change.tombstone,
+      hidden: change.hidden,
+      state,
+      headData: change.headData,
+      puts,
+      frees: old.filter((id) => !kept.has(idText(id))),
+      keeps: keeps.filter((id) => !given.has(idText(id))),
+      cancels: own === undefined || own.decided || own.ballot === proposal.base ? [] : [own.ballot],
+      change: change.note === undefined ? undefined : { note: change.note },
+    };
+  };
+}
+
+function idText(id: DataId): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
+}
+
+/** Throws when the drives' refusals are more than being outbid. */
+function refuse(attempt: Attempt, replies: Answers<AcceptReply>): void {
+  const find = <K extends AcceptReply['kind']>(kind: K): Extract<AcceptReply, { kind: K }> | undefined =>
+    replies.answered
+      .map(({ value }) => value)
+      .find((value): value is Extract<AcceptReply, { kind: K }> => value.kind === kind);
+  const fenced = find('fenced');
+  if (fenced !== undefined) {
+    throw new StorageError('Fenced', `the site is fenced at epoch ${fenced.siteEpoch}`, {
+      details: { siteEpoch: String(fenced.siteEpoch) },
+    });
+  }
+  const bucket = find('bucket-changed');
+  if (bucket !== undefined) {
+    throw new StorageError('Busy', 'the settings of the bucket have changed', { details: { bucketChanged: '1' } });
+  }
+  if (find('full') !== undefined) {
+    throw new StorageError('OutOfSpace', 'the space reserve of too many drives is reached');
+  }
+  if (find('no-data') !== undefined) {
+    throw new StorageError('WriteQuorumLost', 'too many drives have lost what was sent to them of this write');
+  }
+  for (const { value } of replies.answered) {
+    if (value.kind === 'outbid') attempt.settings.ballots.observe(value.promised);
+  }
+  const quorum = writeQuorum(attempt.set.drives.length);
+  if (replies.answered.length < quorum) throw quorumLost(attempt, replies.answered.length);
+}
+
+function quorumLost(attempt: Attempt, answered: number): StorageError {
+  const size = attempt.set.drives.length;
+  return new StorageError(
+    'WriteQuorumLost',
+    `${answered} of ${size} drives of set ${attempt.set.index} answered, a write needs ${writeQuorum(size)}`,
+    { details: attempt.proposed === undefined ? {} : { unknown: '1' } },
+  );
+}
+
+function outcomeUnknown(attempt: Attempt, why: string): StorageError {
+  return new StorageError('WriteQuorumLost', `it is not known whether this write took effect: ${why}`, {
+    details: attempt.proposed === undefined ? {} : { unknown: '1' },
+  });
+}

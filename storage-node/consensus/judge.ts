@@ -1,0 +1,65 @@
+import { type Register } from '../store/drive-api.ts';
+import { readQuorum, writeQuorum } from '../store/set.ts';
+import { type Ballot } from './ballot.ts';
+
+/**
+ * What the registers of some drives of a set say about a key, decided without any I/O.
+ *
+ * `value`: this is the newest value that can have been acknowledged. Ballot 0: the key was never written.
+ * `maybe`: this value may or may not have been chosen; drives that have not spoken could tell.
+ */
+export type Judgement =
+  | { kind: 'value'; ballot: Ballot; register: Register | undefined }
+  | {
+      kind: 'maybe';
+      ballot: Ballot;
+      register: Register;
+      /** Enough drives hold it that its data can be put together. */
+      complete: boolean;
+    };
+
+/**
+ * Judges the newest value.
+ *
+ * A ballot is chosen when N/2+1 drives accepted it. One that fewer than that can have accepted (counting drives that
+ * have not spoken, and drives that hold a newer ballot and may have held this one before) was never acknowledged and
+ * is passed over. Everything chosen is on at least one of any N/2 drives, so with that many registers nothing
+ * acknowledged is missed.
+ *
+ * @param known registers of different drives of the set, at least N/2 of them
+ * @param size N
+ */
+export function judge(known: readonly Register[], size: number): Judgement {
+  const quorum = writeQuorum(size);
+  const unknown = size - known.length;
+  let below = Number.POSITIVE_INFINITY;
+  let above = 0;
+  for (;;) {
+    const top = newestBelow(known, below);
+    if (top === undefined || top.ballot === 0) return { kind: 'value', ballot: 0, register: undefined };
+    let holders = 0;
+    let decided: Register | undefined;
+    for (const register of known) {
+      if (register.ballot !== top.ballot) continue;
+      holders += 1;
+      if (register.decided) decided = register;
+    }
+    if (decided !== undefined || holders >= quorum) {
+      return { kind: 'value', ballot: top.ballot, register: decided ?? top };
+    }
+    if (holders + above + unknown >= quorum) {
+      const complete = top.tombstone || holders >= readQuorum(size);
+      return { kind: 'maybe', ballot: top.ballot, register: top, complete };
+    }
+    above += holders;
+    below = top.ballot;
+  }
+}
+
+function newestBelow(known: readonly Register[], below: Ballot): Register | undefined {
+  let newest: Register | undefined;
+  for (const register of known) {
+    if (register.ballot < below && (newest === undefined || register.ballot > newest.ballot)) newest = register;
+  }
+  return newest;
+}
