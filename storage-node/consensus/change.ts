@@ -130,7 +130,7 @@ function prepare(attempt: Attempt, ballot: Ballot): Promise<Answers<PrepareReply
 
 /** What each drive said it has, by place in the set. */
 function heldBy(promises: Answers<PrepareReply>): Map<number, HeldRegister> {
-  return new Map(promises.answered.map(({ drive, value }) => [drive.position, value.register]));
+  return new Map(promises.answered.map(({ drive, value }): [number, HeldRegister] => [drive.position, value.register]));
 }
 
 /** Carries a value that may or may not have been chosen through a round of its own, as it is. */

@@ -14,6 +14,8 @@ export interface Slab {
 export interface Arena {
   /** Never fails while the machine has memory: the arena grows. */
   take(size: number): Slab;
+  /** Address of bytes that lie in the arena; undefined for any others. */
+  addressOf(bytes: Uint8Array): number | undefined;
   /** Bytes handed out now, and bytes the arena has grown to. */
   readonly inUseBytes: number;
   readonly totalBytes: number;

@@ -69,7 +69,7 @@ export interface HeldRegister extends Register {
 }
 /** `promised`: no smaller ballot will be accepted for this key from now on. `outbid`: already promised `promised`. */
 export type PrepareReply =
-  { kind: 'promised'; register: Register } | { kind: 'outbid'; promised: Ballot; register: Register };
+  { kind: 'promised'; register: HeldRegister } | { kind: 'outbid'; promised: Ballot; register: HeldRegister };
 
 /** Shard data that a register's new state refers to and the drive has not had before. */
 export type ShardPut =
