@@ -8,12 +8,13 @@ import {
   type StripeReader,
   type StripeReaderDeps,
 } from './stripe-reader.ts';
-import { type SmallShard } from '../store/drive-api.ts';
+import { type IndexKey, type SmallShard } from '../store/drive-api.ts';
 import { type ErasureSet } from '../store/set.ts';
 
 export interface OpenInput {
   info: ObjectInfo;
   version: Version;
+  key: IndexKey;
   set: ErasureSet;
   rotation: number;
   heads: readonly { position: number; shard: SmallShard }[];
@@ -55,6 +56,7 @@ export function openVersion(deps: StripeReaderDeps, input: OpenInput): OpenObjec
 
 function dataOf(input: OpenInput, part: Part): StoredData {
   return {
+    key: input.key,
     set: input.set,
     rotation: input.rotation,
     dataId: part.dataId,

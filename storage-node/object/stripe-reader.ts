@@ -3,12 +3,14 @@ import { type Kernels, type Slab } from '../erasure/types.ts';
 import { StorageError } from '../errors.ts';
 import { type Clock, type Timer } from '../ports.ts';
 import { blockSeed } from '../store/block.ts';
-import { type DataId, type SmallShard } from '../store/drive-api.ts';
+import { type DataId, type IndexKey, type SmallShard } from '../store/drive-api.ts';
 import { byNearness } from '../consensus/look.ts';
 import { type DriveHandle, type ErasureSet, readQuorum } from '../store/set.ts';
 
 /** Data to be read: which shards lie where follows from the rotation. */
 export interface StoredData {
+  /** The register that refers to it. */
+  key: IndexKey;
   set: ErasureSet;
   rotation: number;
   dataId: DataId;
@@ -25,6 +27,8 @@ export interface ReadStripe {
 
 export interface StripeReader {
   read(index: number): Promise<ReadStripe>;
+  /** k verified blocks of a stripe, for those who compute other shards from them. Each must be released. */
+  blocks(index: number): Promise<GoodBlock[]>;
 }
 
 export interface StripeReaderDeps {
@@ -36,7 +40,7 @@ export interface StripeReaderDeps {
 }
 
 /** A verified block in arena memory. */
-interface GoodBlock {
+export interface GoodBlock {
   shard: number;
   at: number;
   payload: Uint8Array;
@@ -54,11 +58,10 @@ export function createStripeReader(
   heads: readonly { position: number; shard: SmallShard }[] = [],
 ): StripeReader {
   const avoid = new Set<DriveHandle>();
+  const blocks = (index: number): Promise<GoodBlock[]> => gatherBlocks(deps, { data, index, avoid, heads });
   return {
-    async read(index) {
-      const blocks = await gatherBlocks(deps, { data, index, avoid, heads });
-      return assemble(deps.kernels, data, index, blocks);
-    },
+    blocks,
+    read: async (index) => assemble(deps.kernels, data, index, await blocks(index)),
   };
 }
 

@@ -1,0 +1,80 @@
+import { type Clock } from '../ports.ts';
+import { type ErasureSet } from '../store/set.ts';
+import { type IndexKey } from '../store/drive-api.ts';
+import { type HealTarget, type KeyHealth } from './types.ts';
+
+/** Keys known to be short of something, waiting to be healed; each at most once. */
+export interface HealQueue {
+  add(set: ErasureSet, key: IndexKey): void;
+  readonly length: number;
+  /** Keys that were not taken because the queue was full; a recount will find them. */
+  readonly dropped: number;
+  stop(): void;
+}
+
+export interface HealQueueOptions {
+  clock: Clock;
+  heal: (target: HealTarget) => Promise<KeyHealth>;
+  /** Most keys kept; a key more is dropped (and counted), for the recount to find. */
+  capacity?: number;
+  /** How long a key waits first, milliseconds: most often its write is just being finished. */
+  delayMs?: number;
+  onHealed?: (health: KeyHealth) => void;
+}
+
+/** Pauses between attempts at the same key grow to this, milliseconds. */
+const longestPauseMs = 60_000;
+
+export function createHealQueue(options: HealQueueOptions): HealQueue {
+  const { clock, capacity = 100_000, delayMs = 1_000 } = options;
+  const waiting = new Map<string, { target: HealTarget; dueMs: number; attempts: number }>();
+  let dropped = 0;
+  let stopped = false;
+  let armed = false;
+
+  const arm = (): void => {
+    if (armed || stopped || waiting.size === 0) return;
+    armed = true;
+    clock.setTimer(delayMs, () => {
+      armed = false;
+      runDue().then(arm, arm);
+    });
+  };
+  const runDue = async (): Promise<void> => {
+    for (const [id, entry] of [...waiting]) {
+      if (stopped) return;
+      if (entry.dueMs > clock.monotonicMs()) continue;
+      const health = await options.heal(entry.target);
+      options.onHealed?.(health);
+      if (health.kind !== 'short') waiting.delete(id);
+      else {
+        entry.attempts += 1;
+        entry.dueMs = clock.monotonicMs() + Math.min(longestPauseMs, delayMs * 2 ** entry.attempts);
+      }
+    }
+  };
+  return {
+    add(set, key) {
+      if (stopped) return;
+      const id = `${set.index}/${Buffer.from(key).toString('latin1')}`;
+      if (waiting.has(id)) return;
+      if (waiting.size >= capacity) {
+        dropped += 1;
+        return;
+      }
+      const target = { set, key: Uint8Array.from(key) };
+      waiting.set(id, { target, dueMs: clock.monotonicMs() + delayMs, attempts: 0 });
+      arm();
+    },
+    get length() {
+      return waiting.size;
+    },
+    get dropped() {
+      return dropped;
+    },
+    stop() {
+      stopped = true;
+      waiting.clear();
+    },
+  };
+}
