@@ -68,9 +68,8 @@ async function surveyKey(deps: HealDeps, target: HealTarget): Promise<Survey | '
   if (judgement.kind === 'maybe') return 'a write of this key is under way';
   if (judgement.ballot === 0) return 'absent';
   const wanted = answered.map(({ value }) => value).find(({ ballot }) => ballot === judgement.ballot)!;
-  const rotation = deps.values.rotationOf(key, set.drives.length);
   const data = wanted.tombstone ? [] : deps.values.dataOf(key, valueOf(wanted.state));
-  return { target, replies: answered, wanted, data: data.map((one) => ({ ...one, key, set, rotation })) };
+  return { target, replies: answered, wanted, data: data.map((one) => ({ ...one, key, set })) };
 }
 
 /** By drive: the data it should have shards of and does not. */

@@ -2,6 +2,7 @@ import { shardBlockBytes, shardBytes, stripeCount, stripeDataBytes } from '../er
 import { blockSeed } from '../store/block.ts';
 import { type ShardPut, type StageWriter } from '../store/drive-api.ts';
 import { type DriveHandle, readQuorum } from '../store/set.ts';
+import { shardAt } from '../object/placement.ts';
 import { createStripeReader, type GoodBlock, type StoredData } from '../object/stripe-reader.ts';
 import { type HealDeps } from './types.ts';
 
@@ -25,7 +26,7 @@ export async function rebuildShards(
   drives: readonly DriveHandle[],
 ): Promise<Rebuilt> {
   const size = data.set.drives.length;
-  const shardOf = (drive: DriveHandle): number => (drive.position + data.rotation) % size;
+  const shardOf = (drive: DriveHandle): number => shardAt(data.dataId, drive.position, size);
   const reader = createStripeReader(
     { kernels: deps.kernels, clock: deps.env.clock, deadlineMs: deps.deadlineMs, damaged: () => {} },
     data,

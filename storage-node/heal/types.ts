@@ -11,7 +11,6 @@ export interface ValueReader {
   /** Data that a value of this key refers to and that must lie on every drive of the set. */
   dataOf(key: IndexKey, value: Uint8Array): readonly Pick<StoredData, 'dataId' | 'sizeBytes' | 'small'>[];
   headOf(key: IndexKey, value: Uint8Array): DataId | undefined;
-  rotationOf(key: IndexKey, setSize: number): number;
 }
 
 export interface HealDeps {

@@ -6,7 +6,7 @@ import { type IndexKey } from '../store/drive-api.ts';
 import { type ErasureSet } from '../store/set.ts';
 import { encodeChange } from './change-codec.ts';
 import { checkReadConditions, checkWriteConditions } from './conditions.ts';
-import { checkObjectKey, objectKey, rotationOf, setIndexOf } from './keys.ts';
+import { checkObjectKey, objectKey, setIndexOf } from './keys.ts';
 import {
   type Bucket,
   type Change as LoggedChange,
@@ -26,7 +26,7 @@ import {
 } from './model.ts';
 import { openVersion } from './open.ts';
 import { newDataId } from './placement.ts';
-import { decodeState, encodeState } from './state-codec.ts';
+import { decodeState, encodeState, headOfVersions } from './state-codec.ts';
 import { type StoredData } from './stripe-reader.ts';
 import { createDataUpload, type DataUpload, type ReceivedData } from './upload-data.ts';
 import {
@@ -44,7 +44,6 @@ import {
 export interface Place {
   set: ErasureSet;
   key: IndexKey;
-  rotation: number;
 }
 
 export interface ObjectsDeps {
@@ -83,8 +82,7 @@ export interface Objects {
 
 export function placeOf(sets: readonly ErasureSet[], bucket: Bucket, key: string): Place {
   const indexKey = objectKey(bucket.id, key);
-  const set = sets[setIndexOf(indexKey, sets.length)]!;
-  return { set, key: indexKey, rotation: rotationOf(indexKey, set.drives.length) };
+  return { set: sets[setIndexOf(indexKey, sets.length)]!, key: indexKey };
 }
 
 export function createObjects(deps: ObjectsDeps): Objects {
@@ -133,7 +131,6 @@ export function stateOf(current: Pick<Current, 'state' | 'tombstone'>): KeyState
 export function receive(deps: ObjectsDeps, place: Place, expectedBytes: number | undefined): DataUpload {
   return createDataUpload(deps, {
     set: place.set,
-    rotation: place.rotation,
     dataId: newDataId(deps.ballots, deps.env.randomBytes),
     expectedBytes,
   });
@@ -233,12 +230,11 @@ export function changeKey(
     const change = decide(stateOf(current));
     if (change === 'unchanged') return change;
     const { versions } = change.state;
-    const head = versions[0]?.parts.length === 1 ? versions[0].parts[0] : undefined;
     return {
       tombstone: versions.length === 0,
       hidden: versions[0]?.deleteMarker ?? false,
       state: versions.length === 0 ? new Uint8Array(0) : encodeState(change.state),
-      headData: head?.small === true ? head.dataId : undefined,
+      headData: headOfVersions(versions),
       puts: target.puts ?? (() => []),
       note: encodeChange({
         kind: change.event.kind,

@@ -16,7 +16,6 @@ export interface OpenInput {
   version: Version;
   key: IndexKey;
   set: ErasureSet;
-  rotation: number;
   heads: readonly { position: number; shard: SmallShard }[];
 }
 
@@ -58,7 +57,6 @@ function dataOf(input: OpenInput, part: Part): StoredData {
   return {
     key: input.key,
     set: input.set,
-    rotation: input.rotation,
     dataId: part.dataId,
     sizeBytes: part.sizeBytes,
     small: part.small,

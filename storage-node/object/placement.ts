@@ -9,3 +9,11 @@ export function newDataId(ballots: BallotClock, randomBytes: RandomBytes): DataI
   id.set(randomBytes(dataIdBytes - 8), 8);
   return id;
 }
+
+/**
+ * Which shard of some data the drive at a place of the set holds. Turned by the last, random byte of the data id, so
+ * that data and parity of many objects spread evenly over the drives; whoever knows the data id knows it.
+ */
+export function shardAt(dataId: DataId, position: number, setSize: number): number {
+  return (position + dataId[dataIdBytes - 1]!) % setSize;
+}

@@ -4,15 +4,15 @@ import { StorageError } from '../errors.ts';
 import { type Clock, type Timer } from '../ports.ts';
 import { blockSeed } from '../store/block.ts';
 import { type DataId, type IndexKey, type SmallShard } from '../store/drive-api.ts';
+import { shardAt } from './placement.ts';
 import { byNearness } from '../consensus/look.ts';
 import { type DriveHandle, type ErasureSet, readQuorum } from '../store/set.ts';
 
-/** Data to be read: which shards lie where follows from the rotation. */
+/** Data to be read: which shards lie where follows from its id. */
 export interface StoredData {
   /** The register that refers to it. */
   key: IndexKey;
   set: ErasureSet;
-  rotation: number;
   dataId: DataId;
   sizeBytes: number;
   small: boolean;
@@ -155,7 +155,7 @@ function readOrder(data: StoredData, avoid: ReadonlySet<DriveHandle>, heads: Gat
     if (atHand.has(drive.position)) return 0;
     if (drive.health.suspect) return 3;
     if (drive.local) return 0;
-    return (drive.position + data.rotation) % size < readQuorum(size) ? 1 : 2;
+    return shardAt(data.dataId, drive.position, size) < readQuorum(size) ? 1 : 2;
   };
   return byNearness(data.set.drives)
     .map((drive) => ({ drive, rank: rank(drive) }))
@@ -199,7 +199,7 @@ function verified(kernels: Kernels, data: StoredData, block: Unverified): GoodBl
   const size = data.set.drives.length;
   const dataBytes = stripeDataBytes(data.sizeBytes, block.index);
   const expected = {
-    shard: (block.drive.position + data.rotation) % size,
+    shard: shardAt(data.dataId, block.drive.position, size),
     bytes: shardBlockBytes(dataBytes, readQuorum(size)),
   };
   if (block.shard !== expected.shard || block.payload.length !== expected.bytes) {

@@ -5,6 +5,7 @@ import { type Env } from '../ports.ts';
 import { blockSeed } from '../store/block.ts';
 import { type DataId, maxSmallShardBytes, type ShardPut } from '../store/drive-api.ts';
 import { type ErasureSet, readQuorum } from '../store/set.ts';
+import { shardAt } from './placement.ts';
 import { createShardWriter, type ShardWriter } from './shard-writer.ts';
 import { createStripeFiller, type Stripe } from './stripe.ts';
 
@@ -38,8 +39,6 @@ export interface DataUploadDeps {
 
 export interface DataUploadInput {
   set: ErasureSet;
-  /** Shard of the drive at place p: (p + rotation) mod N. */
-  rotation: number;
   dataId: DataId;
   expectedBytes: number | undefined;
 }
@@ -55,7 +54,7 @@ export function createDataUpload(deps: DataUploadDeps, input: DataUploadInput): 
   const shards = { data: readQuorum(size), parity: size - readQuorum(size) };
   const code = kernels.code(size);
   const filler = createStripeFiller(kernels.arena, shards, input.expectedBytes);
-  const shardAt = (position: number): number => (position + input.rotation) % size;
+  const shardOf = (position: number): number => shardAt(input.dataId, position, size);
   const md5 = kernels.md5();
   let sizeBytes = 0;
   let writer: ShardWriter | undefined;
@@ -70,7 +69,7 @@ export function createDataUpload(deps: DataUploadDeps, input: DataUploadInput): 
     const opened = createShardWriter({
       set: input.set,
       dataId: input.dataId,
-      shardAt,
+      shardAt: shardOf,
       expectedShardBytes: expected === undefined ? undefined : shardBytes(expected, shards.data),
       clock: deps.env.clock,
       deadlineMs: deps.writeDeadlineMs,
@@ -101,8 +100,8 @@ export function createDataUpload(deps: DataUploadDeps, input: DataUploadInput): 
     const copies = Array.from({ length: size }, (_, shard) => copyShard(stripe, shard, checksumOf(stripe, shard)));
     stripe.drop();
     return (position) => {
-      const { payload, checksum } = copies[shardAt(position)]!;
-      return [{ kind: 'small', dataId: input.dataId, shard: shardAt(position), payload, checksum }];
+      const { payload, checksum } = copies[shardOf(position)]!;
+      return [{ kind: 'small', dataId: input.dataId, shard: shardOf(position), payload, checksum }];
     };
   };
   const self: DataUpload = {

@@ -1,0 +1,31 @@
+import { Packr } from 'msgpackr';
+import { type Change } from './model.ts';
+
+/** What the change log keeps of a write beside its position and key, in a few bytes. */
+export type ChangeFacts = Omit<Change, 'position' | 'key'>;
+
+const packr = new Packr({ useRecords: false });
+const kinds: readonly Change['kind'][] = ['put', 'delete', 'delete-marker', 'delete-version'];
+
+export function encodeChange(change: ChangeFacts): Uint8Array {
+  const { kind, versionId, sizeBytes, etag, atMs } = change;
+  const plain = /^[0-9a-f]{32}$/.test(etag) ? Buffer.from(etag, 'hex') : etag;
+  return packr.pack([kinds.indexOf(kind), atMs, sizeBytes, plain, versionId === 'null' ? 0 : versionId]);
+}
+
+export function decodeChange(note: Uint8Array): ChangeFacts {
+  const [kind, atMs, sizeBytes, etag, versionId] = packr.unpack(note) as [
+    number,
+    number,
+    number,
+    string | Uint8Array,
+    string | 0,
+  ];
+  return {
+    kind: kinds[kind]!,
+    atMs,
+    sizeBytes,
+    etag: typeof etag === 'string' ? etag : Buffer.from(etag).toString('hex'),
+    versionId: versionId === 0 ? 'null' : versionId,
+  };
+}
