@@ -9,11 +9,11 @@ import {
   type PrepareReply,
   type Register,
 } from '../store/drive-api.ts';
-import { type ErasureSet, writeQuorum } from '../store/set.ts';
+import { type ErasureSet, readQuorum, writeQuorum } from '../store/set.ts';
 import { type Ballot } from './ballot.ts';
 import { type Answers, collect } from './collect.ts';
 import { openEnvelope, operationIdBytes, sealEnvelope, valueOf } from './envelope.ts';
-import { judge } from './judge.ts';
+import { judge, type Judgement } from './judge.ts';
 import { type Change, type Changed, type Current, type RegisterDeps, type WriteGuard } from './registers.ts';
 
 interface Request {
@@ -70,8 +70,7 @@ async function runRound(attempt: Attempt): Promise<RoundEnd> {
     if (promises.answered.length >= writeQuorum(set.drives.length)) return { kind: 'again' };
     throw quorumLost(attempt, promises.answered.length);
   }
-  const judgement = judge(registers, set.drives.length);
-  if (judgement.kind === 'maybe' && !judgement.complete) throw quorumLost(attempt, promises.answered.length);
+  const judgement = await judgeWithData(attempt, registers);
   const envelope = openEnvelope(judgement.register?.state ?? new Uint8Array(0));
   const current: Current = {
     ballot: judgement.ballot,
@@ -113,6 +112,32 @@ function ownOutcome(
   return (base !== undefined && operations.includes(base)) || (base === undefined && operations.length < 8)
     ? 'not-applied'
     : 'unknown';
+}
+
+/**
+ * Judges what drives promised. Of a value that too few drives still show, to be sure of its data, the data itself
+ * tells: if it was ever chosen, N/2+1 drives have their shards, for nothing is freed before a newer value is decided.
+ */
+async function judgeWithData(attempt: Attempt, registers: readonly HeldRegister[]): Promise<Judgement> {
+  const { settings, set, key } = attempt;
+  const size = set.drives.length;
+  const dropped = new Set<Ballot>();
+  for (;;) {
+    const judgement = judge(registers, size, dropped);
+    if (judgement.kind === 'value' || judgement.complete) return judgement;
+    const ids = settings.dataIdsOf(key, valueOf(judgement.register.state));
+    if (ids.length === 0) return judgement;
+    const checks = await collect(set.drives, (drive) => drive.api.checkData(ids, false), {
+      clock: settings.env.clock,
+      deadlineMs: settings.readDeadlineMs,
+      graceMs: 0,
+      enough: () => false,
+    });
+    const holders = checks.answered.filter(({ value }) => value.every((check) => check === 'ok')).length;
+    if (holders >= readQuorum(size)) return judgement;
+    if (holders + size - checks.answered.length >= writeQuorum(size)) throw quorumLost(attempt, registers.length);
+    dropped.add(judgement.ballot);
+  }
 }
 
 function prepare(attempt: Attempt, ballot: Ballot): Promise<Answers<PrepareReply>> {

@@ -14,7 +14,7 @@ export type Judgement =
       kind: 'maybe';
       ballot: Ballot;
       register: Register;
-      /** Enough drives hold it that its data can be put together. */
+      /** Enough drives hold it that its data can surely be put together. */
       complete: boolean;
     };
 
@@ -28,8 +28,13 @@ export type Judgement =
  *
  * @param known registers of different drives of the set, at least N/2 of them
  * @param size N
+ * @param dropped ballots found out by other means not to have been chosen
  */
-export function judge(known: readonly Register[], size: number): Judgement {
+export function judge(
+  known: readonly Register[],
+  size: number,
+  dropped: ReadonlySet<Ballot> = nothingDropped,
+): Judgement {
   const quorum = writeQuorum(size);
   const unknown = size - known.length;
   let below = Number.POSITIVE_INFINITY;
@@ -47,7 +52,7 @@ export function judge(known: readonly Register[], size: number): Judgement {
     if (decided !== undefined || holders >= quorum) {
       return { kind: 'value', ballot: top.ballot, register: decided ?? top };
     }
-    if (holders + above + unknown >= quorum) {
+    if (holders + above + unknown >= quorum && !dropped.has(top.ballot)) {
       const complete = top.tombstone || holders >= readQuorum(size);
       return { kind: 'maybe', ballot: top.ballot, register: top, complete };
     }
@@ -55,6 +60,8 @@ export function judge(known: readonly Register[], size: number): Judgement {
     below = top.ballot;
   }
 }
+
+const nothingDropped: ReadonlySet<Ballot> = new Set();
 
 function newestBelow(known: readonly Register[], below: Ballot): Register | undefined {
   let newest: Register | undefined;

@@ -31,7 +31,12 @@ const cases: { name: string; size: number; known: string; want: string }[] = [
   { name: 'two of four when all spoke cannot have been chosen', size: 4, known: '7 7 5d 5', want: 'value 5' },
   { name: 'a newer one may hide an older one that was chosen', size: 4, known: '9 7 7 5d', want: 'maybe 7 complete' },
   { name: 'one that was never written is judged like the others', size: 4, known: '7 0 0 0', want: 'value 0' },
-  { name: 'a tombstone that cannot have been chosen is passed over too', size: 8, known: '7t 5 5 5 5 5', want: 'value 5' },
+  {
+    name: 'a tombstone that cannot have been chosen is passed over too',
+    size: 8,
+    known: '7t 5 5 5 5 5',
+    want: 'value 5',
+  },
   {
     name: 'a tombstone that may have been chosen is complete',
     size: 8,
