@@ -63,19 +63,21 @@ function takesUserBuffer(handle: unknown): handle is { useUserBuffer: (buffer: U
   return typeof handle === 'object' && handle !== null && 'useUserBuffer' in handle;
 }
 
-/** Looks where a socket made with `onread` keeps it. Undefined in a Node that keeps it elsewhere. */
+/** Looks where sockets made with `onread` keep it. Undefined in a Node that keeps it elsewhere. */
 function findSlots(): ReadingSlots | undefined {
   const bytes = new Uint8Array(1);
   const give = (): Uint8Array => bytes;
   const taken = (): boolean => true;
-  const socket = new Socket({ onread: { buffer: give, callback: taken } });
-  const symbols = Object.getOwnPropertySymbols(socket);
-  const holding = (value: unknown): symbol | undefined =>
-    symbols.find((symbol) => Reflect.get(socket, symbol) === value);
-  const buffer = holding(bytes);
-  const callback = holding(taken);
-  const generator = holding(give);
-  socket.destroy();
+  const buffer = slotHolding(bytes, { buffer: bytes, callback: taken });
+  const callback = slotHolding(taken, { buffer: bytes, callback: taken });
+  const generator = slotHolding(give, { buffer: give, callback: taken });
   if (buffer === undefined || callback === undefined || generator === undefined) return undefined;
   return { buffer, callback, generator };
+}
+
+function slotHolding(value: unknown, onread: OnReadOpts): symbol | undefined {
+  const socket = new Socket({ onread });
+  const slot = Object.getOwnPropertySymbols(socket).find((symbol) => Reflect.get(socket, symbol) === value);
+  socket.destroy();
+  return slot;
 }
