@@ -117,7 +117,7 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
     const held = rows.get(id)?.ballot ?? 0;
     if (held === request.ballot) return { kind: 'accepted' };
     const own = promises.get(id) ?? 0;
-    if (request.ballot < own || (own !== request.ballot && request.ballot <= floor) || request.ballot < held) {
+    if (request.ballot < own || request.ballot <= floor || request.ballot < held) {
       return { kind: 'outbid', promised: Math.max(promisedOf(id), held) };
     }
     if (!take(request.puts)) return { kind: 'no-data' };

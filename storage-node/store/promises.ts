@@ -1,0 +1,75 @@
+import { type Ballot, maxBallot } from '../consensus/ballot.ts';
+import { type DriveCore } from './drive-core.ts';
+import { textOf } from './rows.ts';
+
+/** Ten seconds of ballots: how far ahead the ceiling is kept, and when it is renewed. */
+const aheadBallots: Ballot = 10_000 * 8 * 256;
+const mostPromises = 50_000;
+const ceilingKey = Buffer.from('ceiling');
+
+/**
+ * What a drive has promised: for each key the smallest ballot it still accepts, and for all keys a floor.
+ *
+ * Promises are in memory. On disk there is only a ceiling above all of them; after a restart the floor is the ceiling, so
+ * that whatever was promised is kept without having been written.
+ */
+export interface Promises {
+  /** Nothing at or below is accepted for any key. */
+  floor(): Ballot;
+  of(key: Uint8Array): Ballot;
+  /** Keeps the promise. Resolves when a restart would keep it too. */
+  promise(key: Uint8Array, ballot: Ballot): Promise<void> | undefined;
+  raiseFloor(ballot: Ballot): Promise<Ballot>;
+}
+
+export function createPromises(core: DriveCore): Promises {
+  const promised = new Map<string, Ballot>();
+  const stored = core.index.get('meta', ceilingKey);
+  let ceiling: Ballot = stored === undefined ? 0 : Buffer.from(stored).readDoubleBE(0);
+  let floor = ceiling;
+  let renewing: Promise<void> | undefined;
+
+  const renew = (above: Ballot): Promise<void> => {
+    renewing ??= store(Math.min(maxBallot, Math.max(above, ceiling) + aheadBallots)).finally(() => {
+      renewing = undefined;
+    });
+    return renewing;
+  };
+  const store = async (next: Ballot): Promise<void> => {
+    const value = Buffer.alloc(8);
+    value.writeDoubleBE(next, 0);
+    await core.writing(core.index.write([{ table: 'meta', key: ceilingKey, value }]));
+    ceiling = next;
+  };
+  const covered = (ballot: Ballot): Promise<void> | undefined => {
+    if (ballot <= ceiling) {
+      // Renewed half-way, so that hardly anybody waits for it.
+      if (ballot > ceiling - aheadBallots / 2) renew(ballot).catch(() => {});
+      return undefined;
+    }
+    return untilCovered(ballot);
+  };
+  const untilCovered = async (ballot: Ballot): Promise<void> => {
+    while (ballot > ceiling) await renew(ballot);
+  };
+  return {
+    floor: () => floor,
+    of: (key) => Math.max(floor, promised.get(textOf(key)) ?? 0),
+    promise(key, ballot) {
+      const id = textOf(key);
+      promised.delete(id);
+      promised.set(id, ballot);
+      if (promised.size > mostPromises) {
+        const [oldest, was] = promised.entries().next().value!;
+        promised.delete(oldest);
+        floor = Math.max(floor, was);
+      }
+      return covered(ballot);
+    },
+    async raiseFloor(ballot) {
+      floor = Math.max(floor, Math.min(ballot, maxBallot));
+      await covered(floor);
+      return floor;
+    },
+  };
+}
