@@ -35,11 +35,13 @@ function checkKey(key: string, operations: readonly Operation[], options: CheckO
   const model = versionedKey(options.modeOf?.(key) ?? 'off', operations);
   // A read without an answer says nothing.
   const telling = operations.filter(({ action, outcome }) => outcome.kind !== 'unknown' || action.kind !== 'get');
+  const kinOf = kinships(operations);
   const spans = telling.map((operation) => ({
     operation,
     calledAt: operation.calledAt,
     returnedAt: operation.returnedAt,
     mustHappen: operation.outcome.kind !== 'unknown',
+    kin: kinOf(operation),
   }));
   const verdict = findLinearization(model, spans, options.budget ?? defaultBudget);
   if (verdict.kind === 'linearizable') return verdict;
@@ -50,4 +52,20 @@ function checkKey(key: string, operations: readonly Operation[], options: CheckO
   const stuck = verdict.stuckAt.toSorted((a, b) => a.calledAt - b.calledAt).map(describeOperation);
   const lines = ['not linearizable', key, 'explained, in this order:', ...explained, 'left over:', ...stuck];
   return { kind: 'violation', key, text: lines.join('\n  ') };
+}
+
+/** Writes without an answer that nobody can tell apart: deletes, and puts of values that nobody saw or named. */
+function kinships(operations: readonly Operation[]): (operation: Operation) => string | undefined {
+  const named = new Set<string | undefined>();
+  for (const { action, outcome } of operations) {
+    if (outcome.kind === 'ok') named.add(outcome.value);
+    if (action.kind === 'get' || action.condition === undefined) continue;
+    named.add('ifMatch' in action.condition ? action.condition.ifMatch : action.condition.ifNoneMatch);
+  }
+  return ({ action, outcome }) => {
+    if (outcome.kind !== 'unknown' || action.kind === 'get') return undefined;
+    if (action.kind === 'put' && named.has(action.value)) return undefined;
+    const versionId = action.kind === 'delete' ? action.versionId : undefined;
+    return JSON.stringify([action.kind, versionId, action.condition]);
+  };
 }

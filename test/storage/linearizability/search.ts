@@ -21,6 +21,8 @@ export interface Span<Op> {
   calledAt: number;
   returnedAt: number;
   mustHappen: boolean;
+  /** Spans of one kin that need not happen do the same to the object, as far as anybody can tell. */
+  kin?: string | undefined;
 }
 
 export type Verdict<Op> =
@@ -52,6 +54,7 @@ export function findLinearization<State, Op>(
   budget: number,
 ): Verdict<Op> {
   const head = eventList(spans);
+  const elders = eldersOf(spans);
   const done = new Uint8Array(spans.length);
   const seen = new Set<string>();
   const taken: Taken<State, Op>[] = [];
@@ -64,7 +67,7 @@ export function findLinearization<State, Op>(
     if (node?.end !== undefined) {
       if (++steps > budget) return { kind: 'undecided', steps: budget };
       const after = model.step(state, node.span.operation);
-      if (after !== undefined && isUseful(node.span, after) && isNew(node.index, after)) {
+      if (after !== undefined && isUseful(node, after) && isNew(node.index, after)) {
         taken.push({ node, before: state });
         done[node.index] = 1;
         state = after;
@@ -90,9 +93,15 @@ export function findLinearization<State, Op>(
   }
   return { kind: 'linearizable' };
 
-  /** What may as well not have happened is of use only where it changes something. */
-  function isUseful({ mustHappen }: Span<Op>, after: State): boolean {
-    return mustHappen || model.fingerprint(after) !== model.fingerprint(state);
+  /**
+   * What may as well not have happened is of use only where it changes something; and of those that are alike the one
+   * that was called first will do as well as any other.
+   */
+  function isUseful({ index, span }: Node<Op>, after: State): boolean {
+    if (span.mustHappen) return true;
+    const elder = elders[index];
+    if (elder !== undefined && done[elder] === 0) return false;
+    return model.fingerprint(after) !== model.fingerprint(state);
   }
 
   function isNew(index: number, after: State): boolean {
@@ -103,6 +112,20 @@ export function findLinearization<State, Op>(
     seen.add(mark);
     return true;
   }
+}
+
+/** For each span the one of its kin that was called last before it. */
+function eldersOf<Op>(spans: readonly Span<Op>[]): (number | undefined)[] {
+  const elders: (number | undefined)[] = spans.map(() => undefined);
+  const youngest = new Map<string, number>();
+  const byCall = [...spans.keys()].sort((a, b) => spans[a]!.calledAt - spans[b]!.calledAt);
+  for (const index of byCall) {
+    const { kin, mustHappen } = spans[index]!;
+    if (kin === undefined || mustHappen) continue;
+    elders[index] = youngest.get(kin);
+    youngest.set(kin, index);
+  }
+  return elders;
 }
 
 /** Calls and returns by time; at one moment calls come first, so that what touches overlaps. */

@@ -1,0 +1,142 @@
+import { type Ballot } from '../../../storage-node/consensus/ballot.ts';
+import { type DriveApi, type IndexKey, type ReadReply } from '../../../storage-node/store/drive-api.ts';
+
+/** A drive with one thing wrong. A simulation that does not find every one of them proves nothing. */
+export interface WrongDrive {
+  name: string;
+  wrap: (drive: DriveApi) => DriveApi;
+}
+
+const textOf = (key: IndexKey): string => Buffer.from(key).toString('latin1');
+
+export const wrongDrives: readonly WrongDrive[] = [
+  {
+    name: 'says of every value that it was decided',
+    wrap: (drive) => ({
+      ...drive,
+      read: async (request, options) => ({ ...(await drive.read(request, options)), decided: true }),
+      async prepare(request, options) {
+        const reply = await drive.prepare(request, options);
+        return { ...reply, register: { ...reply.register, decided: reply.register.ballot > 0 } };
+      },
+    }),
+  },
+  {
+    name: 'acknowledges what is not written yet',
+    wrap: (drive) => {
+      // Held in this life's memory only; the next accept, whatever its key, takes it along.
+      const unwritten: (() => Promise<unknown>)[] = [];
+      return {
+        ...drive,
+        async accept(request, options) {
+          for (const write of unwritten.splice(0)) await write();
+          unwritten.push(() => drive.accept(request, options));
+          return { kind: 'accepted' };
+        },
+      };
+    },
+  },
+  {
+    name: 'keeps no promise',
+    wrap: (drive) => ({
+      ...drive,
+      async prepare({ key }) {
+        const held = await drive.read({ key, withHead: false });
+        return { kind: 'promised', register: { ...held, headData: undefined, note: undefined } };
+      },
+    }),
+  },
+  {
+    name: 'forgets its promises when it restarts',
+    wrap: (drive) => {
+      const promises = new Map<string, Ballot>();
+      return {
+        ...drive,
+        async prepare({ key, ballot }) {
+          const held = await drive.read({ key, withHead: false });
+          const register = { ...held, headData: undefined, note: undefined };
+          const promised = Math.max(promises.get(textOf(key)) ?? 0, held.ballot);
+          if (ballot <= promised) return { kind: 'outbid', promised, register };
+          promises.set(textOf(key), ballot);
+          return { kind: 'promised', register };
+        },
+        async accept(request, options) {
+          const promised = promises.get(textOf(request.key)) ?? 0;
+          if (request.ballot < promised) return { kind: 'outbid', promised };
+          return drive.accept(request, options);
+        },
+      };
+    },
+  },
+  {
+    name: 'takes a mark for one value as a mark for another',
+    wrap: (drive) => ({
+      ...drive,
+      decide(requests) {
+        for (const { key } of requests) {
+          drive.read({ key, withHead: false }).then(
+            ({ ballot }) => drive.decide([{ key, ballot }]),
+            () => {},
+          );
+        }
+      },
+    }),
+  },
+  {
+    name: 'takes what it accepted as decided, and frees what came before',
+    wrap: (drive) => ({
+      ...drive,
+      async accept(request, options) {
+        const reply = await drive.accept(request, options);
+        if (reply.kind === 'accepted') drive.decide([{ key: request.key, ballot: request.ballot }]);
+        return reply;
+      },
+    }),
+  },
+  {
+    name: 'drops tombstones as soon as it has them',
+    wrap: (drive) => ({
+      ...drive,
+      async accept(request, options) {
+        const reply = await drive.accept(request, options);
+        if (reply.kind === 'accepted' && request.tombstone) {
+          await drive.forget({ key: request.key, ballot: request.ballot });
+        }
+        return reply;
+      },
+    }),
+  },
+  {
+    name: 'says accepted when it was outbid',
+    wrap: (drive) => ({
+      ...drive,
+      async accept(request, options) {
+        const reply = await drive.accept(request, options);
+        return reply.kind === 'outbid' ? { kind: 'accepted' } : reply;
+      },
+    }),
+  },
+  {
+    name: 'answers reads from a memory that it does not keep up to date',
+    wrap: (drive) => {
+      const remembered = new Map<string, { reply: ReadReply; uses: number }>();
+      return {
+        ...drive,
+        async read(request, options) {
+          const known = remembered.get(textOf(request.key));
+          if (known !== undefined && known.uses++ < 3) return known.reply;
+          const reply = await drive.read(request, options);
+          remembered.set(textOf(request.key), { reply, uses: 0 });
+          return reply;
+        },
+      };
+    },
+  },
+  {
+    name: 'does not write the shards it is given',
+    wrap: (drive) => ({
+      ...drive,
+      accept: (request, options) => drive.accept({ ...request, puts: [] }, options),
+    }),
+  },
+];
