@@ -1,0 +1,137 @@
+/** Just enough of a WebAssembly assembler for straight-line kernels with loops. Opcodes are those of the specification. */
+
+export type Code = (number | Code)[];
+
+const bytesOf = (code: Code): number[] => (code as unknown[]).flat(Number.POSITIVE_INFINITY) as number[];
+
+/** Unsigned LEB128. */
+export function u32(value: number): number[] {
+  const bytes: number[] = [];
+  let left = value;
+  do {
+    const low = left % 128;
+    left = Math.floor(left / 128);
+    bytes.push(left > 0 ? low | 0x80 : low);
+  } while (left > 0);
+  return bytes;
+}
+
+/** Signed LEB128 of up to 64 bits. */
+export function signed(value: bigint): number[] {
+  const bytes: number[] = [];
+  let left = value;
+  for (;;) {
+    const low = Number(left & 0x7fn);
+    left >>= 7n;
+    const done = (left === 0n && (low & 0x40) === 0) || (left === -1n && (low & 0x40) !== 0);
+    bytes.push(done ? low : low | 0x80);
+    if (done) return bytes;
+  }
+}
+
+export const type = { i32: 0x7f, i64: 0x7e, v128: 0x7b } as const;
+
+export const get = (local: number): Code => [0x20, u32(local)];
+export const set = (local: number): Code => [0x21, u32(local)];
+export const tee = (local: number): Code => [0x22, u32(local)];
+export const i32 = (value: number): Code => [0x41, signed(BigInt(value | 0))];
+export const i64 = (value: bigint): Code => [0x42, signed(BigInt.asIntN(64, value))];
+const simd = (opcode: number): Code => [0xfd, u32(opcode)];
+/** Memory arguments: alignment hint, constant offset. */
+const at = (align: number, offset: number): Code => [u32(align), u32(offset)];
+
+export const op = {
+  i32Load: (offset = 0): Code => [0x28, at(2, offset)],
+  i64Load: (offset = 0): Code => [0x29, at(0, offset)],
+  i32Load8: (offset = 0): Code => [0x2d, at(0, offset)],
+  i32Store: (offset = 0): Code => [0x36, at(2, offset)],
+  i32Eqz: [0x45] as Code,
+  i32LtU: [0x49] as Code,
+  i32GeU: [0x4f] as Code,
+  i32Add: [0x6a] as Code,
+  i32Sub: [0x6b] as Code,
+  i32And: [0x71] as Code,
+  i32Or: [0x72] as Code,
+  i32Xor: [0x73] as Code,
+  i32Shl: [0x74] as Code,
+  i32ShrU: [0x76] as Code,
+  i32Rotl: [0x77] as Code,
+  i64Add: [0x7c] as Code,
+  i64Mul: [0x7e] as Code,
+  i64Xor: [0x85] as Code,
+  i64ShrU: [0x88] as Code,
+  i64Rotl: [0x89] as Code,
+  i64ExtendU: [0xad] as Code,
+  v128Load: (offset = 0): Code => [simd(0), at(4, offset)],
+  v128Store: (offset = 0): Code => [simd(11), at(4, offset)],
+  v128Load32Lane: (lane: number, offset = 0): Code => [simd(0x56), at(0, offset), lane],
+  v128Not: simd(77),
+  v128And: simd(78),
+  v128Or: simd(80),
+  v128Xor: simd(81),
+  v128Bitselect: simd(82),
+  i32x4Splat: simd(17),
+  i32x4Shl: simd(171),
+  i32x4ShrU: simd(173),
+  i32x4Add: simd(174),
+} as const;
+
+/** Repeats while `condition` leaves something other than 0; it is asked first. */
+export function whileLoop(condition: Code, body: Code): Code {
+  return [0x02, 0x40, 0x03, 0x40, condition, op.i32Eqz, 0x0d, 1, body, 0x0c, 0, 0x0b, 0x0b];
+}
+
+export function ifThen(condition: Code, body: Code): Code {
+  return [condition, 0x04, 0x40, body, 0x0b];
+}
+
+export interface WasmFunction {
+  name: string;
+  parameters: readonly number[];
+  results: readonly number[];
+  /** Types of the locals behind the parameters. */
+  locals: readonly number[];
+  body: Code;
+}
+
+/** Compiles functions over the imported shared memory `env.memory`. */
+export function compile(
+  functions: readonly WasmFunction[],
+  memory: WebAssembly.Memory,
+  maximumPages = 32_768,
+): Record<string, (...args: never[]) => unknown> {
+  const section = (id: number, content: Code): Code => [id, u32(bytesOf(content).length), content];
+  const text = (value: string): Code => [u32(value.length), ...Buffer.from(value)];
+  const list = (items: readonly Code[]): Code => [u32(items.length), ...items];
+  const types = list(
+    functions.map((one): Code => [0x60, list(one.parameters.map((t) => [t])), list(one.results.map((t) => [t]))]),
+  );
+  const imports = list([[text('env'), text('memory'), 0x02, 0x03, u32(0), u32(maximumPages)]]);
+  const exports = list(functions.map((one, i): Code => [text(one.name), 0x00, u32(i)]));
+  const bodies = functions.map((one): Code => {
+    const content: Code = [list(runs(one.locals)), one.body, 0x0b];
+    return [u32(bytesOf(content).length), content];
+  });
+  const module: Code = [
+    [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    section(1, types),
+    section(2, imports),
+    section(3, list(functions.map((_, i) => u32(i)))),
+    section(7, exports),
+    section(10, list(bodies)),
+  ];
+  const compiled = new WebAssembly.Module(Uint8Array.from(bytesOf(module)));
+  const instance = new WebAssembly.Instance(compiled, { env: { memory } });
+  return instance.exports as Record<string, (...args: never[]) => unknown>;
+}
+
+/** Locals of one type in a row are declared together. */
+function runs(locals: readonly number[]): Code[] {
+  const found: { count: number; kind: number }[] = [];
+  for (const kind of locals) {
+    const last = found.at(-1);
+    if (last?.kind === kind) last.count += 1;
+    else found.push({ count: 1, kind });
+  }
+  return found.map(({ count, kind }) => [u32(count), kind]);
+}

@@ -1,0 +1,182 @@
+import { type Code, compile, get, i32, op, set, tee, type, type WasmFunction, whileLoop } from './assembler.ts';
+
+/** Streams that one call digests side by side. */
+export const md5Lanes = 16;
+const vectors = md5Lanes / 4;
+
+const shifts = [
+  [7, 12, 17, 22],
+  [5, 9, 14, 20],
+  [4, 11, 16, 23],
+  [6, 10, 15, 21],
+] as const;
+const sines = Array.from({ length: 64 }, (_, i) => Math.floor(Math.abs(Math.sin(i + 1)) * 2 ** 32));
+/** Which word of the block step i uses (RFC 1321 §3.4). */
+const wordOf = (i: number): number => [i, 5 * i + 1, 3 * i + 5, 7 * i][i >> 4]! % 16;
+
+/** The operations of one width: 32-bit integers, or vectors of four of them. */
+interface Width {
+  add: Code;
+  and: Code;
+  or: Code;
+  xor: Code;
+  not: Code;
+  constant: (value: number) => Code;
+  rotl: (bits: number, scratch: number) => Code;
+}
+
+const scalar: Width = {
+  add: op.i32Add,
+  and: op.i32And,
+  or: op.i32Or,
+  xor: op.i32Xor,
+  not: [i32(-1), op.i32Xor],
+  constant: i32,
+  rotl: (bits) => [i32(bits), op.i32Rotl],
+};
+const wide: Width = {
+  add: op.i32x4Add,
+  and: op.v128And,
+  or: op.v128Or,
+  xor: op.v128Xor,
+  not: op.v128Not,
+  constant: (value) => [i32(value), op.i32x4Splat],
+  rotl: (bits, scratch) => [
+    tee(scratch),
+    [i32(bits), op.i32x4Shl],
+    [get(scratch), i32(32 - bits), op.i32x4ShrU],
+    op.v128Or,
+  ],
+};
+
+interface Registers {
+  a: number;
+  b: number;
+  c: number;
+  d: number;
+  scratch: number;
+}
+
+/** F, G, H or I of step i, on b, c and d. */
+function mix(width: Width, i: number, { b, c, d }: Registers): Code {
+  switch (i >> 4) {
+    case 0:
+      return [get(d), get(b), get(c), get(d), width.xor, width.and, width.xor];
+    case 1:
+      return [get(c), get(d), get(b), get(c), width.xor, width.and, width.xor];
+    case 2:
+      return [get(b), get(c), width.xor, get(d), width.xor];
+    default:
+      return [get(c), get(b), get(d), width.not, width.or, width.xor];
+  }
+}
+
+/** One step for one set of registers; the caller turns the registers. */
+function step(width: Width, i: number, registers: Registers, word: Code): Code {
+  const { a, b, scratch } = registers;
+  return [
+    [get(a), mix(width, i, registers), width.add],
+    [word, width.add, width.constant(sines[i]!), width.add],
+    [width.rotl(shifts[i >> 4]![i % 4]!, scratch), get(b), width.add, set(a)],
+  ];
+}
+
+function turned(registers: Registers, times: number): Registers {
+  const names = [registers.a, registers.b, registers.c, registers.d];
+  const pick = (n: number): number => names[(n - times + 64) % 4]!;
+  return { a: pick(0), b: pick(1), c: pick(2), d: pick(3), scratch: registers.scratch };
+}
+
+/** `one(state, data, blocks)`: state of 16 bytes; `many(states, table, blocks)`: 16 states as 4 x 4 vectors, 16 addresses. */
+export interface Md5Kernel {
+  one(state: number, data: number, blocks: number): void;
+  many(states: number, table: number, blocks: number): void;
+}
+
+export function makeMd5Kernel(memory: WebAssembly.Memory): Md5Kernel {
+  return compile([oneStream(), manyStreams()], memory) as unknown as Md5Kernel;
+}
+
+function oneStream(): WasmFunction {
+  const [state, data, blocks] = [0, 1, 2] as const;
+  const registers: Registers = { a: 3, b: 4, c: 5, d: 6, scratch: 7 };
+  const all = [registers.a, registers.b, registers.c, registers.d];
+  const steps = Array.from({ length: 64 }, (_, i): Code =>
+    step(scalar, i, turned(registers, i), [get(data), op.i32Load(wordOf(i) * 4)]),
+  );
+  const body: Code = [
+    all.map((local, i): Code => [get(state), op.i32Load(i * 4), set(local)]),
+    whileLoop(get(blocks), [
+      steps,
+      all.map((local, i): Code => [
+        get(state),
+        get(local),
+        get(state),
+        op.i32Load(i * 4),
+        op.i32Add,
+        tee(local),
+        op.i32Store(i * 4),
+      ]),
+      [get(data), i32(64), op.i32Add, set(data)],
+      [get(blocks), i32(1), op.i32Sub, set(blocks)],
+    ]),
+  ];
+  const parameters = [type.i32, type.i32, type.i32];
+  return { name: 'one', parameters, results: [], locals: Array<number>(5).fill(type.i32), body };
+}
+
+/**
+ * States lie as vectors: for each group of four lanes a, b, c, d. Words are gathered from four places into a vector; the
+ * groups' steps are interleaved, because one chain alone waits for itself most of the time.
+ */
+function manyStreams(): WasmFunction {
+  const [states, table, blocks] = [0, 1, 2] as const;
+  const pointer = (lane: number): number => 3 + lane;
+  const firstVector = 3 + md5Lanes;
+  const registersOf = (group: number): Registers => {
+    const a = firstVector + group * 5;
+    return { a, b: a + 1, c: a + 2, d: a + 3, scratch: a + 4 };
+  };
+  const groups = [...Array(vectors).keys()];
+  const lanes = [...Array(md5Lanes).keys()];
+  const word = (group: number, i: number): Code =>
+    [0, 1, 2, 3].map((lane): Code => [
+      lane === 0 ? [get(pointer(group * 4)), op.i32Load(wordOf(i) * 4), op.i32x4Splat] : [],
+      lane === 0
+        ? []
+        : [
+            set(registersOf(group).scratch),
+            get(pointer(group * 4 + lane)),
+            get(registersOf(group).scratch),
+            op.v128Load32Lane(lane, wordOf(i) * 4),
+          ],
+    ]);
+  const steps = Array.from({ length: 64 }, (_, i): Code =>
+    groups.map((group) => step(wide, i, turned(registersOf(group), i), word(group, i))),
+  );
+  const each = (make: (local: number, offset: number) => Code): Code =>
+    groups.map((group): Code => {
+      const { a, b, c, d } = registersOf(group);
+      return [a, b, c, d].map((local, n): Code => make(local, group * 64 + n * 16));
+    });
+  const body: Code = [
+    lanes.map((lane): Code => [get(table), op.i32Load(lane * 4), set(pointer(lane))]),
+    each((local, offset) => [get(states), op.v128Load(offset), set(local)]),
+    whileLoop(get(blocks), [
+      steps,
+      each((local, offset) => [
+        get(states),
+        get(local),
+        get(states),
+        op.v128Load(offset),
+        op.i32x4Add,
+        tee(local),
+        op.v128Store(offset),
+      ]),
+      lanes.map((lane): Code => [get(pointer(lane)), i32(64), op.i32Add, set(pointer(lane))]),
+      [get(blocks), i32(1), op.i32Sub, set(blocks)],
+    ]),
+  ];
+  const locals = [...Array<number>(md5Lanes).fill(type.i32), ...Array<number>(vectors * 5).fill(type.v128)];
+  return { name: 'many', parameters: [type.i32, type.i32, type.i32], results: [], locals, body };
+}
