@@ -6,7 +6,7 @@ import { type Connection } from './connection.ts';
 import { controlCall } from './control-codec.ts';
 import { writeError } from './error-codec.ts';
 import { type Frame, FrameError, frameKind } from './frame.ts';
-import { runningCallsMax, waitingCallsMax } from './limits.ts';
+import { heldBytesMax, runningCallsMax as defaultRunningCallsMax, waitingCallsMax } from './limits.ts';
 import { methodIds } from './methods.ts';
 import { type Responder, servedCalls } from './served-calls.ts';
 import { type RpcServerOptions } from './server-options.ts';
@@ -19,7 +19,10 @@ export class CallRunner {
   readonly #options: RpcServerOptions;
   readonly #connection: Connection;
   readonly #running = new Map<number, RunningCall>();
-  #waiting: Frame[] = [];
+  /** In the order of their coming. */
+  readonly #waiting = new Map<number, Frame>();
+  // One iterator for long: a new one would have to pass over all that left before.
+  #queue = this.#waiting.values();
   #heldBytes = 0;
   /** Called when a call has ended. */
   onEnded: () => void = () => {};
@@ -36,39 +39,58 @@ export class CallRunner {
     return this.#heldBytes;
   }
   get size(): number {
-    return this.#running.size + this.#waiting.length;
+    return this.#running.size + this.#waiting.size;
   }
 
   start(frame: Frame): void {
-    if (this.#running.has(frame.stream)) throw new FrameError(`stream ${frame.stream} is open already`);
-    if (this.#running.size < (this.#options.runningCallsMax ?? runningCallsMax)) return this.#run(frame);
-    if (this.#waiting.length >= waitingCallsMax) {
-      return sendError(this.#connection, frame.stream, new StorageError('Busy', 'too many calls wait at this node'));
+    const { stream } = frame;
+    if (this.#running.has(stream) || this.#waiting.has(stream))
+      throw new FrameError(`stream ${stream} is open already`);
+    if (this.#waiting.size >= waitingCallsMax) {
+      return sendError(this.#connection, stream, new StorageError('Busy', 'too many calls wait at this node'));
     }
     this.#heldBytes += frame.bodyBytes;
-    this.#waiting.push(frame);
+    if (this.#waiting.size === 0 && this.#mayRun()) return this.#run(frame);
+    this.#waiting.set(stream, frame);
+  }
+
+  /** Starts what waits, as far as there is room: among the calls, and for their answers. */
+  startWaiting(): void {
+    while (this.#waiting.size > 0 && this.#mayRun()) {
+      const next = this.#queue.next();
+      if (next.done === true) {
+        this.#queue = this.#waiting.values();
+        continue;
+      }
+      this.#waiting.delete(next.value.stream);
+      this.#run(next.value);
+    }
   }
 
   /** The peer does not want the answer any more. */
   cancel(stream: number): void {
     const running = this.#running.get(stream);
     if (running !== undefined) return running.cancel();
-    const at = this.#waiting.findIndex((frame) => frame.stream === stream);
-    if (at < 0) return;
-    const [frame] = this.#waiting.splice(at, 1);
-    this.#heldBytes -= frame!.bodyBytes;
+    const frame = this.#waiting.get(stream);
+    if (frame === undefined) return;
+    this.#waiting.delete(stream);
+    this.#heldBytes -= frame.bodyBytes;
   }
 
   /** The connection is gone: nobody waits for any answer. */
   close(): void {
-    this.#waiting = [];
+    this.#waiting.clear();
     for (const call of [...this.#running.values()]) call.cancel();
+  }
+
+  #mayRun(): boolean {
+    const { runningCallsMax = defaultRunningCallsMax } = this.#options;
+    return this.#running.size < runningCallsMax && this.#connection.outbox.queuedBytes < heldBytesMax;
   }
 
   #run(frame: Frame): void {
     const call = new RunningCall(this.#connection, frame.stream, () => this.#ended(frame));
     this.#running.set(frame.stream, call);
-    this.#heldBytes += frame.bodyBytes;
     try {
       if (frame.method === methodIds.control) this.#runControl(frame, call);
       else this.#runDriveCall(frame, call);
@@ -101,11 +123,7 @@ export class CallRunner {
   #ended(frame: Frame): void {
     this.#running.delete(frame.stream);
     this.#heldBytes -= frame.bodyBytes;
-    const next = this.#waiting.shift();
-    if (next !== undefined) {
-      this.#heldBytes -= next.bodyBytes;
-      this.#run(next);
-    }
+    this.startWaiting();
     this.onEnded();
   }
 }

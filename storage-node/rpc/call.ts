@@ -74,12 +74,12 @@ export abstract class PendingCall<Reply> implements LinkUser, StreamOwner {
     const writer = outbox.begin(frameKind.call, { stream: this.#stream, method, drive: this.target.drive });
     try {
       this.writeRequest(writer);
+      outbox.end();
     } catch (error) {
       outbox.undo();
       link.forget(this.#stream);
       return this.#fail(error instanceof Error ? error : new Error(String(error)), 'failed');
     }
-    outbox.end();
   }
 
   onError(error: Error): void {

@@ -1,5 +1,13 @@
 import { type Socket } from 'node:net';
-import { frameKind, type FrameHeader, headerBytes, moreFlag, pieceBytes, writeHeader } from './frame.ts';
+import {
+  frameKind,
+  type FrameHeader,
+  headerBytes,
+  maxMessageBytes,
+  moreFlag,
+  pieceBytes,
+  writeHeader,
+} from './frame.ts';
 import { WireWriter } from './wire.ts';
 
 /** A message with a longer body leaves the batch of small ones and waits among the bulk. */
@@ -73,9 +81,11 @@ export class Outbox {
     return writer;
   }
 
+  /** @throws RangeError for a message longer than any that is taken; `undo` it then. */
   end(): void {
     const header = this.#begun;
     header.bodyBytes = this.#writer.at - this.#begunAt - headerBytes;
+    if (header.bodyBytes > maxMessageBytes) throw new RangeError(`a message of ${header.bodyBytes} bytes`);
     if (header.bodyBytes > largestSmallBytes) this.#moveToBulk(header);
     else writeHeader(this.#writer.buffer, this.#begunAt, header);
     this.#flushSoon();

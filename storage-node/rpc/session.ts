@@ -44,7 +44,10 @@ export class Session implements ConnectionOwner {
     });
     this.#calls = new CallRunner(this.#connection, options);
     this.#calls.onEnded = () => this.#balance();
-    this.#connection.outbox.onProgress = () => this.#balance();
+    this.#connection.outbox.onProgress = () => {
+      this.#calls.startWaiting();
+      this.#balance();
+    };
     this.#stages = new ServedStages(this.#connection, {
       done: (stream) => this.#connection.outbox.signal(frameKind.reply, { ...noCall, stream }),
       failed: (stream, error) => sendError(this.#connection, stream, error),
