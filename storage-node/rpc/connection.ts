@@ -21,6 +21,9 @@ export interface ConnectionOptions {
   encrypted: boolean;
 }
 
+/** Why a connection ended that the peer ended without a word. */
+export const closedByPeer = 'the peer closed the connection';
+
 /** One socket that carries messages both ways, whoever dialled. */
 export class Connection {
   readonly socket: Socket;
@@ -43,7 +46,7 @@ export class Connection {
     this.outbox = new Outbox(this.socket, options);
     this.socket.setNoDelay(true);
     this.socket.on('error', (cause) => this.close(cause));
-    this.socket.on('end', () => this.close(new Error('the peer closed the connection')));
+    this.socket.on('end', () => this.close(new Error(closedByPeer)));
     this.socket.on('close', () => this.close(new Error('the connection was closed')));
   }
 

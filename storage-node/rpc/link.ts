@@ -1,6 +1,6 @@
 import { type Clock } from '../ports.ts';
 import { DriveUnavailable } from '../store/drive-api.ts';
-import { Connection, type ConnectionOwner } from './connection.ts';
+import { closedByPeer, Connection, type ConnectionOwner } from './connection.ts';
 import { readError } from './error-codec.ts';
 import { type Frame, FrameError, frameKind, type TakeTail } from './frame.ts';
 import { HandshakeError, judgeHello, type NodeName, readHello, writeHello } from './handshake.ts';
@@ -178,12 +178,14 @@ export class Link implements ConnectionOwner, LinkActivity {
   }
 
   onClosed(cause: Error): void {
+    // A node that believes no certificate of ours can only hang up.
+    const hungUp = this.#state === 'dialling' && cause.message === closedByPeer;
     this.#state = 'closed';
     const owners = [...this.#streams.values()];
     this.#streams.clear();
     const { nodeId } = this.#options.to;
     for (const owner of owners) owner.onError(new DriveUnavailable(`node ${nodeId}: ${cause.message}`, { cause }));
-    this.#events.onClosed(cause);
+    this.#events.onClosed(hungUp ? new Error(`${cause.message} in the handshake; its log says why`, { cause }) : cause);
   }
 
   #onGreeting(frame: Frame): void {

@@ -49,9 +49,9 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   });
 
   return {
-    listen(host, port) {
+    async listen(host, port) {
       if (options.security.kind === 'plain') requireLoopback(host);
-      return new Promise((resolve, reject) => {
+      return await new Promise((resolve, reject) => {
         server.once('error', reject);
         server.listen({ host, port }, () => {
           server.off('error', reject);

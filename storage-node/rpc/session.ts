@@ -11,7 +11,7 @@ import { methodIds } from './methods.ts';
 import { ServedStages } from './served-stages.ts';
 import { type RpcServerOptions } from './server-options.ts';
 import { readAccepted } from './socket-reading.ts';
-import { WireReader } from './wire.ts';
+import { WireError, WireReader } from './wire.ts';
 
 const noCall = { stream: 0, method: 0, drive: 0 };
 /** A peer that was turned away gets so long to read why, milliseconds. */
@@ -82,7 +82,7 @@ export class Session implements ConnectionOwner {
     this.#stages.abortAll();
     for (const pin of this.#pins.values()) pin.release();
     this.#pins.clear();
-    if (cause instanceof FrameError || cause instanceof HandshakeError) {
+    if (cause instanceof FrameError || cause instanceof HandshakeError || cause instanceof WireError) {
       this.#options.refused?.(cause.message, this.#from);
     }
     this.#ended();

@@ -113,7 +113,9 @@ export function createListener(security: Security, events: ListenerEvents): List
     (socket) => events.accepted(socket),
   );
   server.on('tlsClientError', (cause: Error, socket: TLSSocket) => {
-    events.refused(cause.message, socket.remoteAddress ?? 'a peer that is gone');
+    // Of a certificate that is not believed, Node says no more in the error than that the socket hung up.
+    const unbelieved = socket.authorizationError as Error | string | null | undefined;
+    events.refused(String(unbelieved ?? cause.message), socket.remoteAddress ?? 'a peer that is gone');
   });
   // Connections that are open stay; the next handshake uses what is current then.
   const stop = identity.subscribe(() => server.setSecureContext(contextOf(identity.current())));

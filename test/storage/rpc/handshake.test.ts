@@ -185,8 +185,8 @@ describe('without TLS', () => {
   test('a node listens on loopback only', async () => {
     const nodes = await loopback();
     await using _closed = nodes;
-    assert.throws(() => nodes.server.listen('0.0.0.0', 0), HandshakeError);
-    assert.throws(() => nodes.server.listen('::', 0), HandshakeError);
+    await assert.rejects(nodes.server.listen('0.0.0.0', 0), HandshakeError);
+    await assert.rejects(nodes.server.listen('::', 0), HandshakeError);
   });
   test('a node dials loopback only', async () => {
     await using nodes = await loopback({ peer: { to: { nodeId: '1', host: '192.0.2.1', port: 9 } } });
