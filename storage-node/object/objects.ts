@@ -128,7 +128,7 @@ export function stateOf(current: Pick<Current, 'state' | 'tombstone'>): KeyState
 }
 
 /** Starts receiving the bytes of an object or a part at its place. */
-export function receive(deps: ObjectsDeps, place: Place, expectedBytes: number | undefined): DataUpload {
+export function receive(deps: ObjectsDeps, place: Pick<Place, 'set'>, expectedBytes: number | undefined): DataUpload {
   return createDataUpload(deps, {
     set: place.set,
     dataId: newDataId(deps.ballots, deps.env.randomBytes),
@@ -182,6 +182,8 @@ export interface VersionCommit {
   conditions: DeleteInput['conditions'];
   /** Given when the version must get this id however often the commit is repeated (multipart). */
   versionId?: (bucket: Bucket) => string;
+  /** Name of what makes it: a version that bears it is there already, and is not made again. */
+  once?: string;
 }
 
 /** Makes a new version the newest of its key, if the conditions hold against the newest of this moment. */
@@ -197,18 +199,24 @@ export function commitVersion(deps: ObjectsDeps, commit: VersionCommit): Promise
       deleteMarker: false,
       sizeBytes: draft.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       lastModifiedMs: deps.env.clock.wallMs(),
-      extra: {},
+      extra: commit.once === undefined ? {} : { upload: commit.once },
       ...draft,
     };
+    let made = version;
     await changeKey(deps, { bucket, place, puts: commit.puts }, (state) => {
+      const earlier = state.versions.find(({ extra }) => commit.once !== undefined && extra['upload'] === commit.once);
+      if (earlier !== undefined) {
+        made = earlier;
+        return 'unchanged';
+      }
       checkWriteConditions(currentVersion(state), commit.conditions ?? {});
       return { state: withVersion(state, version), event: { kind: 'put', version } };
     });
     return {
-      etag: version.etag,
-      versionId: shownVersionId(bucket, versionId),
-      sizeBytes: version.sizeBytes,
-      lastModifiedMs: version.lastModifiedMs,
+      etag: made.etag,
+      versionId: shownVersionId(bucket, made.versionId),
+      sizeBytes: made.sizeBytes,
+      lastModifiedMs: made.lastModifiedMs,
     };
   });
 }

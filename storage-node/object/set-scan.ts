@@ -1,0 +1,217 @@
+import { type Answered, collect } from '../consensus/collect.ts';
+import { valueOf } from '../consensus/envelope.ts';
+import { judge } from '../consensus/judge.ts';
+import { byNearness } from '../consensus/look.ts';
+import { type Registers } from '../consensus/registers.ts';
+import { StorageError } from '../errors.ts';
+import { type Env } from '../ports.ts';
+import { type IndexKey, type ScanPage, type ScanRequest, type ScanRow } from '../store/drive-api.ts';
+import { type Hasher } from '../store/drive-core.ts';
+import { digestOfPage } from '../store/scan.ts';
+import { type DriveHandle, type ErasureSet, readQuorum } from '../store/set.ts';
+
+/** A live register found by a scan. */
+export interface LiveRow {
+  key: IndexKey;
+  value: Uint8Array;
+  hidden: boolean;
+}
+/** What a scan comes upon, in byte order of `at`. */
+export type ScanEntry = { kind: 'row'; at: IndexKey; row: LiveRow } | { kind: 'rollup'; at: Uint8Array };
+
+export interface SetScanRequest {
+  prefix: Uint8Array;
+  after?: IndexKey;
+  delimiter?: Uint8Array;
+  skipHidden?: boolean;
+  /** Rows asked for at a time. */
+  pageRows?: number;
+}
+
+/** Ordered, complete scans of one set: every acknowledged register is in them, no removed one is. */
+export interface SetScanner {
+  entries(set: ErasureSet, request: SetScanRequest): AsyncGenerator<ScanEntry>;
+  rows(set: ErasureSet, request: SetScanRequest): AsyncGenerator<LiveRow>;
+}
+
+export interface SetScannerDeps {
+  env: Env;
+  registers: Registers;
+  hasher: Hasher;
+  deadlineMs: number;
+}
+
+export function createSetScanner(deps: SetScannerDeps): SetScanner {
+  const entries = async function* (set: ErasureSet, request: SetScanRequest): AsyncGenerator<ScanEntry> {
+    let after = request.after;
+    for (;;) {
+      const asked = scanRequest(request, after);
+      const page = (await agreedPage(deps, set, asked)) ?? (await mergedPage(deps, set, asked));
+      yield* page.entries;
+      if (page.next === undefined) return;
+      after = page.next;
+    }
+  };
+  return {
+    entries,
+    async *rows(set, request) {
+      for await (const entry of entries(set, request)) if (entry.kind === 'row') yield entry.row;
+    },
+  };
+}
+
+interface Page {
+  entries: ScanEntry[];
+  next: IndexKey | undefined;
+}
+
+function scanRequest(request: SetScanRequest, after: IndexKey | undefined): ScanRequest {
+  return {
+    prefix: request.prefix,
+    after,
+    delimiter: request.delimiter,
+    limit: request.pageRows ?? 1_000,
+    skipTombstones: true,
+    skipHidden: request.skipHidden ?? false,
+  };
+}
+
+/**
+ * The page of the nearest drive, when as many others as make a read quorum have exactly the same one (they send only a
+ * digest of it) and every row of it is decided. Undefined when they differ.
+ */
+async function agreedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRequest): Promise<Page | undefined> {
+  const [first, ...others] = byNearness(set.drives).slice(0, readQuorum(set.drives.length));
+  const options = { deadlineMs: deps.deadlineMs };
+  try {
+    const [page, ...digests] = await withinHedge(
+      deps,
+      Promise.all([
+        first!.api.scan(request, options),
+        ...others.map((drive) => drive.api.scanDigest(request, options)),
+      ]),
+    );
+    if (page.rows.some((row) => !row.decided) || digests.some(({ undecided }) => undecided)) return undefined;
+    if (digests.length > 0) {
+      const own = Buffer.from(digestOfPage(page, deps.hasher));
+      if (digests.some(({ digest }) => Buffer.compare(digest, own) !== 0)) return undefined;
+    }
+    return { entries: inOrder(page.rows.map(liveRow), page.rollups), next: page.next };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The quick way is given up before anybody notices that a drive hangs. */
+async function withinHedge<T>(deps: SetScannerDeps, work: Promise<T>): Promise<T> {
+  let timer: { cancel: () => void } | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = deps.env.clock.setTimer(250, () => reject(new Error('late')));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    timer?.cancel();
+  }
+}
+
+/**
+ * The page as all drives that answer make it together: for each key the newest value, settled where it is not decided.
+ * Tombstones are asked for too, for they out-vote; rolling up is done here, when it is known what is alive.
+ */
+async function mergedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRequest): Promise<Page> {
+  const quorum = readQuorum(set.drives.length);
+  const all = { ...request, delimiter: undefined, skipTombstones: false, skipHidden: false };
+  const { answered } = await collect(set.drives, (drive) => drive.api.scan(all, { deadlineMs: deps.deadlineMs }), {
+    clock: deps.env.clock,
+    deadlineMs: deps.deadlineMs,
+    graceMs: 250,
+    enough: (now) => now.answered.length >= quorum,
+  });
+  if (answered.length < quorum) {
+    const message = `${answered.length} of ${set.drives.length} drives of set ${set.index} answered, listing needs ${quorum}`;
+    throw new StorageError('ReadQuorumLost', message);
+  }
+  const { rows, next } = await newestRows(deps, set, answered);
+  return rollUp(rows, next, request);
+}
+
+async function newestRows(
+  deps: SetScannerDeps,
+  set: ErasureSet,
+  answered: readonly Answered<ScanPage>[],
+): Promise<{ rows: LiveRow[]; next: IndexKey | undefined }> {
+  const ends = answered.flatMap(({ value }) => (value.next === undefined ? [] : [Buffer.from(value.next)]));
+  const next = ends.sort(Buffer.compare)[0];
+  const keys = new Map<string, { key: IndexKey; rows: Map<DriveHandle, ScanRow> }>();
+  for (const { drive, value } of answered) {
+    for (const row of value.rows) {
+      if (next !== undefined && Buffer.compare(row.key, next) > 0) break;
+      const text = Buffer.from(row.key).toString('latin1');
+      const entry = keys.get(text) ?? { key: row.key, rows: new Map<DriveHandle, ScanRow>() };
+      entry.rows.set(drive, row);
+      keys.set(text, entry);
+    }
+  }
+  const rows: LiveRow[] = [];
+  for (const { key, rows: found } of keys.values()) {
+    const live = await settled(deps, set, { key, found, answered });
+    if (live !== undefined) rows.push(live);
+  }
+  rows.sort((a, b) => Buffer.compare(a.key, b.key));
+  return { rows, next };
+}
+
+async function settled(
+  deps: SetScannerDeps,
+  set: ErasureSet,
+  entry: { key: IndexKey; found: ReadonlyMap<DriveHandle, ScanRow>; answered: readonly Answered<ScanPage>[] },
+): Promise<LiveRow | undefined> {
+  const known = entry.answered.map(({ drive }) => entry.found.get(drive) ?? absent(entry.key));
+  const judgement = judge(known, set.drives.length);
+  if (judgement.kind === 'value') {
+    const row = judgement.register;
+    return row === undefined || row.tombstone ? undefined : liveRow({ ...row, key: entry.key });
+  }
+  const current = await deps.registers.get(set, entry.key);
+  if (current.ballot === 0 || current.tombstone) return undefined;
+  const hidden = [...entry.found.values()].find(({ ballot }) => ballot === current.ballot)?.hidden ?? false;
+  return { key: entry.key, value: current.state, hidden };
+}
+
+function absent(key: IndexKey): ScanRow {
+  return { key, ballot: 0, decided: false, tombstone: false, hidden: false, state: new Uint8Array(0) };
+}
+
+function liveRow(row: ScanRow): LiveRow {
+  return { key: row.key, value: valueOf(row.state), hidden: row.hidden };
+}
+
+function rollUp(rows: readonly LiveRow[], next: IndexKey | undefined, request: ScanRequest): Page {
+  const entries: ScanEntry[] = [];
+  const after = request.after === undefined ? undefined : Buffer.from(request.after);
+  let last: Buffer | undefined;
+  for (const row of rows) {
+    if (request.skipHidden && row.hidden) continue;
+    const key = Buffer.from(row.key);
+    const at = request.delimiter === undefined ? -1 : key.indexOf(request.delimiter, request.prefix.length);
+    if (at < 0) {
+      entries.push({ kind: 'row', at: row.key, row });
+      continue;
+    }
+    const rolled = key.subarray(0, at + request.delimiter!.length);
+    if (last?.equals(rolled) === true || after?.subarray(0, rolled.length).equals(rolled) === true) continue;
+    last = rolled;
+    entries.push({ kind: 'rollup', at: rolled });
+  }
+  // A roll-up at the end of the page goes on into the next one: what follows of it is skipped there.
+  const inside = next !== undefined && last !== undefined && Buffer.from(next).subarray(0, last.length).equals(last);
+  return { entries, next: inside ? Buffer.concat([last!, Buffer.from([0xff])]) : next };
+}
+
+function inOrder(rows: readonly LiveRow[], rollups: readonly Uint8Array[]): ScanEntry[] {
+  const entries: ScanEntry[] = rows.map((row) => ({ kind: 'row', at: row.key, row }));
+  if (rollups.length === 0) return entries;
+  entries.push(...rollups.map((at): ScanEntry => ({ kind: 'rollup', at })));
+  return entries.sort((a, b) => Buffer.compare(a.at, b.at));
+}
