@@ -1,6 +1,6 @@
 /**
  * What a call between two nodes costs: requests and bytes per CPU-second of each side, plain and under TLS, on
- * loopback with a drive that does nothing. `node bench/storage/rpc.ts [seconds per figure]`.
+ * loopback with a drive that does nothing. `node bench/storage/rpc.ts [seconds per figure] [part of a figure's name]`.
  */
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -166,6 +166,8 @@ const works: { name: string; unit: string; concurrency: number; run: Work }[] = 
     },
   },
 ];
+const [role, argument] = process.argv.slice(2);
+const part = argument ?? '';
 const outgoing = Buffer.alloc(blockBytes, 9);
 
 async function measure(peer: Peer, work: (typeof works)[number], seconds: number): Promise<string> {
@@ -202,15 +204,14 @@ async function bench(directory: string, seconds: number): Promise<void> {
   });
   try {
     await peer.connect();
-    for (const work of works) console.log(await measure(peer, work, seconds));
+    for (const work of works.filter(({ name }) => name.includes(part))) console.log(await measure(peer, work, seconds));
   } finally {
     peer.close();
     child.disconnect();
   }
 }
 
-const [role, argument] = process.argv.slice(2);
-if (role === 'serve') await serve(argument ?? 'plain');
+if (role === 'serve') await serve(part);
 else {
   const seconds = Number(role ?? 1);
   const directory = mkdtempSync(path.join(os.tmpdir(), 'muster-bench-rpc-'));
