@@ -30,9 +30,11 @@ export function checkParts(asked: CompleteInput['parts'], uploaded: ReadonlyMap<
         details: { partNumber: String(part.number) },
       });
     }
-    if (i < asked.length - 1 && found.sizeBytes < smallestPartBytes) {
-      const message = `part ${part.number} has ${found.sizeBytes} bytes; all but the last need ${smallestPartBytes}`;
-      throw new StorageError('EntityTooSmall', message, { details: { partNumber: String(part.number) } });
-    }
   });
+  for (const { number } of asked.slice(0, -1)) {
+    const { sizeBytes } = uploaded.get(number)!;
+    if (sizeBytes >= smallestPartBytes) continue;
+    const message = `part ${number} has ${sizeBytes} bytes; all but the last need ${smallestPartBytes}`;
+    throw new StorageError('EntityTooSmall', message, { details: { partNumber: String(number) } });
+  }
 }

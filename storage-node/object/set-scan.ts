@@ -120,8 +120,25 @@ async function withinHedge<T>(deps: SetScannerDeps, work: Promise<T>): Promise<T
  * Tombstones are asked for too, for they out-vote; rolling up is done here, when it is known what is alive.
  */
 async function mergedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRequest): Promise<Page> {
+  const rows: LiveRow[] = [];
+  for (let after = request.after; ;) {
+    const read = await mergedRows(deps, set, { ...request, after });
+    rows.push(...read.rows);
+    const page = rollUp(rows, read.next, request);
+    // Ending amid a roll-up of which nothing alive was met yet would skip the rest of it.
+    if (page !== undefined) return page;
+    after = read.next;
+  }
+}
+
+async function mergedRows(
+  deps: SetScannerDeps,
+  set: ErasureSet,
+  request: ScanRequest,
+): Promise<{ rows: LiveRow[]; next: IndexKey | undefined }> {
   const quorum = readQuorum(set.drives.length);
-  const all = { ...request, delimiter: undefined, skipTombstones: false, skipHidden: false };
+  const limit = Math.max(request.limit, 100);
+  const all = { ...request, limit, delimiter: undefined, skipTombstones: false, skipHidden: false };
   const { answered } = await collect(set.drives, (drive) => drive.api.scan(all, { deadlineMs: deps.deadlineMs }), {
     clock: deps.env.clock,
     deadlineMs: deps.deadlineMs,
@@ -132,8 +149,7 @@ async function mergedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRe
     const message = `${answered.length} of ${set.drives.length} drives of set ${set.index} answered, listing needs ${quorum}`;
     throw new StorageError('ReadQuorumLost', message);
   }
-  const { rows, next } = await newestRows(deps, set, answered);
-  return rollUp(rows, next, request);
+  return newestRows(deps, set, answered);
 }
 
 async function newestRows(
@@ -187,26 +203,34 @@ function liveRow(row: ScanRow): LiveRow {
   return { key: row.key, value: valueOf(row.state), hidden: row.hidden };
 }
 
-function rollUp(rows: readonly LiveRow[], next: IndexKey | undefined, request: ScanRequest): Page {
+/** Undefined when the page ends inside a roll-up that it does not hold. */
+function rollUp(rows: readonly LiveRow[], next: IndexKey | undefined, request: ScanRequest): Page | undefined {
   const entries: ScanEntry[] = [];
   const after = request.after === undefined ? undefined : Buffer.from(request.after);
   let last: Buffer | undefined;
   for (const row of rows) {
     if (request.skipHidden && row.hidden) continue;
-    const key = Buffer.from(row.key);
-    const at = request.delimiter === undefined ? -1 : key.indexOf(request.delimiter, request.prefix.length);
-    if (at < 0) {
+    const rolled = rollupOf(row.key, request);
+    if (rolled === undefined) {
       entries.push({ kind: 'row', at: row.key, row });
       continue;
     }
-    const rolled = key.subarray(0, at + request.delimiter!.length);
     if (last?.equals(rolled) === true || after?.subarray(0, rolled.length).equals(rolled) === true) continue;
     last = rolled;
     entries.push({ kind: 'rollup', at: rolled });
   }
-  // A roll-up at the end of the page goes on into the next one: what follows of it is skipped there.
-  const inside = next !== undefined && last !== undefined && Buffer.from(next).subarray(0, last.length).equals(last);
-  return { entries, next: inside ? Buffer.concat([last!, Buffer.from([0xff])]) : next };
+  const open = next === undefined ? undefined : rollupOf(next, request);
+  if (open === undefined) return { entries, next };
+  // What follows of a roll-up that is in this page is skipped in the next one.
+  const known = last?.equals(open) === true || after?.subarray(0, open.length).equals(open) === true;
+  return known ? { entries, next: Buffer.concat([open, Buffer.from([0xff])]) } : undefined;
+}
+
+function rollupOf(key: IndexKey, request: ScanRequest): Buffer | undefined {
+  if (request.delimiter === undefined) return undefined;
+  const bytes = Buffer.from(key);
+  const at = bytes.indexOf(request.delimiter, request.prefix.length);
+  return at < 0 ? undefined : bytes.subarray(0, at + request.delimiter.length);
 }
 
 function inOrder(rows: readonly LiveRow[], rollups: readonly Uint8Array[]): ScanEntry[] {
