@@ -1,6 +1,7 @@
 import { type Env, type Timer } from '../ports.ts';
 import { DriveUnavailable } from '../store/drive-api.ts';
 import { Link, type LinkEvents, type LinkOptions } from './link.ts';
+import { type ChannelActivity, isSilent } from './peer-health.ts';
 
 /** How a peer's connections are kept, milliseconds. */
 export interface ChannelTimes {
@@ -38,7 +39,7 @@ const firstRetryMs = 20;
  * One connection to a peer that is made when it is first needed and made again whenever it was lost. While it is
  * lost, what needs it fails at once; attempts go on behind.
  */
-export class Channel {
+export class Channel implements ChannelActivity {
   readonly #options: ChannelOptions;
   #current: Link | undefined = undefined;
   #dialling: Link | undefined = undefined;
@@ -64,6 +65,11 @@ export class Channel {
   *links(): Iterable<Link> {
     if (this.#current !== undefined) yield this.#current;
     yield* this.#retiring;
+  }
+  isSilent(nowMs: number, silentMs: number): boolean {
+    if (this.#current !== undefined && isSilent(this.#current, nowMs, silentMs)) return true;
+    if (this.#retiring.size > 0) for (const link of this.#retiring) if (isSilent(link, nowMs, silentMs)) return true;
+    return false;
   }
   get openLink(): Link | undefined {
     return this.#current;

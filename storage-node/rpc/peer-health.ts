@@ -32,24 +32,33 @@ export interface PeerHealth {
   readonly reason: string | undefined;
 }
 
-/** @param links the connections to the peer; @param downReasons of those that are cut off */
+/** Whether a connection should be talking, and is not. */
+export function isSilent(link: LinkActivity, nowMs: number, silentMs: number): boolean {
+  return link.waiting && nowMs - Math.max(link.waitingSinceMs, link.lastByteMs) > silentMs;
+}
+
+/** What health asks of a peer's channels. Asked with every call, so it allocates nothing. */
+export interface ChannelActivity {
+  readonly downReason: string | undefined;
+  /** One of its connections should be talking, and has not for so long. */
+  isSilent(nowMs: number, silentMs: number): boolean;
+}
+
 export function createPeerHealth(deps: {
   clock: Pick<Clock, 'monotonicMs'>;
-  links: () => Iterable<LinkActivity>;
-  downReason: () => string | undefined;
+  calls: ChannelActivity;
+  bulk: ChannelActivity;
   silentMs: number;
 }): PeerHealth {
+  const { clock, calls, bulk, silentMs } = deps;
   return {
     get suspect() {
-      if (deps.downReason() !== undefined) return true;
-      const nowMs = deps.clock.monotonicMs();
-      for (const link of deps.links()) {
-        if (link.waiting && nowMs - Math.max(link.waitingSinceMs, link.lastByteMs) > deps.silentMs) return true;
-      }
-      return false;
+      if (calls.downReason !== undefined || bulk.downReason !== undefined) return true;
+      const nowMs = clock.monotonicMs();
+      return calls.isSilent(nowMs, silentMs) || bulk.isSilent(nowMs, silentMs);
     },
     get reason() {
-      return deps.downReason();
+      return calls.downReason ?? bulk.downReason;
     },
   };
 }

@@ -55,12 +55,7 @@ export function createPeer(options: PeerOptions): Peer {
   const calls: Channel = new Channel({ ...common, knownDown: () => bulk.downReason !== undefined });
   const bulk: Channel = new Channel({ ...common, knownDown: () => calls.downReason !== undefined });
   const channels = [calls, bulk];
-  const health = createPeerHealth({
-    clock: env.clock,
-    silentMs,
-    links: () => [...calls.links(), ...bulk.links()],
-    downReason: () => calls.downReason ?? bulk.downReason,
-  });
+  const health = createPeerHealth({ clock: env.clock, calls, bulk, silentMs });
   const stopFollowing =
     security.kind === 'tls'
       ? security.identity.subscribe(() => channels.forEach((channel) => channel.renew()))

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  type ChannelActivity,
   createPeerHealth,
   hedgeAfterMs,
+  isSilent,
   type LinkActivity,
   RemoteDriveHealth,
 } from '../../../storage-node/rpc/peer-health.ts';
@@ -13,30 +15,44 @@ function standing(): { monotonicMs: () => number; at: number } {
   return clock;
 }
 
-describe('a peer', () => {
-  const cases: { name: string; links: LinkActivity[]; down?: string; suspect: boolean }[] = [
-    { name: 'is well before anything was asked', links: [], suspect: false },
-    { name: 'is suspect when it is cut off', links: [], down: 'reset', suspect: true },
-    { name: 'may be silent while nothing is asked', links: [link(false, 0, 0)], suspect: false },
-    { name: 'may be silent for a little after it was asked', links: [link(true, 700, 0)], suspect: false },
-    { name: 'is suspect when it was asked and is silent', links: [link(true, 500, 0)], suspect: true },
-    { name: 'is well when it speaks of something else meanwhile', links: [link(true, 100, 900)], suspect: false },
-    { name: 'is suspect when it fell silent in between', links: [link(true, 100, 500)], suspect: true },
-    {
-      name: 'is suspect when one of its connections is silent',
-      links: [link(true, 900, 999), link(true, 100, 200)],
-      suspect: true,
-    },
+describe('a connection', () => {
+  const cases: { name: string; link: LinkActivity; silent: boolean }[] = [
+    { name: 'may be silent while nothing is asked', link: link(false, 0, 0), silent: false },
+    { name: 'may be silent for a little after something was asked', link: link(true, 700, 0), silent: false },
+    { name: 'is silent when something was asked long ago', link: link(true, 500, 0), silent: true },
+    { name: 'is not silent when it speaks of something else meanwhile', link: link(true, 100, 900), silent: false },
+    { name: 'is silent when it stopped speaking in between', link: link(true, 100, 500), silent: true },
   ];
-  for (const { name, links, down, suspect } of cases) {
-    test(name, () => {
-      const health = createPeerHealth({ clock: standing(), links: () => links, downReason: () => down, silentMs: 400 });
-      assert.equal(health.suspect, suspect);
-      assert.equal(health.reason, down);
-    });
+  for (const { name, link: activity, silent } of cases) {
+    test(name, () => assert.equal(isSilent(activity, 1_000, 400), silent));
   }
   function link(waiting: boolean, waitingSinceMs: number, lastByteMs: number): LinkActivity {
     return { waiting, waitingSinceMs, lastByteMs };
+  }
+});
+
+describe('a peer', () => {
+  const channel = (downReason: string | undefined, silent: boolean): ChannelActivity => ({
+    downReason,
+    isSilent: () => silent,
+  });
+  const well = channel(undefined, false);
+  const cases = [
+    { name: 'is well while nothing is wrong', calls: well, bulk: well, suspect: false },
+    { name: 'is suspect when it is cut off', calls: channel('reset', false), bulk: well, suspect: true },
+    {
+      name: 'is suspect when one of its channels is silent',
+      calls: well,
+      bulk: channel(undefined, true),
+      suspect: true,
+    },
+  ];
+  for (const { name, calls, bulk, suspect } of cases) {
+    test(name, () => {
+      const health = createPeerHealth({ clock: standing(), calls, bulk, silentMs: 400 });
+      assert.equal(health.suspect, suspect);
+      assert.equal(health.reason, calls.downReason);
+    });
   }
 });
 

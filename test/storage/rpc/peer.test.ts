@@ -147,6 +147,7 @@ describe('calls that are given up', () => {
       const { drive, aborted } = endless();
       await using nodes = await loopback({ drives: { 0: drive } });
       const { api } = remoteDrive(nodes.peer, 0);
+      await nodes.peer.connect();
       await assert.rejects(api.scan(scan, { deadlineMs }), { code: 'Busy' });
       await eventually('the drive was told', () => aborted() === 1);
       await api.siteState();

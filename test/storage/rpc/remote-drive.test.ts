@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { StorageError } from '../../../storage-node/errors.ts';
+import { siteStateCall } from '../../../storage-node/rpc/housekeeping-codec.ts';
 import { methodIds } from '../../../storage-node/rpc/methods.ts';
+import { ask } from '../../../storage-node/rpc/peer.ts';
 import { remoteDrive } from '../../../storage-node/rpc/remote-drive.ts';
 import { type DriveApi, DriveUnavailable, type StageWriter } from '../../../storage-node/store/drive-api.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -62,6 +64,17 @@ describe('a drive behind the wire answers as the drive itself', () => {
     const oneWay = ['decide', 'stage', 'readBlocks', 'pin', 'unpin', 'control'];
     assert.deepEqual(Object.keys(methodIds).toSorted(), [...Object.keys(driveCalls), ...oneWay].toSorted());
     assert.equal(new Set(Object.values(methodIds)).size, Object.keys(methodIds).length);
+  });
+
+  test('a method nobody knows and a message nobody can read are answered, and the connection goes on', async () => {
+    const target = nodes.peer.target(2, undefined, undefined);
+    const unknown = { ...siteStateCall, method: 200 };
+    await assert.rejects(ask(nodes.peer, unknown, undefined, target), /knows no method 200/);
+    const unreadable = { ...siteStateCall, method: methodIds.accept };
+    await assert.rejects(ask(nodes.peer, unreadable, undefined, target), /unreadable call/);
+    answer = { epoch: 3, fenced: true };
+    assert.deepEqual(await api.siteState(), answer);
+    assert.equal(nodes.server.connections, 1);
   });
 
   test('a number no drive has is a drive that is not there', async () => {
