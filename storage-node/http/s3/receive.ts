@@ -8,7 +8,7 @@ import { tooLarge } from './refusals.ts';
 export const maxBodyBytes = 5 * 1024 ** 3;
 
 /** Refusals after which it is certain that nothing refers to the data. After any other a drive may hold on to it. */
-const certain = new Set(['PreconditionFailed', 'NoSuchKey', 'NoSuchBucket', 'NoSuchUpload', 'TooManyVersions']);
+const certain = new Set(['PreconditionFailed', 'NoSuchKey', 'NoSuchBucket', 'TooManyVersions']);
 
 /**
  * Takes a request's body into `upload` and makes it visible by `commit`, once everything about it was proven right.
