@@ -1,5 +1,6 @@
 import {
   type BlocksReply,
+  type BlocksRequest,
   type CallOptions,
   type DataId,
   type DriveApi,
@@ -58,7 +59,10 @@ export function remoteDrive(route: Route): DriveApi {
     learn: named('learn', (drive, request) => drive.learn(request)),
     stage: (request) => remoteStage(route, life, request),
     readSmall: named('readSmall', (drive, dataIds: readonly DataId[]) => drive.readSmall(dataIds)),
-    readBlocks: named('readBlocks', (drive, request) => drive.readBlocks(request).then(released)),
+    readBlocks: (request, options) =>
+      named('readBlocks', (drive, sent: BlocksRequest) => drive.readBlocks(sent).then(released))(request, options).then(
+        (reply) => (reply.kind === 'blocks' ? { ...reply, release: () => {} } : reply),
+      ),
     pin: (dataIds) => remotePin(route, life, dataIds),
     checkData: (dataIds, verify, options) =>
       named('checkData', (drive, ids: readonly DataId[]) => drive.checkData(ids, verify))(dataIds, options),
@@ -170,9 +174,10 @@ function once(network: Network): Network {
   return { ...network, send: (message) => network.send({ ...message, mayRepeat: false }) };
 }
 
+/** A reply on its way holds a copy; the drive's own memory is free again. */
 function released(reply: BlocksReply): BlocksReply {
   if (reply.kind !== 'blocks') return reply;
   const copied = copyMessage(reply);
   reply.release();
-  return { ...copied, release: () => {} };
+  return copied;
 }

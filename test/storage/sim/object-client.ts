@@ -1,0 +1,150 @@
+import { StorageError } from '../../../storage-node/errors.ts';
+import { type ObjectLayer } from '../../../storage-node/object/layer.ts';
+import { type ByteTarget, type Conditions, type ObjectInfo } from '../../../storage-node/object/model.ts';
+import { deleteMarker, type Action, type Condition } from '../linearizability/history.ts';
+import { contentOf, etagsOf, noteEtags } from './content.ts';
+import { type Answer } from './recorder.ts';
+
+/** Bytes that are not those of the value they were written as. Nothing excuses it. */
+export class WrongBytes extends Error {
+  override readonly name = 'WrongBytes';
+}
+
+const chunkBytes = 200_000;
+
+export interface Target {
+  layer: ObjectLayer;
+  bucket: string;
+  key: string;
+}
+
+/** Does what an operation of a history asks for. @throws StorageError as the layer does; WrongBytes. */
+export async function perform(target: Target, action: Action, inParts: boolean): Promise<Answer> {
+  if (action.kind === 'get') return get(target, action.versionId);
+  const conditions = action.condition === undefined ? {} : conditionsOf(action.condition);
+  if (action.kind === 'put') {
+    noteEtags(action.value);
+    const put = inParts ? putInParts : putWhole;
+    return { kind: 'ok', versionId: await put(target, action.value, conditions) };
+  }
+  const { layer, bucket, key } = target;
+  const versionId = action.versionId === undefined ? {} : { versionId: action.versionId };
+  const removed = await layer.remove({ bucket, key, conditions, ...versionId });
+  return { kind: 'ok', versionId: removed.versionId };
+}
+
+function conditionsOf(condition: Condition): Conditions {
+  const etagsFor = (value: string): string[] => (value === '*' ? ['*'] : Object.values(etagsOf(value)));
+  if ('ifMatch' in condition) return { ifMatch: etagsFor(condition.ifMatch) };
+  return { ifNoneMatch: etagsFor(condition.ifNoneMatch) };
+}
+
+const metadataOf = (value: string): ObjectInfo['metadata'] => ({ headers: {}, user: { value } });
+
+async function putWhole(
+  { layer, bucket, key }: Target,
+  value: string,
+  conditions: Conditions,
+): Promise<string | undefined> {
+  const bytes = contentOf(value);
+  const upload = await layer.put({ bucket, key, metadata: metadataOf(value), expectedBytes: bytes.length });
+  await give(upload, bytes);
+  const { etag, versionId } = await upload.commit({ conditions, checksum: undefined });
+  if (etag !== etagsOf(value).whole) throw new WrongBytes(`${value} was written as ${etag}`);
+  return versionId;
+}
+
+async function give(
+  upload: {
+    write(chunk: Uint8Array): boolean;
+    onDrain: (() => void) | undefined;
+    end(): Promise<unknown>;
+    abort(): void;
+  },
+  bytes: Uint8Array,
+): Promise<void> {
+  try {
+    for (let at = 0; at < bytes.length; at += chunkBytes) {
+      if (upload.write(bytes.subarray(at, at + chunkBytes))) continue;
+      await new Promise<void>((resolve) => {
+        upload.onDrain = resolve;
+      });
+    }
+    await upload.end();
+  } catch (error) {
+    upload.abort();
+    throw error;
+  }
+}
+
+async function putInParts(
+  { layer, bucket, key }: Target,
+  value: string,
+  conditions: Conditions,
+): Promise<string | undefined> {
+  const bytes = contentOf(value);
+  const settings = { metadata: metadataOf(value), checksumAlgorithm: undefined, checksumType: undefined };
+  const { uploadId } = await layer.createUpload({ bucket, key, ...settings });
+  const part = await layer.putPart({ bucket, key, uploadId, number: 1, expectedBytes: bytes.length });
+  await give(part, bytes);
+  const { etag } = await part.commit({ conditions: {}, checksum: undefined });
+  const parts = [{ number: 1, etag }];
+  for (let tries = 0; ; tries++) {
+    try {
+      const done = await layer.completeUpload({ bucket, key, uploadId, parts, conditions, checksum: undefined });
+      return done.versionId;
+    } catch (error) {
+      // As clients do: the same request again, until it is known what became of it.
+      if (!(error instanceof StorageError) || isRefusal(error) || tries === 2) throw error;
+    }
+  }
+}
+
+function isRefusal({ code }: StorageError): boolean {
+  return ['PreconditionFailed', 'NoSuchKey', 'NoSuchUpload'].includes(code);
+}
+
+async function get({ layer, bucket, key }: Target, versionId: string | undefined): Promise<Answer> {
+  try {
+    const opened = await layer.open(bucket, key, versionId === undefined ? {} : { versionId });
+    try {
+      const { info } = opened;
+      const chunks: Uint8Array[] = [];
+      await opened.send(0, info.sizeBytes - 1, collector(chunks));
+      return { kind: 'ok', value: verified(info, Buffer.concat(chunks)), versionId: info.shownVersionId };
+    } finally {
+      opened.close();
+    }
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    if (error.code === 'MethodNotAllowedOnDeleteMarker') return { kind: 'ok', value: deleteMarker };
+    if (error.code === 'NoSuchKey' || error.code === 'NoSuchVersion') return { kind: 'ok', value: undefined };
+    throw error;
+  }
+}
+
+function collector(chunks: Uint8Array[]): ByteTarget {
+  return {
+    closed: false,
+    drained: () => Promise.resolve(),
+    write(chunk, release) {
+      chunks.push(Uint8Array.from(chunk));
+      release();
+      return true;
+    },
+  };
+}
+
+function verified(info: ObjectInfo, bytes: Uint8Array): string {
+  const value = valueOfInfo(info);
+  if (Buffer.compare(bytes, contentOf(value)) !== 0) throw new WrongBytes(`${value} was read as something else`);
+  return value;
+}
+
+/** The value an object says it is, if its ETag and size say the same. */
+export function valueOfInfo(info: ObjectInfo): string {
+  const value = info.metadata.user['value'] ?? '';
+  const { whole, inParts } = etagsOf(value);
+  if (info.etag !== (info.multipart ? inParts : whole)) throw new WrongBytes(`${value} has the ETag ${info.etag}`);
+  return value;
+}
