@@ -84,5 +84,7 @@ export interface Operation {
   readonly actions: readonly string[];
   /** Query parameters it understands beside `query`. A sub-resource nobody understands answers NotImplemented. */
   readonly parameters: readonly string[];
+  /** The `x-amz-checksum-*` headers of this request speak of an object, not of the body they come with. */
+  readonly objectChecksum?: boolean;
   handle(context: OperationContext): Promise<Answer | undefined>;
 }

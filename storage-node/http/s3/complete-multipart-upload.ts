@@ -19,6 +19,7 @@ export const completeMultipartUpload: Operation = {
   query: ['uploadId'],
   actions: ['s3:PutObject'],
   parameters: [],
+  objectChecksum: true,
   async handle(context) {
     const { request, payload, layer } = context;
     const { bucket, key, headers } = request;

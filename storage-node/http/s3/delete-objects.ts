@@ -1,9 +1,9 @@
 import { type Conditions, type DeleteInput, type DeleteResult } from '../../object/model.ts';
 import { type ObjectLayer } from '../../object/layer.ts';
+import { refusal } from '../errors.ts';
 import { type Operation } from '../operation.ts';
 import { mapBounded } from './bounded.ts';
 import { deleteConditionsOf } from './conditions.ts';
-import { refusalOf } from './refusal-of.ts';
 import { invalidRequest, malformedXml } from './refusals.ts';
 import { escapeXml, optional, parseXml, textsOf, xmlAnswer, type XmlElement } from './xml.ts';
 
@@ -79,7 +79,7 @@ async function removeOne(
     const result = await layer.remove(input);
     return quiet ? '' : deletedXml(one, result);
   } catch (error) {
-    const { code, message } = refusalOf(error);
+    const { code, message } = refusal(error);
     return `<Error>${named(one)}<Code>${code}</Code><Message>${escapeXml(message)}</Message></Error>`;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { type Answer, type Operation, type OperationContext } from '../operation.ts';
 import { S3Error } from '../s3-error.ts';
-import { readOptionsOf, refusedRead } from './read.ts';
+import { readOptionsOf } from './read.ts';
 import { invalidRequest } from './refusals.ts';
 import { ownerXml, xmlAnswer } from './xml.ts';
 
@@ -133,14 +133,10 @@ const rows: readonly Row[] = [
 async function reply({ request, layer }: OperationContext, row: Row): Promise<Answer> {
   const { owner } = await layer.bucket(request.bucket);
   if (row.resource === 'bucket') return row.reply(owner);
-  try {
-    const { shownVersionId } = await layer.head(request.bucket, request.key, readOptionsOf(request));
-    const answer = row.reply(owner);
-    if (shownVersionId === undefined) return answer;
-    return { ...answer, headers: { ...answer.headers, 'x-amz-version-id': shownVersionId } };
-  } catch (error) {
-    return refusedRead(error);
-  }
+  const { shownVersionId } = await layer.head(request.bucket, request.key, readOptionsOf(request));
+  const answer = row.reply(owner);
+  if (shownVersionId === undefined) return answer;
+  return { ...answer, headers: { ...answer.headers, 'x-amz-version-id': shownVersionId } };
 }
 
 export const fixedAnswers: readonly Operation[] = rows.map((row) => ({

@@ -4,7 +4,7 @@ import { checksumXml } from './checksums.ts';
 import { httpDate } from './dates.ts';
 import { markerOf } from './list-parts.ts';
 import { pageSizeOf } from './paging.ts';
-import { readOptionsOf, refusedRead } from './read.ts';
+import { readOptionsOf } from './read.ts';
 import { invalidArgument, invalidRequest } from './refusals.ts';
 import { xmlAnswer } from './xml.ts';
 
@@ -22,12 +22,7 @@ export const getObjectAttributes: Operation = {
   async handle({ request, layer }) {
     const wanted = wantedAttributes(request.headers['x-amz-object-attributes']);
     const page = partPageOf(request.headers);
-    let info: ObjectInfo;
-    try {
-      info = await layer.head(request.bucket, request.key, readOptionsOf(request));
-    } catch (error) {
-      return refusedRead(error);
-    }
+    const info = await layer.head(request.bucket, request.key, readOptionsOf(request));
     const headers: Record<string, string> = { 'last-modified': httpDate(info.lastModifiedMs) };
     if (info.shownVersionId !== undefined) headers['x-amz-version-id'] = info.shownVersionId;
     const content = known.map((name) => (wanted.has(name) ? attributeXml(info, { name, page }) : '')).join('');

@@ -1,6 +1,6 @@
 import { type OpenObject } from '../../object/model.ts';
 import { type Answer, type Operation, type OperationContext } from '../operation.ts';
-import { type ReadAnswer, readAnswer, readOptionsOf, readParameters, refusedRead } from './read.ts';
+import { type ReadAnswer, readAnswer, readOptionsOf, readParameters } from './read.ts';
 import { responseTarget } from './response-target.ts';
 
 export const getObject: Operation = {
@@ -13,13 +13,7 @@ export const getObject: Operation = {
   parameters: readParameters,
   async handle(context) {
     const { request, layer } = context;
-    const options = readOptionsOf(request);
-    let object: OpenObject;
-    try {
-      object = await layer.open(request.bucket, request.key, options);
-    } catch (error) {
-      return refusedRead(error);
-    }
+    const object = await layer.open(request.bucket, request.key, readOptionsOf(request));
     try {
       return await answer(context, object);
     } finally {
@@ -32,6 +26,8 @@ async function answer({ request, raw }: OperationContext, object: OpenObject): P
   const head = readAnswer(request, object.info);
   const { status, headers, range } = head;
   if (range === undefined) return { status, headers };
+  headers['x-amz-request-id'] = request.requestId;
+  headers['server'] = 'Muster';
   await sendRange(raw.response, { object, head, range });
   return undefined;
 }

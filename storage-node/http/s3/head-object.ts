@@ -1,6 +1,5 @@
-import { type ObjectInfo } from '../../object/model.ts';
 import { type Operation } from '../operation.ts';
-import { readAnswer, readOptionsOf, readParameters, refusedRead } from './read.ts';
+import { readAnswer, readOptionsOf, readParameters } from './read.ts';
 
 export const headObject: Operation = {
   name: 'HeadObject',
@@ -11,13 +10,7 @@ export const headObject: Operation = {
   actions: ['s3:GetObject'],
   parameters: readParameters,
   async handle({ request, layer }) {
-    const options = readOptionsOf(request);
-    let info: ObjectInfo;
-    try {
-      info = await layer.head(request.bucket, request.key, options);
-    } catch (error) {
-      return refusedRead(error);
-    }
+    const info = await layer.head(request.bucket, request.key, readOptionsOf(request));
     const { status, headers } = readAnswer(request, info);
     return { status, headers };
   },

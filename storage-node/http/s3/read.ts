@@ -1,10 +1,8 @@
 import { type ObjectInfo, type ReadOptions } from '../../object/model.ts';
-import { StorageError } from '../../errors.ts';
-import { type Answer, type ParsedRequest } from '../operation.ts';
-import { S3Error } from '../s3-error.ts';
+import { type ParsedRequest } from '../operation.ts';
 import { addChecksumHeaders } from './checksums.ts';
 import { parseEtags, readConditions } from './conditions.ts';
-import { httpDate, parseDate } from './dates.ts';
+import { parseDate } from './dates.ts';
 import { refuseCustomerKey } from './metadata.ts';
 import { addLength, addOverrides, objectHeaders, overrideParameters } from './object-headers.ts';
 import { type ByteRange, parsePartNumber, parseRange, partRange, refuseRangeWithPart } from './ranges.ts';
@@ -83,38 +81,4 @@ function partAnswer(
   }
   addLength(headers, info.sizeBytes, range);
   return { status: 206, headers, range };
-}
-
-/**
- * What a refused read is to a client: 304 is an answer; delete markers show themselves in headers.
- * @throws everything else, as it came or in S3's words.
- */
-export function refusedRead(error: unknown): Answer {
-  if (!(error instanceof StorageError)) throw error;
-  const { details } = error;
-  if (error.code === 'NotModified') return { status: 304, headers: notModifiedHeaders(details) };
-  if (error.code === 'NoSuchKey' && details['deleteMarker'] !== undefined) {
-    const headers = markerHeaders(details);
-    throw new S3Error('NoSuchKey', 404, 'The specified key does not exist.', { headers, cause: error });
-  }
-  if (error.code === 'MethodNotAllowedOnDeleteMarker') {
-    const headers = { ...markerHeaders(details), allow: 'DELETE' };
-    const message = 'The specified method is not allowed against this resource.';
-    throw new S3Error('MethodNotAllowed', 405, message, { headers, cause: error });
-  }
-  throw error;
-}
-
-function notModifiedHeaders(details: Readonly<Record<string, string>>): Record<string, string> {
-  const headers: Record<string, string> = {};
-  if (details['etag'] !== undefined) headers['etag'] = `"${details['etag']}"`;
-  if (details['lastModifiedMs'] !== undefined) headers['last-modified'] = httpDate(Number(details['lastModifiedMs']));
-  return headers;
-}
-
-function markerHeaders(details: Readonly<Record<string, string>>): Record<string, string> {
-  const headers: Record<string, string> = { 'x-amz-delete-marker': 'true' };
-  if (details['versionId'] !== undefined) headers['x-amz-version-id'] = details['versionId'];
-  if (details['lastModifiedMs'] !== undefined) headers['last-modified'] = httpDate(Number(details['lastModifiedMs']));
-  return headers;
 }

@@ -1,42 +1,31 @@
-/**
- * The S3 operations on a socket, over a cluster of drives in memory, without the gate: nobody is authenticated and
- * bodies come unframed. What the gate does has tests of its own.
- */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+/** The front door with the S3 operations, over a cluster of drives in memory. */
+import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { S3Client } from '@aws-sdk/client-s3';
-import { StorageError } from '../../../../storage-node/errors.ts';
-import { createChecksum } from '../../../../storage-node/hash/checksums.ts';
-import {
-  type Answer,
-  type Operation,
-  type OperationContext,
-  type ParsedRequest,
-  type Payload,
-  type Principal,
-} from '../../../../storage-node/http/operation.ts';
-import { checksumAlgorithms } from '../../../../storage-node/http/s3/checksums.ts';
-import { s3Operations } from '../../../../storage-node/http/s3/index.ts';
-import { escapeXml } from '../../../../storage-node/http/s3/xml.ts';
-import { S3Error } from '../../../../storage-node/http/s3-error.ts';
+import { SignatureV4 } from '@smithy/signature-v4';
 import { createBallotClock } from '../../../../storage-node/consensus/ballot.ts';
 import { createKernels } from '../../../../storage-node/erasure/kernels.ts';
+import { rootCredentials } from '../../../../storage-node/http/credentials.ts';
+import { s3Operations } from '../../../../storage-node/http/s3/index.ts';
+import { createFrontDoor } from '../../../../storage-node/http/server.ts';
 import { type ClusterLayer, createClusterLayer } from '../../../../storage-node/object/cluster-layer.ts';
-import { type Checksum } from '../../../../storage-node/object/model.ts';
 import { memoryDrives, realClock, seeded, setOf, testEnv } from '../../support/memory-set.ts';
 
 export interface Front {
   endpoint: string;
   client: S3Client;
   layer: ClusterLayer;
-  /** Errors of handlers that had begun to answer. */
-  failures: unknown[];
-  /** A request as it is written, the path not touched by anything. */
+  /** Faults of its own that the server told of. */
+  faults: unknown[];
+  /** A signed request whose path is sent as it is. */
   send(method: string, path: string, more?: { headers?: Record<string, string>; body?: string }): Promise<Response>;
+  /** The lines of a signed request without a body, for clients that misbehave. */
+  lines(method: string, path: string): Promise<string>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const owner = 'root';
+const credentials = { accessKeyId: 'root', secretAccessKey: 'a secret of the tests' };
 
 export async function startFront(
   options: { region?: string; layer?: (layer: ClusterLayer) => ClusterLayer } = {},
@@ -44,20 +33,30 @@ export async function startFront(
   const region = options.region ?? 'us-east-1';
   const made = memoryLayer();
   const layer = options.layer?.(made) ?? made;
-  const failures: unknown[] = [];
-  const server = createServer((request, response) => {
-    serve({ request, response, layer, region }).catch((error: unknown) => {
-      if (!response.headersSent) return refuse({ request, response, error });
-      failures.push(error);
-    });
+  const faults: unknown[] = [];
+  const door = createFrontDoor({
+    operations: s3Operations,
+    layer,
+    credentials: rootCredentials(credentials.accessKeyId, credentials.secretAccessKey),
+    settings: { region, owner: 'root', host: 'test' },
+    fault: (error) => faults.push(error),
   });
+  const server = door.server();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const credentials = { accessKeyId: owner, secretAccessKey: 'not checked here' };
+  const { port } = server.address() as AddressInfo;
+  const endpoint = `http://127.0.0.1:${port}`;
   const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1 });
+  const sign = signer(region, `127.0.0.1:${port}`);
   return {
-    ...{ endpoint, client, layer, failures },
-    send: (method, path, more = {}) => rawRequest(endpoint, { method, path, ...more }),
+    ...{ endpoint, client, layer, faults },
+    async send(method, path, more = {}) {
+      const headers = await sign({ method, path, headers: more.headers ?? {}, body: more.body ?? '' });
+      return exchange({ port, method, path, headers, body: more.body });
+    },
+    async lines(method, path) {
+      const headers = Object.entries(await sign({ method, path, headers: {}, body: '' }));
+      return `${method} ${path} HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+    },
     async [Symbol.asyncDispose]() {
       client.destroy();
       server.closeAllConnections();
@@ -67,9 +66,8 @@ export async function startFront(
 }
 
 export function memoryLayer(): ClusterLayer {
-  const env = testEnv(seeded(7));
   return createClusterLayer({
-    env,
+    env: testEnv(seeded(7)),
     kernels: createKernels(),
     ballots: createBallotClock(0, realClock),
     sets: [setOf(memoryDrives(4), 0)],
@@ -80,16 +78,68 @@ export function memoryLayer(): ClusterLayer {
   });
 }
 
-/** `fetch` would tidy up the path; this sends it as it is. */
-async function rawRequest(
-  endpoint: string,
-  input: { method: string; path: string; headers?: Record<string, string>; body?: string },
-): Promise<Response> {
-  const { request } = await import('node:http');
-  const { hostname, port } = new URL(endpoint);
-  const { method, path, headers = {}, body } = input;
+interface Signed {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+function signer(region: string, host: string): (request: Signed) => Promise<Record<string, string>> {
+  const service = 's3';
+  const signature = new SignatureV4({
+    ...{ service, region, credentials, sha256: Sha256, uriEscapePath: false, applyChecksum: false },
+  });
+  return async ({ method, path, headers, body }) => {
+    const [pathname = '', search = ''] = path.split(/\?(.*)/s);
+    const pairs = search.split('&').filter((pair) => pair !== '');
+    const query = Object.fromEntries(
+      pairs.map((pair) => {
+        const [name = '', value = ''] = pair.split(/=(.*)/s).map(decodeURIComponent);
+        return [name, value];
+      }),
+    );
+    const signed = await signature.sign({
+      ...{ method, path: pathname, query, protocol: 'http:', hostname: host },
+      headers: { ...headers, host, 'x-amz-content-sha256': createHash('sha256').update(body).digest('hex') },
+    });
+    return signed.headers;
+  };
+}
+
+type Bytes = string | ArrayBuffer | ArrayBufferView;
+
+function bytesOf(data: Bytes): Buffer {
+  if (typeof data === 'string') return Buffer.from(data);
+  return data instanceof ArrayBuffer ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** As the signer wants it; a hash with a secret, an HMAC. */
+class Sha256 {
+  readonly hash: Hash | Hmac;
+  constructor(secret?: Bytes) {
+    this.hash = secret === undefined ? createHash('sha256') : createHmac('sha256', bytesOf(secret));
+  }
+  update(data: Bytes): void {
+    this.hash.update(bytesOf(data));
+  }
+  digest(): Promise<Uint8Array> {
+    return Promise.resolve(this.hash.digest());
+  }
+  reset(): void {}
+}
+
+/** `fetch` would tidy up the path. */
+function exchange(input: {
+  port: number;
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+}): Promise<Response> {
+  const { port, method, path, headers, body } = input;
   return new Promise((resolve, reject) => {
-    const sent = request({ hostname, port, method, path, headers, agent: false }, (answer) => {
+    const sent = httpRequest({ hostname: '127.0.0.1', port, method, path, headers, agent: false }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('error', reject);
@@ -103,114 +153,4 @@ async function rawRequest(
     sent.on('error', reject);
     sent.end(body);
   });
-}
-
-interface Exchange {
-  request: IncomingMessage;
-  response: ServerResponse;
-  layer: ClusterLayer;
-  region: string;
-}
-
-async function serve({ request, response, layer, region }: Exchange): Promise<void> {
-  const parsed = parse(request);
-  const operation = route(parsed);
-  const context: OperationContext = {
-    principal: { accessKey: owner, owner } as Principal,
-    request: parsed,
-    payload: payloadOf(request),
-    layer,
-    settings: { region, owner },
-    raw: { request, response },
-  };
-  const answer = await operation.handle(context);
-  if (answer !== undefined) reply(response, answer);
-}
-
-function reply(response: ServerResponse, { status, headers, body }: Answer): void {
-  const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-  response.writeHead(status, { ...length, ...headers });
-  response.end(body);
-}
-
-function parse(request: IncomingMessage): ParsedRequest {
-  const [path = '', search = ''] = (request.url ?? '').split(/\?(.*)/s);
-  const [, bucket = '', key = ''] = path.split(/^\/([^/]*)\/?/s);
-  const pairs = search.split('&').filter((pair) => pair !== '');
-  const query = pairs.map((pair) => pair.split(/=(.*)/s).slice(0, 2).map(decodeURIComponent));
-  return {
-    dialect: 's3',
-    method: request.method!,
-    bucket: decodeURIComponent(bucket),
-    key: decodeURIComponent(key),
-    query: new Map(query.map(([name, value]) => [name!, value ?? ''])),
-    headers: request.headers as Record<string, string>,
-    requestId: 'test',
-  };
-}
-
-/** The most specific row that fits, like the router. */
-export function route(request: ParsedRequest): Operation {
-  const resource = request.bucket === '' ? 'service' : request.key === '' ? 'bucket' : 'object';
-  const fitting = s3Operations.filter(
-    (row) =>
-      row.method === request.method &&
-      row.resource === resource &&
-      row.query.every((name) => request.query.has(name)) &&
-      (row.header === undefined || request.headers[row.header] !== undefined),
-  );
-  const weight = (row: Operation): number => row.query.length * 2 + (row.header === undefined ? 0 : 1);
-  const [best] = fitting.toSorted((one, other) => weight(other) - weight(one));
-  if (best === undefined) throw new S3Error('NotImplemented', 501, 'not implemented');
-  return best;
-}
-
-function payloadOf(request: IncomingMessage): Payload {
-  const { headers } = request;
-  const length = headers['content-length'];
-  const algorithm = checksumAlgorithms.find((name) => headers[`x-amz-checksum-${name.toLowerCase()}`] !== undefined);
-  return {
-    expectedBytes: length === undefined ? undefined : Number(length),
-    async pipe(target) {
-      const running = algorithm === undefined ? undefined : createChecksum(algorithm);
-      for await (const chunk of request as AsyncIterable<Buffer>) {
-        running?.update(chunk);
-        if (!target.write(chunk)) await target.drained();
-      }
-      const md5 = headers['content-md5'] as string | undefined;
-      const value = running === undefined ? '' : Buffer.from(running.digest()).toString('base64');
-      if (algorithm !== undefined && value !== headers[`x-amz-checksum-${algorithm.toLowerCase()}`]) {
-        throw new S3Error('BadDigest', 400, `The ${algorithm} you specified did not match the calculated checksum.`);
-      }
-      const checksum: Checksum | undefined = algorithm && { algorithm, value, type: 'FULL_OBJECT' };
-      return { claimedMd5: md5 && Buffer.from(md5, 'base64').toString('hex'), checksum };
-    },
-    async bytes(limit) {
-      const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>));
-      if (body.length > limit) throw new S3Error('MaxMessageLengthExceeded', 400, 'Your request was too big.');
-      return body;
-    },
-  };
-}
-
-const statuses: Partial<Record<string, number>> = {
-  NoSuchBucket: 404,
-  NoSuchKey: 404,
-  NoSuchVersion: 404,
-  NoSuchUpload: 404,
-  PreconditionFailed: 412,
-  BucketAlreadyOwnedByYou: 409,
-  BucketNotEmpty: 409,
-};
-
-function refuse({ request, response, error }: { request: IncomingMessage; response: ServerResponse; error: unknown }) {
-  const known = error instanceof S3Error || error instanceof StorageError;
-  const code = known ? error.code : 'InternalError';
-  const status = error instanceof S3Error ? error.status : known ? (statuses[code] ?? 400) : 500;
-  const fields = error instanceof S3Error ? error.fields : {};
-  const elements = Object.entries(fields).map(([name, value]) => `<${name}>${escapeXml(value)}</${name}>`);
-  const message = escapeXml(error instanceof Error ? error.message : String(error));
-  const body = `<Error><Code>${code}</Code><Message>${message}</Message>${elements.join('')}</Error>`;
-  const headers = { 'content-type': 'application/xml', ...(error instanceof S3Error ? error.headers : {}) };
-  reply(response, request.method === 'HEAD' ? { status, headers } : { status, headers, body });
 }

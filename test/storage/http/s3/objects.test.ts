@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import * as s3 from '@aws-sdk/client-s3';
+import { encodeUrl } from '../../../../storage-node/http/s3/url-encoding.ts';
 import { type Front, startFront } from './front.ts';
 import { refused } from './refused.ts';
 
@@ -56,6 +57,9 @@ test('an object without a type is binary/octet-stream, and STANDARD is not said'
   const answer = await front.send('HEAD', `/${Bucket}/plain`);
   assert.equal(answer.headers.get('content-type'), 'binary/octet-stream');
   assert.equal(answer.headers.get('x-amz-storage-class'), null);
+  for (const method of ['GET', 'HEAD']) {
+    assert.match((await front.send(method, `/${Bucket}/plain`)).headers.get('x-amz-request-id')!, /^[0-9A-F]{16}$/);
+  }
 });
 
 for (const size of [0, 1, 4096, 1024 * 1024, 3 * 1024 * 1024 + 7]) {
@@ -101,7 +105,7 @@ describe('odd keys', () => {
     test(`${shown} is put, read, listed, copied, deleted alone and with others`, async () => {
       const bucket = 'odd-keys';
       await front.client.send(new s3.CreateBucketCommand({ Bucket: bucket }));
-      const path = `/${bucket}/${encodeURIComponent(key)}`;
+      const path = `/${bucket}/${encodeUrl(key)}`;
       assert.equal((await front.send('PUT', path, { body: key })).status, 200);
       assert.equal(await (await front.send('GET', path)).text(), key);
       const plain = await front.client.send(new s3.ListObjectsV2Command({ Bucket: bucket }));
