@@ -12,6 +12,7 @@ import { addReport } from './report.ts';
 import { addReprotect } from './reprotect.ts';
 import { addServe } from './serve.ts';
 import { addStatus } from './status.ts';
+import { addStorageNode } from './storage-node.ts';
 import { addUpAndDown } from './up.ts';
 import { software } from '../worker/software.ts';
 
@@ -36,6 +37,7 @@ const add = [
   addReport,
   addDoctor,
   addServe,
+  addStorageNode,
 ];
 for (const command of add) command(program);
 for (const command of program.commands)

@@ -12,15 +12,22 @@ import {
 import { type ErasureSet, readQuorum, writeQuorum } from '../store/set.ts';
 import { type Ballot } from './ballot.ts';
 import { type Answers, collect } from './collect.ts';
-import { openEnvelope, operationIdBytes, sealEnvelope, valueOf } from './envelope.ts';
+import { isBuiltOn, openEnvelope, operationIdBytes, sealEnvelope, valueOf } from './envelope.ts';
 import { judge, type Judgement } from './judge.ts';
-import { type Change, type Changed, type Current, type RegisterDeps, type WriteGuard } from './registers.ts';
+import {
+  type Change,
+  type Changed,
+  type Current,
+  type Decision,
+  type RegisterDeps,
+  type WriteGuard,
+} from './registers.ts';
 
 interface Request {
   set: ErasureSet;
   key: IndexKey;
   guard: WriteGuard;
-  decide: (current: Current) => Change | 'unchanged';
+  decide: (current: Current) => Decision | Promise<Decision>;
 }
 
 /** One writer's attempt to change a key, over as many rounds as it takes. */
@@ -86,7 +93,8 @@ async function runRound(attempt: Attempt): Promise<RoundEnd> {
     const confirmed = judgement.kind === 'value' || (await confirm(attempt, ballot, judgement.register, held));
     return confirmed ? { kind: 'done', changed: { ballot: current.ballot, current: before, changed: true } } : again;
   }
-  const change = attempt.decide(current);
+  const decision = attempt.decide(current);
+  const change = decision instanceof Promise ? await decision : decision;
   if (change === 'unchanged') {
     const confirmed = judgement.kind === 'value' || (await confirm(attempt, ballot, judgement.register, held));
     return confirmed ? { kind: 'done', changed: { ballot: current.ballot, current, changed: false } } : again;
@@ -228,11 +236,17 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
   const { guard, settings, key } = attempt;
   const keeps = [...settings.dataIdsOf(key, change.state), ...(change.keep ?? [])];
   const kept = new Set(keeps.map(idText));
+  // A value that was passed over may name data that lives on elsewhere.
+  const lentBy = (own: HeldRegister): string[] =>
+    own.decided || own.ballot === proposal.base || isBuiltOn(state, own.state)
+      ? []
+      : settings.lentDataOf(key, valueOf(own.state)).map(idText);
   return (position) => {
     const puts = change.puts(position);
     const given = new Set(puts.map(({ dataId }) => idText(dataId)));
     const own = held.get(position);
     const old = own === undefined || own.tombstone ? [] : settings.dataIdsOf(key, valueOf(own.state));
+    const lent = old.length === 0 ? [] : lentBy(own!);
     return {
       key,
       ballot,
@@ -244,7 +258,7 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
       state,
       headData: change.headData,
       puts,
-      frees: old.filter((id) => !kept.has(idText(id))),
+      frees: old.filter((id) => !kept.has(idText(id)) && !lent.includes(idText(id))),
       keeps: keeps.filter((id) => !given.has(idText(id))),
       cancels: own === undefined || own.decided || own.ballot === proposal.base ? [] : [own.ballot],
       change: change.note === undefined ? undefined : { note: change.note },

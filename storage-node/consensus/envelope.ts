@@ -24,6 +24,12 @@ export function openEnvelope(state: Uint8Array): Envelope {
   return { operations, value: valueOf(state) };
 }
 
+/** Whether a state surely came to be from an older one; false also when too many operations lie between to tell. */
+export function isBuiltOn(state: Uint8Array, older: Uint8Array): boolean {
+  const made = openEnvelope(older).operations[0];
+  return made !== undefined && openEnvelope(state).operations.includes(made);
+}
+
 /** The value alone, without reading the ids: a view, not a copy. */
 export function valueOf(state: Uint8Array): Uint8Array {
   return state.length === 0 ? state : state.subarray(1 + state[0]! * operationIdBytes);

@@ -45,13 +45,17 @@ export interface Changed {
   changed: boolean;
 }
 
+/** What a writer answers to the newest value of a key. */
+export type Decision = Change | 'unchanged';
+
 /** Linearizable registers on the drives of erasure sets. */
 export interface Registers {
   /** @throws StorageError ReadQuorumLost, Undecided. */
   get(set: ErasureSet, key: IndexKey, options?: { withHead?: boolean }): Promise<Current>;
   /**
    * Reads, lets `decide` judge the newest value, and writes what it answers. `decide` may be called again when
-   * another writer was quicker. What it throws is thrown on, and nothing is written.
+   * another writer was quicker. What it throws is thrown on, and nothing is written. It may take its time to look at
+   * other keys: what it answers is written only if no higher ballot was prepared for this key since it was called.
    * @throws StorageError WriteQuorumLost (the outcome may be unknown: `details.unknown`), Fenced, OutOfSpace,
    * Busy with `details.bucketChanged` when the bucket's settings are newer than `guard` says.
    */
@@ -59,7 +63,7 @@ export interface Registers {
     set: ErasureSet,
     key: IndexKey,
     guard: WriteGuard,
-    decide: (current: Current) => Change | 'unchanged',
+    decide: (current: Current) => Decision | Promise<Decision>,
   ): Promise<Changed>;
 }
 
@@ -68,6 +72,8 @@ export interface RegisterDeps {
   ballots: BallotClock;
   /** Data a value of this key refers to; tells what each drive may free. */
   dataIdsOf: (key: IndexKey, value: Uint8Array) => readonly DataId[];
+  /** Of these, what another register owns for as long as this value may not have taken effect: never freed with it. */
+  lentDataOf?: (key: IndexKey, value: Uint8Array) => readonly DataId[];
   /** The site epoch this node knows. */
   siteEpoch: () => number;
   /** Told of keys that some drive of the set lacks or has an old value of. */
@@ -87,6 +93,7 @@ export function createRegisters(deps: RegisterDeps): Registers {
     readDeadlineMs,
     writeDeadlineMs: deps.writeDeadlineMs ?? 10_000,
     graceMs: deps.graceMs ?? 100,
+    lentDataOf: deps.lentDataOf ?? ((): DataId[] => []),
   };
   return {
     async get(set, key, options) {

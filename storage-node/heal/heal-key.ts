@@ -1,8 +1,9 @@
 import { judge } from '../consensus/judge.ts';
-import { valueOf } from '../consensus/envelope.ts';
+import { isBuiltOn, valueOf } from '../consensus/envelope.ts';
 import { type Answered, collect } from '../consensus/collect.ts';
 import { bucketIdBytes, type IndexKey, type LearnRequest, type ReadReply, type ShardPut } from '../store/drive-api.ts';
 import { type DriveHandle, type ErasureSet } from '../store/set.ts';
+import { lentDataOf } from '../object/state-codec.ts';
 import { type StoredData } from '../object/stripe-reader.ts';
 import { rebuildShards } from './rebuild.ts';
 import { type HealDeps, type HealTarget, type KeyHealth } from './types.ts';
@@ -138,9 +139,12 @@ function learnRequest(
 ): LearnRequest {
   const { key } = survey.target;
   const { wanted } = survey;
-  const keeps = survey.data.map(({ dataId }) => dataId);
+  // A tombstone, too, may name data: such as lives on under another key.
+  const keeps = deps.values.dataOf(key, valueOf(wanted.state)).map(({ dataId }) => dataId);
   const kept = new Set(keeps.map(text));
   const old = had.tombstone || had.ballot === 0 ? [] : deps.values.dataOf(key, valueOf(had.state));
+  const passedOver = !had.decided && !isBuiltOn(wanted.state, had.state);
+  if (passedOver) for (const id of lentDataOf(key, valueOf(had.state))) kept.add(text(id));
   const given_ = new Set(given.puts.map(({ dataId }) => text(dataId)));
   return {
     key,

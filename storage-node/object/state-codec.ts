@@ -58,8 +58,8 @@ export function dataOf(key: IndexKey, value: Uint8Array): readonly Pick<Part, 'd
     case namespace.object:
       return (unpackr.unpack(value) as PackedVersion[]).flatMap((version) => unpackParts(version));
     case namespace.part: {
-      const part = decodePartState(value).part;
-      return part.sizeBytes === 0 ? [] : [part];
+      const { part, older } = decodePartState(value);
+      return [part, ...older].filter(({ sizeBytes }) => sizeBytes > 0);
     }
     default:
       return [];
@@ -68,6 +68,16 @@ export function dataOf(key: IndexKey, value: Uint8Array): readonly Pick<Part, 'd
 
 export function dataIdsOf(key: IndexKey, value: Uint8Array): DataId[] {
   return dataOf(key, value).map(({ dataId }) => dataId);
+}
+
+/**
+ * Of an object's data, what came by parts: the registers of the parts own it until the upload is known to be completed.
+ */
+export function lentDataOf(key: IndexKey, value: Uint8Array): DataId[] {
+  if (value.length === 0 || namespaceOf(key) !== namespace.object) return [];
+  return decodeState(value)
+    .versions.filter(({ extra }) => extra['upload'] !== undefined)
+    .flatMap(({ parts }) => parts.map(({ dataId }) => dataId));
 }
 
 /** The small data that a look at the register brings along: that of the newest version, when it is one small part. */
@@ -85,15 +95,18 @@ export function headOfVersions(versions: readonly Version[]): DataId | undefined
 export interface PartState {
   part: Part;
   lastModifiedMs: number;
+  /** What was sent under this number before. It stays until the upload ends: a completion may have chosen it. */
+  older: Part[];
 }
 
-export function encodePartState({ part, lastModifiedMs }: PartState): Uint8Array {
-  return packr.pack([lastModifiedMs, packPart(part)]);
+export function encodePartState({ part, lastModifiedMs, older }: PartState): Uint8Array {
+  const packed = [lastModifiedMs, packPart(part)];
+  return packr.pack(older.length === 0 ? packed : [...packed, older.map(packPart)]);
 }
 
 export function decodePartState(bytes: Uint8Array): PartState {
-  const [lastModifiedMs, part] = unpackr.unpack(bytes) as [number, PackedPart];
-  return { lastModifiedMs, part: unpackPart(part) };
+  const [lastModifiedMs, part, older] = unpackr.unpack(bytes) as [number, PackedPart, PackedPart[] | undefined];
+  return { lastModifiedMs, part: unpackPart(part), older: (older ?? []).map(unpackPart) };
 }
 
 function packVersion(version: Version): unknown[] {

@@ -1,15 +1,20 @@
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
 const two = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
 /** The day formatted last: a listing's objects are mostly of few days, and formatting a date costs a microsecond. */
 let known = { day: Number.NaN, text: '' };
 
+/** `2009-11-11T` of a day counted from 1970. */
+export function dayText(day: number): string {
+  if (day !== known.day) known = { day, text: new Date(day * dayMs).toISOString().slice(0, 11) };
+  return known.text;
+}
+
 /** As S3's documents write a time: whole seconds, like its headers, with `.000Z`. */
 export function isoTime(unixMs: number): string {
   const day = Math.floor(unixMs / dayMs);
-  if (day !== known.day) known = { day, text: new Date(day * dayMs).toISOString().slice(0, 11) };
   const second = Math.floor((unixMs - day * dayMs) / 1000);
   const minute = Math.floor(second / 60);
-  return `${known.text}${two[Math.floor(minute / 60)]}:${two[minute % 60]}:${two[second % 60]}.000Z`;
+  return `${dayText(day)}${two[Math.floor(minute / 60)]}:${two[minute % 60]}:${two[second % 60]}.000Z`;
 }
 
 /** As HTTP headers write a time (RFC 9110 §5.6.7). */

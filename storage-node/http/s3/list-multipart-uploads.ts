@@ -1,8 +1,9 @@
 import { type UploadInfo, type UploadListPage } from '../../object/model.ts';
 import { type Operation } from '../operation.ts';
 import { isoTime } from './dates.ts';
-import { type KeyWriter, keyWriterOf, pageSizeOf, prefixesXml } from './paging.ts';
+import { keyWriterOf, pageSizeOf, prefixesXml } from './paging.ts';
 import { escapeXml, optional, ownerXml, xmlAnswer } from './xml.ts';
+import { type KeyWriter } from './xml-bytes.ts';
 
 const noUploads: UploadListPage = {
   uploads: [],

@@ -1,8 +1,9 @@
 import { type ObjectInfo, type VersionListPage } from '../../object/model.ts';
 import { type Operation } from '../operation.ts';
-import { isoTime } from './dates.ts';
-import { type KeyWriter, keyWriterOf, listingHead, pageSizeOf, prefixesXml, refuseLoneMarker } from './paging.ts';
-import { escapeXml, optional, ownerXml, xmlAnswer } from './xml.ts';
+import { addContent } from './contents-xml.ts';
+import { addPrefixes, keyWriterOf, listingHead, pageSizeOf, refuseLoneMarker } from './paging.ts';
+import { escapeXml, optional, ownerXml } from './xml.ts';
+import { type KeyWriter, type XmlBytes, xmlBytesAnswer } from './xml-bytes.ts';
 
 const noVersions: VersionListPage = {
   versions: [],
@@ -32,36 +33,37 @@ export const listObjectVersions: Operation = {
       maxKeys === 0
         ? noVersions
         : await layer.listVersions(bucket, { prefix, delimiter, keyMarker, versionIdMarker, maxKeys });
-    return xmlAnswer(
-      'ListVersionsResult',
+    const head =
       listingHead(query, { bucket, write }) +
-        `<KeyMarker>${write(keyMarker)}</KeyMarker><VersionIdMarker>${escapeXml(versionIdMarker)}</VersionIdMarker>` +
-        (page.nextKeyMarker === undefined ? '' : `<NextKeyMarker>${write(page.nextKeyMarker)}</NextKeyMarker>`) +
-        optional('NextVersionIdMarker', page.nextVersionIdMarker) +
-        `<MaxKeys>${maxKeys}</MaxKeys><IsTruncated>${page.truncated}</IsTruncated>` +
-        versionsXml(page.versions, { write, owner: ownerXml(owner) }) +
-        prefixesXml(page.commonPrefixes, write),
-    );
+      `<KeyMarker>${write(keyMarker)}</KeyMarker><VersionIdMarker>${escapeXml(versionIdMarker)}</VersionIdMarker>` +
+      (page.nextKeyMarker === undefined ? '' : `<NextKeyMarker>${write(page.nextKeyMarker)}</NextKeyMarker>`) +
+      optional('NextVersionIdMarker', page.nextVersionIdMarker) +
+      `<MaxKeys>${maxKeys}</MaxKeys><IsTruncated>${page.truncated}</IsTruncated>`;
+    const expectedBytes = (page.versions.length + page.commonPrefixes.length) * rowBytes;
+    return xmlBytesAnswer('ListVersionsResult', expectedBytes, (out) => {
+      out.add(head);
+      for (const version of page.versions) addVersion(out, version, { write, owner: ownerXml(owner) });
+      addPrefixes(out, page.commonPrefixes, write);
+    });
   },
 };
 
-function versionsXml(versions: readonly ObjectInfo[], input: { write: KeyWriter; owner: string }): string {
-  let xml = '';
-  for (const version of versions) {
-    const what =
-      `<Key>${input.write(version.key)}</Key><VersionId>${version.versionId}</VersionId>` +
-      `<IsLatest>${version.isLatest}</IsLatest><LastModified>${isoTime(version.lastModifiedMs)}</LastModified>`;
-    xml += version.deleteMarker
-      ? `<DeleteMarker>${what}${input.owner}</DeleteMarker>`
-      : `<Version>${what}${contentXml(version)}${input.owner}</Version>`;
-  }
-  return xml;
-}
+/** About what a row takes. */
+const rowBytes = 560;
 
-function contentXml({ etag, sizeBytes, storageClass, checksum }: ObjectInfo): string {
-  const summed =
-    checksum === undefined
-      ? ''
-      : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.type}</ChecksumType>`;
-  return `<ETag>&quot;${etag}&quot;</ETag>${summed}<Size>${sizeBytes}</Size><StorageClass>${storageClass}</StorageClass>`;
+function addVersion(out: XmlBytes, version: ObjectInfo, { write, owner }: { write: KeyWriter; owner: string }): void {
+  out.add(version.deleteMarker ? '<DeleteMarker><Key>' : '<Version><Key>');
+  out.addKey(version.key, write);
+  out.add('</Key><VersionId>');
+  out.add(version.versionId);
+  out.add(version.isLatest ? '</VersionId><IsLatest>true' : '</VersionId><IsLatest>false');
+  out.add('</IsLatest><LastModified>');
+  out.addTime(version.lastModifiedMs);
+  out.add('</LastModified>');
+  if (!version.deleteMarker) {
+    addContent(out, version);
+    out.add(`<StorageClass>${version.storageClass}</StorageClass>`);
+  }
+  out.add(owner);
+  out.add(version.deleteMarker ? '</DeleteMarker>' : '</Version>');
 }

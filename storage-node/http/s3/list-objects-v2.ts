@@ -1,16 +1,10 @@
 import { type ListPage } from '../../object/model.ts';
 import { type Operation } from '../operation.ts';
-import { contentsXml } from './contents-xml.ts';
-import {
-  continuationToken,
-  keyWriterOf,
-  listingHead,
-  pageSizeOf,
-  parseContinuationToken,
-  prefixesXml,
-} from './paging.ts';
+import { addPage, pageBytes } from './contents-xml.ts';
+import { continuationToken, keyWriterOf, listingHead, pageSizeOf, parseContinuationToken } from './paging.ts';
 import { invalidArgument } from './refusals.ts';
-import { optional, ownerXml, xmlAnswer } from './xml.ts';
+import { optional, ownerXml } from './xml.ts';
+import { xmlBytesAnswer } from './xml-bytes.ts';
 
 export const listObjectsV2: Operation = {
   name: 'ListObjectsV2',
@@ -33,17 +27,18 @@ export const listObjectsV2: Operation = {
     const { owner } = await layer.bucket(bucket);
     const page = await listPage(layer, bucket, { query, after, maxKeys });
     const next = page.truncated && page.next !== undefined ? continuationToken(page.next) : undefined;
-    return xmlAnswer(
-      'ListBucketResult',
+    const head =
       listingHead(query, { bucket, write }) +
-        optional('ContinuationToken', token) +
-        (startAfter === undefined ? '' : `<StartAfter>${write(startAfter)}</StartAfter>`) +
-        optional('NextContinuationToken', next) +
-        `<KeyCount>${page.objects.length + page.commonPrefixes.length}</KeyCount><MaxKeys>${maxKeys}</MaxKeys>` +
-        `<IsTruncated>${page.truncated}</IsTruncated>` +
-        contentsXml(page.objects, { write, owner: query.get('fetch-owner') === 'true' ? ownerXml(owner) : '' }) +
-        prefixesXml(page.commonPrefixes, write),
-    );
+      optional('ContinuationToken', token) +
+      (startAfter === undefined ? '' : `<StartAfter>${write(startAfter)}</StartAfter>`) +
+      optional('NextContinuationToken', next) +
+      `<KeyCount>${page.objects.length + page.commonPrefixes.length}</KeyCount><MaxKeys>${maxKeys}</MaxKeys>` +
+      `<IsTruncated>${page.truncated}</IsTruncated>`;
+    const shownOwner = query.get('fetch-owner') === 'true' ? ownerXml(owner) : '';
+    return xmlBytesAnswer('ListBucketResult', pageBytes(page), (out) => {
+      out.add(head);
+      addPage(out, page, { write, owner: shownOwner });
+    });
   },
 };
 

@@ -1,8 +1,9 @@
 import { type Operation } from '../operation.ts';
-import { contentsXml } from './contents-xml.ts';
+import { addPage, pageBytes } from './contents-xml.ts';
 import { listPage } from './list-objects-v2.ts';
-import { keyWriterOf, listingHead, pageSizeOf, prefixesXml } from './paging.ts';
-import { ownerXml, xmlAnswer } from './xml.ts';
+import { keyWriterOf, listingHead, pageSizeOf } from './paging.ts';
+import { ownerXml } from './xml.ts';
+import { xmlBytesAnswer } from './xml-bytes.ts';
 
 /** Version 1, which older clients still send. */
 export const listObjects: Operation = {
@@ -22,14 +23,14 @@ export const listObjects: Operation = {
     const page = await listPage(layer, bucket, { query, after: marker, maxKeys });
     // Without a delimiter the last key is the marker, and S3 leaves it to the client to take it.
     const withNext = page.truncated && page.next !== undefined && (query.get('delimiter') ?? '') !== '';
-    return xmlAnswer(
-      'ListBucketResult',
+    const head =
       listingHead(query, { bucket, write }) +
-        `<Marker>${write(marker)}</Marker>` +
-        (withNext ? `<NextMarker>${write(page.next!)}</NextMarker>` : '') +
-        `<MaxKeys>${maxKeys}</MaxKeys><IsTruncated>${page.truncated}</IsTruncated>` +
-        contentsXml(page.objects, { write, owner: ownerXml(owner) }) +
-        prefixesXml(page.commonPrefixes, write),
-    );
+      `<Marker>${write(marker)}</Marker>` +
+      (withNext ? `<NextMarker>${write(page.next!)}</NextMarker>` : '') +
+      `<MaxKeys>${maxKeys}</MaxKeys><IsTruncated>${page.truncated}</IsTruncated>`;
+    return xmlBytesAnswer('ListBucketResult', pageBytes(page), (out) => {
+      out.add(head);
+      addPage(out, page, { write, owner: ownerXml(owner) });
+    });
   },
 };

@@ -1,6 +1,7 @@
 import { invalidArgument, invalidRequest } from './refusals.ts';
 import { encodeUrl } from './url-encoding.ts';
 import { escapeXml } from './xml.ts';
+import { type KeyWriter, type XmlBytes } from './xml-bytes.ts';
 
 type Query = ReadonlyMap<string, string>;
 
@@ -17,11 +18,6 @@ export function pageSizeOf(query: Query, name: string): number {
   const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   if (number <= 2 ** 31 - 1) return Math.min(number, maxPage);
   throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, text);
-}
-
-/** How keys are written into a listing. */
-export interface KeyWriter {
-  (text: string): string;
 }
 
 /** @throws S3Error InvalidArgument for an encoding other than `url`. */
@@ -41,6 +37,15 @@ export function listingHead(query: Query, input: { bucket: string; write: KeyWri
     (delimiter === '' ? '' : `<Delimiter>${write(delimiter)}</Delimiter>`) +
     (write === escapeXml ? '' : '<EncodingType>url</EncodingType>')
   );
+}
+
+/** The rolled-up prefixes of a page. */
+export function addPrefixes(out: XmlBytes, prefixes: readonly string[], write: KeyWriter): void {
+  for (const prefix of prefixes) {
+    out.add('<CommonPrefixes><Prefix>');
+    out.addKey(prefix, write);
+    out.add('</Prefix></CommonPrefixes>');
+  }
 }
 
 export function prefixesXml(prefixes: readonly string[], write: KeyWriter): string {

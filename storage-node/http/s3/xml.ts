@@ -18,12 +18,20 @@ export function optional(name: string, text: string | undefined): string {
   return text === undefined ? '' : `<${name}>${escapeXml(text)}</${name}>`;
 }
 
+/** What stands before a document's content, and after it. */
+export function xmlHead(root: string): string {
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<${root} xmlns="${xmlns}">`;
+}
+export function xmlTail(root: string): string {
+  return `</${root}>`;
+}
+
 /** An answer whose document is `<root xmlns=...>content</root>`. */
 export function xmlAnswer(root: string, content: string, headers?: Record<string, string>): Answer {
   return {
     status: 200,
     headers: { 'content-type': 'application/xml', ...headers },
-    body: `<?xml version="1.0" encoding="UTF-8"?>\n<${root} xmlns="${xmlns}">${content}</${root}>`,
+    body: xmlHead(root) + content + xmlTail(root),
   };
 }
 
