@@ -188,7 +188,7 @@ async function putPart(
       const { puts, dataId, sizeBytes, small } = received;
       const md5 = Buffer.from(received.md5).toString('hex');
       const part: Part = { number: input.number, sizeBytes, md5, checksum, dataId, small };
-      const state = encodePartState({ part, lastModifiedMs: deps.env.clock.wallMs() });
+      const state = encodePartState({ part, lastModifiedMs: deps.env.clock.wallMs(), older: [] });
       const key = partKey(bucket.id, input.uploadId, input.number);
       await deps.withBucket(input.bucket, async (fresh) => {
         await deps.registers.change(at.set, key, guardOf(fresh), () => ({
