@@ -1,20 +1,17 @@
-export const dayMs = 86_400_000;
+const dayMs = 86_400_000;
 const two = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
-/** The day formatted last: a listing's objects are mostly of few days, and formatting a date costs a microsecond. */
+// A listing has a thousand times: each is put together from three texts that are there already.
+const minutes = Array.from({ length: 1440 }, (_, minute) => `${two[Math.floor(minute / 60)]}:${two[minute % 60]}:`);
+const seconds = two.map((second) => `${second}.000Z`);
+/** The day formatted last: a listing's objects are mostly of few days. */
 let known = { day: Number.NaN, text: '' };
-
-/** `2009-11-11T` of a day counted from 1970. */
-export function dayText(day: number): string {
-  if (day !== known.day) known = { day, text: new Date(day * dayMs).toISOString().slice(0, 11) };
-  return known.text;
-}
 
 /** As S3's documents write a time: whole seconds, like its headers, with `.000Z`. */
 export function isoTime(unixMs: number): string {
   const day = Math.floor(unixMs / dayMs);
+  if (day !== known.day) known = { day, text: new Date(day * dayMs).toISOString().slice(0, 11) };
   const second = Math.floor((unixMs - day * dayMs) / 1000);
-  const minute = Math.floor(second / 60);
-  return `${dayText(day)}${two[Math.floor(minute / 60)]}:${two[minute % 60]}:${two[second % 60]}.000Z`;
+  return known.text + minutes[Math.floor(second / 60)]! + seconds[second % 60]!;
 }
 
 /** As HTTP headers write a time (RFC 9110 §5.6.7). */

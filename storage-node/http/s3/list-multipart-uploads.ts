@@ -1,9 +1,9 @@
 import { type UploadInfo, type UploadListPage } from '../../object/model.ts';
 import { type Operation } from '../operation.ts';
 import { isoTime } from './dates.ts';
-import { keyWriterOf, pageSizeOf, prefixesXml } from './paging.ts';
-import { escapeXml, optional, ownerXml, xmlAnswer } from './xml.ts';
-import { type KeyWriter } from './xml-bytes.ts';
+import { addPrefixes, type KeyWriter, keyWriterOf, pageSizeOf } from './paging.ts';
+import { escapeXml, optional, ownerXml } from './xml.ts';
+import { xmlRowsAnswer } from './xml-rows.ts';
 
 const noUploads: UploadListPage = {
   uploads: [],
@@ -35,21 +35,25 @@ export const listMultipartUploads: Operation = {
         ? noUploads
         : await layer.listUploads(bucket, { prefix, delimiter, keyMarker, uploadIdMarker, maxUploads });
     const owners = ownerXml(owner, 'Initiator') + ownerXml(owner);
-    return xmlAnswer(
-      'ListMultipartUploadsResult',
+    const head =
       `<Bucket>${bucket}</Bucket><KeyMarker>${write(keyMarker)}</KeyMarker>` +
-        `<UploadIdMarker>${escapeXml(uploadIdMarker)}</UploadIdMarker>` +
-        (page.nextKeyMarker === undefined ? '' : `<NextKeyMarker>${write(page.nextKeyMarker)}</NextKeyMarker>`) +
-        optional('NextUploadIdMarker', page.nextUploadIdMarker) +
-        `<Prefix>${write(prefix)}</Prefix>` +
-        (delimiter === '' ? '' : `<Delimiter>${write(delimiter)}</Delimiter>`) +
-        (write === escapeXml ? '' : '<EncodingType>url</EncodingType>') +
-        `<MaxUploads>${maxUploads}</MaxUploads><IsTruncated>${page.truncated}</IsTruncated>` +
-        page.uploads.map((upload) => uploadXml(upload, { write, owners })).join('') +
-        prefixesXml(page.commonPrefixes, write),
-    );
+      `<UploadIdMarker>${escapeXml(uploadIdMarker)}</UploadIdMarker>` +
+      (page.nextKeyMarker === undefined ? '' : `<NextKeyMarker>${write(page.nextKeyMarker)}</NextKeyMarker>`) +
+      optional('NextUploadIdMarker', page.nextUploadIdMarker) +
+      `<Prefix>${write(prefix)}</Prefix>` +
+      (delimiter === '' ? '' : `<Delimiter>${write(delimiter)}</Delimiter>`) +
+      (write === escapeXml ? '' : '<EncodingType>url</EncodingType>') +
+      `<MaxUploads>${maxUploads}</MaxUploads><IsTruncated>${page.truncated}</IsTruncated>`;
+    return xmlRowsAnswer('ListMultipartUploadsResult', page.uploads.length * rowBytes, (out) => {
+      out.add(head);
+      for (const upload of page.uploads) out.add(uploadXml(upload, { write, owners }));
+      addPrefixes(out, page.commonPrefixes, write);
+    });
   },
 };
+
+/** About what a row takes. */
+const rowBytes = 600;
 
 function uploadXml(upload: UploadInfo, { write, owners }: { write: KeyWriter; owners: string }): string {
   return (

@@ -1,9 +1,10 @@
 import { type ObjectInfo, type VersionListPage } from '../../object/model.ts';
 import { type Operation } from '../operation.ts';
-import { addContent } from './contents-xml.ts';
-import { addPrefixes, keyWriterOf, listingHead, pageSizeOf, refuseLoneMarker } from './paging.ts';
+import { contentXml } from './contents-xml.ts';
+import { isoTime } from './dates.ts';
+import { addPrefixes, type KeyWriter, keyWriterOf, listingHead, pageSizeOf, refuseLoneMarker } from './paging.ts';
 import { escapeXml, optional, ownerXml } from './xml.ts';
-import { type KeyWriter, type XmlBytes, xmlBytesAnswer } from './xml-bytes.ts';
+import { xmlRowsAnswer } from './xml-rows.ts';
 
 const noVersions: VersionListPage = {
   versions: [],
@@ -39,10 +40,11 @@ export const listObjectVersions: Operation = {
       (page.nextKeyMarker === undefined ? '' : `<NextKeyMarker>${write(page.nextKeyMarker)}</NextKeyMarker>`) +
       optional('NextVersionIdMarker', page.nextVersionIdMarker) +
       `<MaxKeys>${maxKeys}</MaxKeys><IsTruncated>${page.truncated}</IsTruncated>`;
+    const owners = ownerXml(owner);
     const expectedBytes = (page.versions.length + page.commonPrefixes.length) * rowBytes;
-    return xmlBytesAnswer('ListVersionsResult', expectedBytes, (out) => {
+    return xmlRowsAnswer('ListVersionsResult', expectedBytes, (out) => {
       out.add(head);
-      for (const version of page.versions) addVersion(out, version, { write, owner: ownerXml(owner) });
+      for (const version of page.versions) out.add(versionXml(version, { write, owner: owners }));
       addPrefixes(out, page.commonPrefixes, write);
     });
   },
@@ -51,19 +53,10 @@ export const listObjectVersions: Operation = {
 /** About what a row takes. */
 const rowBytes = 560;
 
-function addVersion(out: XmlBytes, version: ObjectInfo, { write, owner }: { write: KeyWriter; owner: string }): void {
-  out.add(version.deleteMarker ? '<DeleteMarker><Key>' : '<Version><Key>');
-  out.addKey(version.key, write);
-  out.add('</Key><VersionId>');
-  out.add(version.versionId);
-  out.add(version.isLatest ? '</VersionId><IsLatest>true' : '</VersionId><IsLatest>false');
-  out.add('</IsLatest><LastModified>');
-  out.addTime(version.lastModifiedMs);
-  out.add('</LastModified>');
-  if (!version.deleteMarker) {
-    addContent(out, version);
-    out.add(`<StorageClass>${version.storageClass}</StorageClass>`);
-  }
-  out.add(owner);
-  out.add(version.deleteMarker ? '</DeleteMarker>' : '</Version>');
+function versionXml(version: ObjectInfo, { write, owner }: { write: KeyWriter; owner: string }): string {
+  const what =
+    `<Key>${write(version.key)}</Key><VersionId>${version.versionId}</VersionId>` +
+    `<IsLatest>${version.isLatest}</IsLatest><LastModified>${isoTime(version.lastModifiedMs)}</LastModified>`;
+  if (version.deleteMarker) return `<DeleteMarker>${what}${owner}</DeleteMarker>`;
+  return `<Version>${what}${contentXml(version)}<StorageClass>${version.storageClass}</StorageClass>${owner}</Version>`;
 }

@@ -4,7 +4,7 @@ import { addPage, pageBytes } from './contents-xml.ts';
 import { continuationToken, keyWriterOf, listingHead, pageSizeOf, parseContinuationToken } from './paging.ts';
 import { invalidArgument } from './refusals.ts';
 import { optional, ownerXml } from './xml.ts';
-import { xmlBytesAnswer } from './xml-bytes.ts';
+import { xmlRowsAnswer } from './xml-rows.ts';
 
 export const listObjectsV2: Operation = {
   name: 'ListObjectsV2',
@@ -35,7 +35,7 @@ export const listObjectsV2: Operation = {
       `<KeyCount>${page.objects.length + page.commonPrefixes.length}</KeyCount><MaxKeys>${maxKeys}</MaxKeys>` +
       `<IsTruncated>${page.truncated}</IsTruncated>`;
     const shownOwner = query.get('fetch-owner') === 'true' ? ownerXml(owner) : '';
-    return xmlBytesAnswer('ListBucketResult', pageBytes(page), (out) => {
+    return xmlRowsAnswer('ListBucketResult', pageBytes(page), (out) => {
       out.add(head);
       addPage(out, page, { write, owner: shownOwner });
     });

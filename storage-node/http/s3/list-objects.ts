@@ -3,7 +3,7 @@ import { addPage, pageBytes } from './contents-xml.ts';
 import { listPage } from './list-objects-v2.ts';
 import { keyWriterOf, listingHead, pageSizeOf } from './paging.ts';
 import { ownerXml } from './xml.ts';
-import { xmlBytesAnswer } from './xml-bytes.ts';
+import { xmlRowsAnswer } from './xml-rows.ts';
 
 /** Version 1, which older clients still send. */
 export const listObjects: Operation = {
@@ -28,7 +28,7 @@ export const listObjects: Operation = {
       `<Marker>${write(marker)}</Marker>` +
       (withNext ? `<NextMarker>${write(page.next!)}</NextMarker>` : '') +
       `<MaxKeys>${maxKeys}</MaxKeys><IsTruncated>${page.truncated}</IsTruncated>`;
-    return xmlBytesAnswer('ListBucketResult', pageBytes(page), (out) => {
+    return xmlRowsAnswer('ListBucketResult', pageBytes(page), (out) => {
       out.add(head);
       addPage(out, page, { write, owner: ownerXml(owner) });
     });

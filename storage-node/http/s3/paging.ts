@@ -1,7 +1,7 @@
 import { invalidArgument, invalidRequest } from './refusals.ts';
 import { encodeUrl } from './url-encoding.ts';
 import { escapeXml } from './xml.ts';
-import { type KeyWriter, type XmlBytes } from './xml-bytes.ts';
+import { type XmlRows } from './xml-rows.ts';
 
 type Query = ReadonlyMap<string, string>;
 
@@ -19,6 +19,9 @@ export function pageSizeOf(query: Query, name: string): number {
   if (number <= 2 ** 31 - 1) return Math.min(number, maxPage);
   throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, text);
 }
+
+/** How keys are written into a listing: escaped, or percent-encoded where the client asked for that. */
+export type KeyWriter = (text: string) => string;
 
 /** @throws S3Error InvalidArgument for an encoding other than `url`. */
 export function keyWriterOf(query: Query): KeyWriter {
@@ -40,18 +43,8 @@ export function listingHead(query: Query, input: { bucket: string; write: KeyWri
 }
 
 /** The rolled-up prefixes of a page. */
-export function addPrefixes(out: XmlBytes, prefixes: readonly string[], write: KeyWriter): void {
-  for (const prefix of prefixes) {
-    out.add('<CommonPrefixes><Prefix>');
-    out.addKey(prefix, write);
-    out.add('</Prefix></CommonPrefixes>');
-  }
-}
-
-export function prefixesXml(prefixes: readonly string[], write: KeyWriter): string {
-  let xml = '';
-  for (const prefix of prefixes) xml += `<CommonPrefixes><Prefix>${write(prefix)}</Prefix></CommonPrefixes>`;
-  return xml;
+export function addPrefixes(out: XmlRows, prefixes: readonly string[], write: KeyWriter): void {
+  for (const prefix of prefixes) out.add(`<CommonPrefixes><Prefix>${write(prefix)}</Prefix></CommonPrefixes>`);
 }
 
 /** A place in a listing as a client is given it: not to be read, not to be made up. */
