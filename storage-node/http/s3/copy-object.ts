@@ -8,7 +8,7 @@ import { type CopySource, maxCopyBytes, openSource, parseCopySource } from './co
 import { isoTime } from './dates.ts';
 import { metadataOf, refuseForeignHeaders, storageClassOf } from './metadata.ts';
 import { receive } from './receive.ts';
-import { invalidArgument, invalidRequest } from './refusals.ts';
+import { invalidArgument, invalidRequest, refuseHalfPart } from './refusals.ts';
 import { xmlAnswer } from './xml.ts';
 
 export const copyObject: Operation = {
@@ -22,6 +22,7 @@ export const copyObject: Operation = {
   parameters: [],
   async handle(context) {
     const { request } = context;
+    refuseHalfPart(request.query);
     const source = parseCopySource(request.headers['x-amz-copy-source']!);
     const replace = replacesMetadata(request.headers);
     refuseForeignHeaders(request.headers);

@@ -4,6 +4,7 @@ import { addChecksumHeaders } from './checksums.ts';
 import { writeConditions } from './conditions.ts';
 import { metadataOf, storageClassOf } from './metadata.ts';
 import { checkBodySize, receive } from './receive.ts';
+import { refuseHalfPart } from './refusals.ts';
 
 export const putObject: Operation = {
   name: 'PutObject',
@@ -15,6 +16,7 @@ export const putObject: Operation = {
   parameters: [],
   async handle({ request, payload, layer }) {
     const { bucket, key, headers } = request;
+    refuseHalfPart(request.query);
     const conditions = writeConditions(headers);
     const storageClass = storageClassOf(headers);
     const input: PutInput = { bucket, key, metadata: metadataOf(headers), expectedBytes: payload.expectedBytes };

@@ -25,3 +25,14 @@ export function tooLarge(proposedBytes: number, maximumBytes: number): S3Error {
   const message = 'Your proposed upload exceeds the maximum allowed size';
   return new S3Error('EntityTooLarge', 400, message, { fields });
 }
+
+/**
+ * Half a part is no object: a PUT that names only one of upload and part number must not write the key itself.
+ * @throws S3Error InvalidArgument.
+ */
+export function refuseHalfPart(query: ReadonlyMap<string, string>): void {
+  for (const name of ['uploadId', 'partNumber']) {
+    const value = query.get(name);
+    if (value !== undefined) throw invalidArgument('uploadId and partNumber must be given together', name, value);
+  }
+}

@@ -217,6 +217,16 @@ test('part numbers outside 1 to 10,000 are refused', async () => {
   assert.equal(await refused(part(at, 10_000, Buffer.from('x'))), 'done');
 });
 
+test('a PUT that names only an upload or only a part number writes nothing', async () => {
+  const UploadId = await begin('half');
+  for (const query of [`uploadId=${UploadId}`, 'partNumber=1']) {
+    for (const headers of [{}, { 'x-amz-copy-source': `${Bucket}/half` }] as Record<string, string>[]) {
+      assert.equal((await front.send('PUT', `/${Bucket}/half?${query}`, { headers, body: 'x' })).status, 400);
+    }
+  }
+  assert.equal((await front.send('HEAD', `/${Bucket}/half`)).status, 404);
+});
+
 test('an upload that was ended or never begun is not there', async () => {
   const at = { Key: 'ended', UploadId: await begin('ended') };
   await part(at, 1, Buffer.from('x'));
