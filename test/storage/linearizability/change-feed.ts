@@ -99,7 +99,7 @@ function phantoms({ operations, feed }: FeedFacts): string[] {
 function wrongSequence({ operations, feed }: FeedFacts): string[] {
   const wrong: string[] = [];
   const placed = operations
-    .filter(({ outcome }) => outcome.kind === 'ok')
+    .filter((operation) => operation.outcome.kind === 'ok' && !isRepeatedDelete(operations, operation))
     .map((operation) => ({ operation, position: entriesOf(feed, operation)[0]?.position }));
   for (const first of placed) {
     for (const second of placed) {
@@ -111,6 +111,13 @@ function wrongSequence({ operations, feed }: FeedFacts): string[] {
     }
   }
   return wrong;
+}
+
+/** Of several deletes of one version only one did it; which, the feed does not say. */
+function isRepeatedDelete(operations: readonly Operation[], one: Operation): boolean {
+  const versionOf = ({ action }: Operation): string | undefined =>
+    action.kind === 'delete' ? action.versionId : undefined;
+  return versionOf(one) !== undefined && operations.filter((other) => versionOf(other) === versionOf(one)).length > 1;
 }
 
 /** Whoever applies the feed from its beginning has the same versions as the bucket. */

@@ -15,10 +15,22 @@ export function contentOf(value: string): Uint8Array {
   return new Uint8Array(words.buffer, 0, sizeBytes);
 }
 
+interface Etags {
+  whole: string;
+  inParts: string;
+}
+
 const etags = new Map<string, string>();
+const known = new Map<string, Etags>();
 
 /** The ETag of a value written at once, and of one written in one part. */
-export function etagsOf(value: string): { whole: string; inParts: string } {
+export function etagsOf(value: string): Etags {
+  const made = known.get(value) ?? computeEtags(value);
+  known.set(value, made);
+  return made;
+}
+
+function computeEtags(value: string): Etags {
   const md5 = createHash('md5').update(contentOf(value)).digest();
   const ofMd5 = createHash('md5').update(md5).digest('hex');
   return { whole: md5.toString('hex'), inParts: `${ofMd5}-1` };

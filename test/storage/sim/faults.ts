@@ -86,9 +86,24 @@ const clockJump: FaultMaker = (cluster, random) => {
   return { name: `the clock of node${machine.index} jumps to ${machine.skewMs} ms`, undo: () => {} };
 };
 
-const makers: readonly FaultMaker[] = [
-  ...[crash, crash, crash, pause, cutOneWay, partition, lossy, repeating, slowLinks, clockJump],
-  ...[lossyWrites, lossyWrites, lossyWrites, lossyWrites, crashAll],
+const makers = {
+  crash,
+  crashAll,
+  pause,
+  cutOneWay,
+  partition,
+  lossy,
+  lossyWrites,
+  repeating,
+  slowLinks,
+  clockJump,
+};
+export type FaultName = keyof typeof makers;
+
+/** Each as often as it is in here. */
+const usual: readonly FaultName[] = [
+  ...(['crash', 'crash', 'crash', 'crashAll', 'pause', 'cutOneWay', 'partition', 'lossy'] as const),
+  ...(['lossyWrites', 'lossyWrites', 'lossyWrites', 'lossyWrites', 'repeating', 'slowLinks', 'clockJump'] as const),
 ];
 
 function restart<P>(cluster: Cluster<P>, node: SimNode<P>, scheduler: Scheduler): void {
@@ -100,14 +115,14 @@ function restart<P>(cluster: Cluster<P>, node: SimNode<P>, scheduler: Scheduler)
 export function planFaults<P>(
   cluster: Cluster<P>,
   tools: { random: Random; scheduler: Scheduler },
-  plan: { count: number; overMs: number },
+  plan: { count: number; overMs: number; names?: readonly FaultName[] | undefined },
 ): { heal: () => void; happened: string[] } {
   const { random, scheduler } = tools;
   const happened: string[] = [];
   const open = new Set<Fault>();
   let healed = false;
   for (let i = 0; i < plan.count; i++) {
-    const maker = random.pick(makers);
+    const maker = makers[random.pick(plan.names ?? usual)];
     const startMs = random.next() * plan.overMs;
     const lastsMs = random.pick([5, 50, 300, 1_500, 6_000]) * (0.5 + random.next());
     scheduler.after(startMs, () => {

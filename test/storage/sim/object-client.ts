@@ -3,7 +3,7 @@ import { type ObjectLayer } from '../../../storage-node/object/layer.ts';
 import { type ByteTarget, type Conditions, type ObjectInfo } from '../../../storage-node/object/model.ts';
 import { deleteMarker, type Action, type Condition } from '../linearizability/history.ts';
 import { contentOf, etagsOf, noteEtags } from './content.ts';
-import { type Answer } from './recorder.ts';
+import { type Answer, NoAnswer, NoServer, outcomeOfError } from './recorder.ts';
 
 /** Bytes that are not those of the value they were written as. Nothing excuses it. */
 export class WrongBytes extends Error {
@@ -13,23 +13,26 @@ export class WrongBytes extends Error {
 const chunkBytes = 200_000;
 
 export interface Target {
-  layer: ObjectLayer;
   bucket: string;
   key: string;
+  /** Sends one request to some node. */
+  request: <T>(run: (layer: ObjectLayer) => Promise<T>) => Promise<T>;
 }
 
 /** Does what an operation of a history asks for. @throws StorageError as the layer does; WrongBytes. */
 export async function perform(target: Target, action: Action, inParts: boolean): Promise<Answer> {
-  if (action.kind === 'get') return get(target, action.versionId);
+  if (action.kind === 'get') return target.request((layer) => get(target, layer, action.versionId));
   const conditions = action.condition === undefined ? {} : conditionsOf(action.condition);
   if (action.kind === 'put') {
     noteEtags(action.value);
-    const put = inParts ? putInParts : putWhole;
-    return { kind: 'ok', versionId: await put(target, action.value, conditions) };
+    const versionId = inParts
+      ? await putInParts(target, action.value, conditions)
+      : await target.request((layer) => putWhole(target, layer, { value: action.value, conditions }));
+    return { kind: 'ok', versionId };
   }
-  const { layer, bucket, key } = target;
+  const { bucket, key } = target;
   const versionId = action.versionId === undefined ? {} : { versionId: action.versionId };
-  const removed = await layer.remove({ bucket, key, conditions, ...versionId });
+  const removed = await target.request((layer) => layer.remove({ bucket, key, conditions, ...versionId }));
   return { kind: 'ok', versionId: removed.versionId };
 }
 
@@ -42,9 +45,9 @@ function conditionsOf(condition: Condition): Conditions {
 const metadataOf = (value: string): ObjectInfo['metadata'] => ({ headers: {}, user: { value } });
 
 async function putWhole(
-  { layer, bucket, key }: Target,
-  value: string,
-  conditions: Conditions,
+  { bucket, key }: Target,
+  layer: ObjectLayer,
+  { value, conditions }: { value: string; conditions: Conditions },
 ): Promise<string | undefined> {
   const bytes = contentOf(value);
   const upload = await layer.put({ bucket, key, metadata: metadataOf(value), expectedBytes: bytes.length });
@@ -77,34 +80,49 @@ async function give(
   }
 }
 
-async function putInParts(
-  { layer, bucket, key }: Target,
-  value: string,
-  conditions: Conditions,
-): Promise<string | undefined> {
+/** Each step is a request of its own, mostly to different nodes. */
+async function putInParts(target: Target, value: string, conditions: Conditions): Promise<string | undefined> {
+  const { bucket, key, request } = target;
   const bytes = contentOf(value);
   const settings = { metadata: metadataOf(value), checksumAlgorithm: undefined, checksumType: undefined };
-  const { uploadId } = await layer.createUpload({ bucket, key, ...settings });
-  const part = await layer.putPart({ bucket, key, uploadId, number: 1, expectedBytes: bytes.length });
-  await give(part, bytes);
-  const { etag } = await part.commit({ conditions: {}, checksum: undefined });
-  const parts = [{ number: 1, etag }];
+  const { uploadId } = await neverHappened(request((layer) => layer.createUpload({ bucket, key, ...settings })));
+  const { etag } = await neverHappened(
+    request(async (layer) => {
+      const part = await layer.putPart({ bucket, key, uploadId, number: 1, expectedBytes: bytes.length });
+      await give(part, bytes);
+      return part.commit({ conditions: {}, checksum: undefined });
+    }),
+  );
+  const complete = { bucket, key, uploadId, parts: [{ number: 1, etag }], conditions, checksum: undefined };
+  let mayHaveHappened = false;
   for (let tries = 0; ; tries++) {
     try {
-      const done = await layer.completeUpload({ bucket, key, uploadId, parts, conditions, checksum: undefined });
-      return done.versionId;
+      return (await request((layer) => layer.completeUpload(complete))).versionId;
     } catch (error) {
+      if (!mayHaveHappened && error instanceof StorageError && isRefusal(error)) throw error;
       // As clients do: the same request again, until it is known what became of it.
-      if (!(error instanceof StorageError) || isRefusal(error) || tries === 2) throw error;
+      mayHaveHappened ||= !(error instanceof NoServer);
+      if (tries < 3) continue;
+      throw mayHaveHappened
+        ? new NoAnswer('it is not known whether the upload was completed', { cause: error })
+        : error;
     }
   }
 }
 
-function isRefusal({ code }: StorageError): boolean {
-  return ['PreconditionFailed', 'NoSuchKey', 'NoSuchUpload'].includes(code);
+/** What fails before an upload is completed leaves the object as it was. */
+function neverHappened<T>(step: Promise<T>): Promise<T> {
+  return step.catch((error: unknown) => {
+    outcomeOfError(error);
+    throw new NoServer('the upload did not come about', { cause: error });
+  });
 }
 
-async function get({ layer, bucket, key }: Target, versionId: string | undefined): Promise<Answer> {
+function isRefusal({ code }: StorageError): boolean {
+  return ['PreconditionFailed', 'NoSuchKey'].includes(code);
+}
+
+async function get({ bucket, key }: Target, layer: ObjectLayer, versionId: string | undefined): Promise<Answer> {
   try {
     const opened = await layer.open(bucket, key, versionId === undefined ? {} : { versionId });
     try {

@@ -1,11 +1,11 @@
 import { checkHistory } from '../linearizability/checker.ts';
 import { checkFeed, type FeedEntry, type ListedVersion } from '../linearizability/change-feed.ts';
-import { type Action, deleteMarker, type Mode } from '../linearizability/history.ts';
+import { type Action, type Mode } from '../linearizability/history.ts';
 import { checkListings, type Listing } from '../linearizability/listings.ts';
 import { type Cluster, createCluster, type SimDisk, type SimNode } from './cluster.ts';
 import { valueOfEtag } from './content.ts';
 import { planFaults } from './faults.ts';
-import { perform, valueOfInfo } from './object-client.ts';
+import { perform, type Target, valueOfInfo } from './object-client.ts';
 import { createRandom, type Random } from './random.ts';
 import { type Answer, askFrom, createRecorder, NoServer, outcomeOfError, type Recorder } from './recorder.ts';
 import { type RunOptions, type RunResult, untilIdle } from './run.ts';
@@ -54,9 +54,13 @@ export async function runObjects(
     await untilIdle(scheduler, setUp(world, random));
     const faultRandom = createRandom(seed, 'faults');
     const count = options.faults ?? random.between(3, 6);
-    const faults = planFaults(cluster, { random: faultRandom, scheduler }, { count, overMs: 1_500 });
+    const faults = planFaults(
+      cluster,
+      { random: faultRandom, scheduler },
+      { count, overMs: 1_500, names: options.faultNames },
+    );
     happened = faults.happened;
-    cluster.network.straggling = random.pick([0, 0.01, 0.05]);
+    cluster.network.straggling = options.straggling ?? random.pick([0, 0.01, 0.05]);
     await untilIdle(scheduler, allClients(world, random, options.operations ?? 40));
     faults.heal();
     cluster.network.straggling = 0;
@@ -142,10 +146,19 @@ interface Request {
   inParts: boolean;
 }
 
+/** An operation of several requests takes them to several nodes, with pauses between. */
 async function ask(world: World, node: SimNode<StorageProgram>, { key, action, inParts }: Request): Promise<Answer> {
   const slash = key.indexOf('/');
   const [bucket, name] = [key.slice(0, slash), key.slice(slash + 1)];
-  return onNode(world, node, ({ layer }) => perform({ layer, bucket, key: name }, action, inParts));
+  const { cluster, scheduler } = world;
+  let next = node;
+  const request: Target['request'] = async (run) => {
+    const to = next;
+    next = cluster.nodes[(to.machine.index + 1 + (scheduler.stamp() % 2)) % cluster.nodes.length]!;
+    if (to !== node) await pause(scheduler, [0, 3, 30, 300][scheduler.stamp() % 4]!);
+    return onNode(world, to, ({ layer }) => run(layer));
+  };
+  return perform({ bucket, key: name, request }, action, inParts);
 }
 
 async function onNode<T>(
@@ -268,11 +281,12 @@ async function readAll(world: World, nodes: readonly SimNode<StorageProgram>[], 
     if (outcome.kind !== 'ok' || outcome.versionId === undefined) continue;
     versions.set(key, (versions.get(key) ?? new Set()).add(outcome.versionId));
   }
-  for (const node of nodes) {
+  for (const [i, node] of nodes.entries()) {
     for (const key of world.keys) {
       const reads: Action[] = [{ kind: 'get' }];
       if (modes[key.slice(0, key.indexOf('/'))] === 'enabled') {
-        for (const versionId of versions.get(key) ?? []) reads.push({ kind: 'get', versionId });
+        const own = [...(versions.get(key) ?? [])].filter((_, at) => at % nodes.length === i);
+        for (const versionId of own) reads.push({ kind: 'get', versionId });
       }
       for (const action of reads) {
         await persistently(world, `${key} cannot be read from node${node.machine.index}`, () =>
@@ -287,7 +301,11 @@ async function readAll(world: World, nodes: readonly SimNode<StorageProgram>[], 
   }
 }
 
-async function persistently<T>(world: World, complaint: string | (() => string), attempt: () => Promise<T | undefined>): Promise<T> {
+async function persistently<T>(
+  world: World,
+  complaint: string | (() => string),
+  attempt: () => Promise<T | undefined>,
+): Promise<T> {
   for (let tries = 0; ; tries++) {
     const result = await attempt();
     if (result !== undefined) return result;
@@ -302,13 +320,17 @@ async function untilWhole(world: World): Promise<void> {
   let reasons: string[] = [];
   const sets = node.program!.world.sets;
   for (const set of sets) {
-    await persistently(world, () => `set ${set.index} does not become whole (${reasons.join('; ')})`, async () => {
-      await node.program!.healer.run(set, 'scrub');
-      const status = node.program!.healer.status().find((one) => one.set === set.index);
-      reasons = status?.last?.result.reasons ?? [];
-      world.scheduler.note(`heal: ${JSON.stringify(status?.last)}`);
-      return status?.last?.whole === true ? true : undefined;
-    });
+    await persistently(
+      world,
+      () => `set ${set.index} does not become whole (${reasons.join('; ')})`,
+      async () => {
+        await node.program!.healer.run(set, 'scrub');
+        const status = node.program!.healer.status().find((one) => one.set === set.index);
+        reasons = status?.last?.result.reasons ?? [];
+        world.scheduler.note(`heal: ${JSON.stringify(status?.last)}`);
+        return status?.last?.whole === true ? true : undefined;
+      },
+    );
   }
 }
 
@@ -364,5 +386,3 @@ function pause(scheduler: Scheduler, delayMs: number): Promise<void> {
     scheduler.after(delayMs, resolve);
   });
 }
-
-export { deleteMarker };

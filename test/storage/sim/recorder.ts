@@ -38,10 +38,10 @@ export function askFrom<T>(scheduler: Scheduler, machine: Machine, ask: () => Pr
 
 /** What is known of an operation whose call failed. `no-trace`: a read; it says nothing. */
 export function outcomeOfError(error: unknown): 'refused' | 'unknown' {
-  if (error instanceof NoAnswer || error instanceof DriveUnavailable) return 'unknown';
+  if (error instanceof NoAnswer || error instanceof NoServer || error instanceof DriveUnavailable) return 'unknown';
   if (!(error instanceof StorageError)) throw error;
   if (error.code === 'PreconditionFailed' || error.code === 'NoSuchKey') return 'refused';
-  if (error.code === 'Internal' || error.code === 'Corrupt' || error.code === 'InvalidArgument') throw error;
+  if (error.code === 'Internal' || error.code === 'InvalidArgument') throw error;
   return 'unknown';
 }
 

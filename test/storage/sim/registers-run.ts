@@ -121,9 +121,9 @@ export async function runRegisters(
   const faults = planFaults(
     cluster,
     { random: createRandom(seed, 'faults'), scheduler },
-    { count: options.faults ?? random.between(3, 6), overMs: 1_500 },
+    { count: options.faults ?? random.between(3, 6), overMs: 1_500, names: options.faultNames },
   );
-  cluster.network.straggling = random.pick([0, 0.01, 0.05]);
+  cluster.network.straggling = options.straggling ?? random.pick([0, 0.01, 0.05]);
   const recorder = createRecorder(scheduler);
   const world: Clients = { cluster, scheduler, recorder, keys: ['a', 'b'].slice(0, random.between(1, 2)) };
   const count = random.between(3, 5);

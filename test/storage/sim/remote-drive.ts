@@ -41,8 +41,8 @@ export function remoteDrive(route: Route): DriveApi {
   const named =
     <Request, Reply>(name: string, ask: (drive: DriveApi, request: Request) => Promise<Reply>) =>
     (request: Request, options?: CallOptions): Promise<Reply> => {
-      const sent = copyMessage(request);
-      return caller(name, (drive) => ask(drive, copyMessage(sent)), options);
+      const take = copies(request);
+      return caller(name, (drive) => ask(drive, take()), options);
     };
   const plain =
     <Reply>(name: string, ask: (drive: DriveApi) => Promise<Reply>) =>
@@ -53,8 +53,8 @@ export function remoteDrive(route: Route): DriveApi {
     prepare: named('prepare', (drive, request) => drive.prepare(request)),
     accept: named('accept', (drive, request) => drive.accept(request)),
     decide(requests) {
-      const sent = copyMessage(requests);
-      oneWay(route, life, 'decide', (drive) => drive.decide(copyMessage(sent)));
+      const take = copies(requests);
+      oneWay(route, life, 'decide', (drive) => drive.decide(take()));
     },
     learn: named('learn', (drive, request) => drive.learn(request)),
     stage: (request) => remoteStage(route, life, request),
@@ -77,6 +77,13 @@ export function remoteDrive(route: Route): DriveApi {
     guardBucket: named('guardBucket', (drive, guard) => drive.guardBucket(guard)),
     stat: plain('stat', (drive) => drive.stat()),
   };
+}
+
+/** What is sent now, for each time it arrives: no two arrivals share bytes. */
+function copies<T>(message: T): () => T {
+  const sent = copyMessage(message);
+  let arrived = 0;
+  return () => (arrived++ === 0 ? sent : copyMessage(sent));
 }
 
 type Caller = <Reply>(

@@ -1,10 +1,15 @@
 import { type DriveApi } from '../../../storage-node/store/drive-api.ts';
+import { type FaultName } from './faults.ts';
 import { type Scheduler } from './scheduler.ts';
 
 export interface RunOptions {
   size?: number;
   operations?: number;
   faults?: number;
+  /** Only these. */
+  faultNames?: readonly FaultName[];
+  /** Probability that a message is much later than others. */
+  straggling?: number;
   /** Keeps every line of the trace. */
   keepLines?: boolean;
   /** Puts something wrong before every drive. */

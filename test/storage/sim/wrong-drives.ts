@@ -1,9 +1,14 @@
 import { type Ballot } from '../../../storage-node/consensus/ballot.ts';
 import { type DriveApi, type IndexKey, type ReadReply } from '../../../storage-node/store/drive-api.ts';
+import { type Kind } from './kinds.ts';
+import { type RunOptions } from './run.ts';
 
 /** A drive with one thing wrong. A simulation that does not find every one of them proves nothing. */
 export interface WrongDrive {
   name: string;
+  /** The world it is looked for in. */
+  kind: Kind;
+  options?: RunOptions;
   wrap: (drive: DriveApi) => DriveApi;
 }
 
@@ -12,6 +17,7 @@ const textOf = (key: IndexKey): string => Buffer.from(key).toString('latin1');
 export const wrongDrives: readonly WrongDrive[] = [
   {
     name: 'says of every value that it was decided',
+    kind: 'registers',
     wrap: (drive) => ({
       ...drive,
       read: async (request, options) => ({ ...(await drive.read(request, options)), decided: true }),
@@ -23,6 +29,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'acknowledges what is not written yet',
+    kind: 'registers',
     wrap: (drive) => {
       // Held in this life's memory only; the next accept, whatever its key, takes it along.
       const unwritten: (() => Promise<unknown>)[] = [];
@@ -38,6 +45,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'keeps no promise',
+    kind: 'registers',
     wrap: (drive) => ({
       ...drive,
       async prepare({ key }) {
@@ -48,6 +56,8 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'forgets its promises when it restarts',
+    kind: 'registers',
+    options: { faultNames: ['crash', 'crash', 'lossyWrites'], faults: 12, straggling: 0.15 },
     wrap: (drive) => {
       const promises = new Map<string, Ballot>();
       return {
@@ -70,6 +80,8 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'takes a mark for one value as a mark for another',
+    kind: 'registers',
+    options: { faultNames: ['lossyWrites'], faults: 12, straggling: 0.15 },
     wrap: (drive) => ({
       ...drive,
       decide(requests) {
@@ -84,6 +96,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'takes what it accepted as decided, and frees what came before',
+    kind: 'registers',
     wrap: (drive) => ({
       ...drive,
       async accept(request, options) {
@@ -95,6 +108,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'drops tombstones as soon as it has them',
+    kind: 'registers',
     wrap: (drive) => ({
       ...drive,
       async accept(request, options) {
@@ -108,6 +122,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'says accepted when it was outbid',
+    kind: 'registers',
     wrap: (drive) => ({
       ...drive,
       async accept(request, options) {
@@ -118,6 +133,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'answers reads from a memory that it does not keep up to date',
+    kind: 'registers',
     wrap: (drive) => {
       const remembered = new Map<string, { reply: ReadReply; uses: number }>();
       return {
@@ -134,6 +150,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   },
   {
     name: 'does not write the shards it is given',
+    kind: 'registers',
     wrap: (drive) => ({
       ...drive,
       accept: (request, options) => drive.accept({ ...request, puts: [] }, options),
