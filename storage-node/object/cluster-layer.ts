@@ -11,7 +11,7 @@ import { type ObjectLayer } from './layer.ts';
 import { listObjects, listVersions } from './listing.ts';
 import { createObjects, type ObjectsDeps } from './objects.ts';
 import { createSetScanner, type SetScanner } from './set-scan.ts';
-import { dataIdsOf } from './state-codec.ts';
+import { dataIdsOf, lentDataOf } from './state-codec.ts';
 import { createUploads, type Uploads } from './uploads.ts';
 
 export interface ClusterLayerOptions {
@@ -48,7 +48,7 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
   const registers = createRegisters({
     env,
     ballots,
-    dataIdsOf,
+    ...{ dataIdsOf, lentDataOf },
     siteEpoch: options.siteEpoch,
     lagging: options.lagging,
     readDeadlineMs,
@@ -59,13 +59,13 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
   const announce = options.announceBucket ?? ((): void => {});
   const buckets = createBuckets({ env, sets, registers, scanner, announce, deadlineMs: writeDeadlineMs });
   const deps: ObjectsDeps = {
-    ...{ env, kernels, ballots, sets, registers, readDeadlineMs, writeDeadlineMs },
+    ...{ env, kernels, ballots, sets, registers, scanner, readDeadlineMs, writeDeadlineMs },
     bucket: buckets.get,
     withBucket: buckets.withBucket,
     damaged: (data) => options.damaged(data.set, data.key),
   };
   const objects = createObjects(deps);
-  const uploads = createUploads({ ...deps, scanner, combineChecksums });
+  const uploads = createUploads({ ...deps, combineChecksums });
   const listing = { sets, scanner };
   return {
     ...{ registers, scanner, buckets, uploads },

@@ -1,3 +1,5 @@
+import { namespace, objectKey, spaceOf } from './keys.ts';
+import { type MergeDeps, mergeSets, textOfName } from './merge.ts';
 import {
   type Bucket,
   type ListInput,
@@ -6,83 +8,50 @@ import {
   type VersionListInput,
   type VersionListPage,
 } from './model.ts';
-import { type ErasureSet } from '../store/set.ts';
-import { nameOf, namespace, objectKey, spaceOf } from './keys.ts';
-import { type ScanEntry, type SetScanner, type SetScanRequest } from './set-scan.ts';
+import { type SetScanRequest } from './set-scan.ts';
 import { decodeState } from './state-codec.ts';
 import { objectInfo } from './versions.ts';
 
-export interface ListingDeps {
-  sets: readonly ErasureSet[];
-  scanner: SetScanner;
-}
-
-/** The entries of all sets in one order; a roll-up that several sets have comes once. */
-export async function* mergedEntries(deps: ListingDeps, request: SetScanRequest): AsyncGenerator<ScanEntry> {
-  if (deps.sets.length === 1) {
-    yield* deps.scanner.entries(deps.sets[0]!, request);
-    return;
-  }
-  const sources = deps.sets.map((set) => deps.scanner.entries(set, request));
-  const heads = await Promise.all(sources.map((source) => source.next()));
-  let last: Buffer | undefined;
-  for (;;) {
-    let least = -1;
-    heads.forEach((head, i) => {
-      if (head.done === true) return;
-      if (least < 0 || Buffer.compare(head.value.at, (heads[least] as IteratorYieldResult<ScanEntry>).value.at) < 0)
-        least = i;
-    });
-    if (least < 0) return;
-    const entry = (heads[least] as IteratorYieldResult<ScanEntry>).value;
-    if (entry.kind === 'row' || last?.equals(entry.at) !== true) yield entry;
-    if (entry.kind === 'rollup') last = Buffer.from(entry.at);
-    heads[least] = await sources[least]!.next();
-  }
-}
-
 function requestOf(
   bucket: Bucket,
-  space: number,
-  input: { prefix: string; delimiter: string; after: Uint8Array | undefined },
+  input: { prefix: string; delimiter: string },
+  after: Uint8Array | undefined,
 ): SetScanRequest {
   return {
-    prefix: Buffer.concat([spaceOf(bucket.id, space), Buffer.from(input.prefix)]),
-    ...(input.after === undefined ? {} : { after: input.after }),
+    prefix: Buffer.concat([spaceOf(bucket.id, namespace.object), Buffer.from(input.prefix)]),
+    ...(after === undefined ? {} : { after }),
     ...(input.delimiter === '' ? {} : { delimiter: Buffer.from(input.delimiter) }),
   };
 }
 
 /** Current objects of a bucket in UTF-8 byte order. */
-export async function listObjects(deps: ListingDeps, bucket: Bucket, input: ListInput): Promise<ListPage> {
+export async function listObjects(deps: MergeDeps, bucket: Bucket, input: ListInput): Promise<ListPage> {
   const page: ListPage = { objects: [], commonPrefixes: [], truncated: false, next: undefined };
   if (input.maxKeys === 0) return page;
   const after = input.after === '' ? undefined : objectKey(bucket.id, input.after);
-  const request = {
-    ...requestOf(bucket, namespace.object, { ...input, after }),
-    skipHidden: true,
-    pageRows: input.maxKeys + 1,
-  };
-  for await (const entry of mergedEntries(deps, request)) {
-    if (page.objects.length + page.commonPrefixes.length === input.maxKeys) {
-      page.truncated = true;
-      break;
+  const merge = mergeSets(deps, { ...requestOf(bucket, input, after), skipHidden: true }, input.maxKeys + 1);
+  let last: string | undefined;
+  for (let count = 0; ;) {
+    const entry = merge.next();
+    if (entry === 'more') {
+      await merge.fill();
+      continue;
     }
-    const name = nameOf(entry.at);
-    if (entry.kind === 'rollup') page.commonPrefixes.push(name);
-    else page.objects.push(objectInfo(bucket, name, decodeState(entry.row.value).versions[0]!, true));
-    page.next = name;
+    if (entry === undefined) return page;
+    if (count === input.maxKeys) {
+      page.truncated = true;
+      page.next = last;
+      return page;
+    }
+    count += 1;
+    last = textOfName(entry.name);
+    if (entry.row === undefined) page.commonPrefixes.push(last);
+    else page.objects.push(objectInfo(bucket, last, decodeState(entry.row.value).versions[0]!, true));
   }
-  if (!page.truncated) page.next = undefined;
-  return page;
 }
 
 /** All versions and delete markers, newest first within a key. */
-export async function listVersions(
-  deps: ListingDeps,
-  bucket: Bucket,
-  input: VersionListInput,
-): Promise<VersionListPage> {
+export async function listVersions(deps: MergeDeps, bucket: Bucket, input: VersionListInput): Promise<VersionListPage> {
   const page: VersionListPage = {
     versions: [],
     commonPrefixes: [],
@@ -91,50 +60,49 @@ export async function listVersions(
     nextVersionIdMarker: undefined,
   };
   if (input.maxKeys === 0) return page;
-  // With a version marker the listing goes on inside the key of the marker.
-  const inside = input.versionIdMarker !== '' && input.keyMarker !== '';
-  const after =
-    input.keyMarker === ''
-      ? undefined
-      : inside
-        ? justBefore(objectKey(bucket.id, input.keyMarker))
-        : objectKey(bucket.id, input.keyMarker);
-  const request = {
-    ...requestOf(bucket, namespace.object, { ...input, after }),
-    pageRows: Math.min(1_000, input.maxKeys + 1),
-  };
-  for await (const entry of mergedEntries(deps, request)) {
-    const name = nameOf(entry.at);
-    const found =
-      entry.kind === 'rollup'
-        ? [undefined]
-        : versionsFrom(
-            bucket,
-            name,
-            entry.row.value,
-            inside && name === input.keyMarker ? input.versionIdMarker : undefined,
-          );
+  const merge = mergeSets(deps, requestOf(bucket, input, afterMarker(bucket, input)), input.maxKeys + 1);
+  let last: { key: string; versionId: string | undefined } | undefined;
+  for (let count = 0; ;) {
+    const entry = merge.next();
+    if (entry === 'more') {
+      await merge.fill();
+      continue;
+    }
+    if (entry === undefined) return page;
+    const key = textOfName(entry.name);
+    const found = entry.row === undefined ? [undefined] : versionsFrom(bucket, key, entry.row.value, input);
     for (const version of found) {
-      if (page.versions.length + page.commonPrefixes.length === input.maxKeys) {
+      if (count === input.maxKeys) {
         page.truncated = true;
+        page.nextKeyMarker = last?.key;
+        page.nextVersionIdMarker = last?.versionId;
         return page;
       }
-      if (version === undefined) page.commonPrefixes.push(name);
+      count += 1;
+      if (version === undefined) page.commonPrefixes.push(key);
       else page.versions.push(version);
-      page.nextKeyMarker = name;
-      page.nextVersionIdMarker = version?.versionId;
+      last = { key, versionId: version?.versionId };
     }
   }
-  page.nextKeyMarker = undefined;
-  page.nextVersionIdMarker = undefined;
-  return page;
 }
 
-function versionsFrom(bucket: Bucket, key: string, value: Uint8Array, behind: string | undefined): ObjectInfo[] {
+/** With a version marker the listing goes on inside the key of the marker. */
+function afterMarker(bucket: Bucket, { keyMarker, versionIdMarker }: VersionListInput): Uint8Array | undefined {
+  if (keyMarker === '') return undefined;
+  const key = objectKey(bucket.id, keyMarker);
+  return versionIdMarker === '' ? key : justBefore(key);
+}
+
+function versionsFrom(bucket: Bucket, key: string, value: Uint8Array, input: VersionListInput): ObjectInfo[] {
   const all = decodeState(value).versions.map((version, i) => objectInfo(bucket, key, version, i === 0));
-  if (behind === undefined) return all;
-  const at = all.findIndex(({ versionId }) => versionId === behind);
-  return all.slice(at + 1);
+  const { keyMarker, versionIdMarker } = input;
+  if (versionIdMarker === '' || key !== keyMarker) return all;
+  const at = all.findIndex(({ versionId }) => versionId === versionIdMarker);
+  if (at >= 0) return all.slice(at + 1);
+  // The marker's version was removed meanwhile: ids grow with time, so the older ones are known by them.
+  return all.filter(
+    ({ versionId }) => versionId === 'null' || versionIdMarker === 'null' || versionId < versionIdMarker,
+  );
 }
 
 /** The greatest key that sorts before this one among keys of text: the key itself comes next. */

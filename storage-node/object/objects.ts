@@ -1,12 +1,10 @@
 import { type BallotClock } from '../consensus/ballot.ts';
-import { type Change, type Changed, type Current, type Registers } from '../consensus/registers.ts';
+import { type Change, type Changed, type Current, type Decision, type Registers } from '../consensus/registers.ts';
 import { type Kernels } from '../erasure/types.ts';
 import { type Env } from '../ports.ts';
-import { type IndexKey } from '../store/drive-api.ts';
 import { type ErasureSet } from '../store/set.ts';
 import { encodeChange } from './change-codec.ts';
 import { checkReadConditions, checkWriteConditions } from './conditions.ts';
-import { checkObjectKey, objectKey, setIndexOf } from './keys.ts';
 import {
   type Bucket,
   type Change as LoggedChange,
@@ -25,10 +23,13 @@ import {
   type Version,
 } from './model.ts';
 import { openVersion } from './open.ts';
-import { newDataId } from './placement.ts';
+import { nameOf } from './keys.ts';
+import { newDataId, type Place, placeOf } from './placement.ts';
 import { decodeState, encodeState, headOfVersions } from './state-codec.ts';
+import { type SetScanner } from './set-scan.ts';
 import { type StoredData } from './stripe-reader.ts';
 import { createDataUpload, type DataUpload, type ReceivedData } from './upload-data.ts';
+import { atOf, settleCompleted } from './upload-registers.ts';
 import {
   currentVersion,
   findVersion,
@@ -40,18 +41,13 @@ import {
   withVersion,
 } from './versions.ts';
 
-/** Where a key lives. */
-export interface Place {
-  set: ErasureSet;
-  key: IndexKey;
-}
-
 export interface ObjectsDeps {
   env: Env;
   kernels: Kernels;
   ballots: BallotClock;
   sets: readonly ErasureSet[];
   registers: Registers;
+  scanner: SetScanner;
   /** Runs a write with the bucket's settings as known, and once more with fresh ones when the drives know better. */
   withBucket: <T>(name: string, write: (bucket: Bucket) => Promise<T>) => Promise<T>;
   bucket: (name: string) => Promise<Bucket>;
@@ -80,24 +76,19 @@ export interface Objects {
   remove(input: DeleteInput): Promise<DeleteResult>;
 }
 
-export function placeOf(sets: readonly ErasureSet[], bucket: Bucket, key: string): Place {
-  const indexKey = objectKey(bucket.id, key);
-  return { set: sets[setIndexOf(indexKey, sets.length)]!, key: indexKey };
-}
-
 export function createObjects(deps: ObjectsDeps): Objects {
   return {
     put: (input) => put(deps, input),
     async head(bucketName, key, options) {
       const bucket = await deps.bucket(bucketName);
       const { registers } = deps;
-      const place = placeOf(deps.sets, bucket, checkObjectKey(key));
+      const place = placeOf(deps.sets, bucket, key);
       const { info } = chooseVersion(bucket, key, await registers.get(place.set, place.key), options);
       return info;
     },
     async open(bucketName, key, options) {
       const bucket = await deps.bucket(bucketName);
-      const place = placeOf(deps.sets, bucket, checkObjectKey(key));
+      const place = placeOf(deps.sets, bucket, key);
       const current = await deps.registers.get(place.set, place.key, { withHead: options.versionId === undefined });
       const { info, version } = chooseVersion(bucket, key, current, options);
       return openVersion(readerDeps(deps), { ...place, info, version, heads: current.heads });
@@ -145,7 +136,7 @@ export function partOf(data: ReceivedData, number: number, checksum: Checksum | 
 
 async function put(deps: ObjectsDeps, input: PutInput): Promise<Upload<PutResult>> {
   const bucket = await deps.bucket(input.bucket);
-  const place = placeOf(deps.sets, bucket, checkObjectKey(input.key));
+  const place = placeOf(deps.sets, bucket, input.key);
   const data = receive(deps, place, input.expectedBytes);
   let received: ReceivedData | undefined;
   const upload: Upload<PutResult> = {
@@ -180,45 +171,57 @@ export interface VersionCommit {
   draft: VersionDraft;
   puts: Change['puts'];
   conditions: DeleteInput['conditions'];
-  /** Given when the version must get this id however often the commit is repeated (multipart). */
-  versionId?: (bucket: Bucket) => string;
-  /** Name of what makes it: a version that bears it is there already, and is not made again. */
-  once?: string;
+  /** The upload that makes it: its version is made once, and only while `allowed` says so. */
+  once?: { uploadId: string; allowed: () => Promise<boolean> };
 }
 
 /** Makes a new version the newest of its key, if the conditions hold against the newest of this moment. */
-export function commitVersion(deps: ObjectsDeps, commit: VersionCommit): Promise<PutResult> {
+export async function commitVersion(deps: ObjectsDeps, commit: VersionCommit): Promise<PutResult> {
   return deps.withBucket(commit.bucket, async (bucket) => {
-    const place = placeOf(deps.sets, bucket, commit.key);
-    const { draft } = commit;
-    const enabled = bucket.versioning === 'Enabled';
-    const versionId =
-      commit.versionId?.(bucket) ?? (enabled ? newVersionId(deps.env.clock, deps.env.randomBytes) : nullVersionId);
-    const version: Version = {
-      versionId,
-      deleteMarker: false,
-      sizeBytes: draft.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      lastModifiedMs: deps.env.clock.wallMs(),
-      extra: commit.once === undefined ? {} : { upload: commit.once },
-      ...draft,
-    };
-    let made = version;
-    await changeKey(deps, { bucket, place, puts: commit.puts }, (state) => {
-      const earlier = state.versions.find(({ extra }) => commit.once !== undefined && extra['upload'] === commit.once);
-      if (earlier !== undefined) {
-        made = earlier;
-        return 'unchanged';
-      }
-      checkWriteConditions(currentVersion(state), commit.conditions ?? {});
-      return { state: withVersion(state, version), event: { kind: 'put', version } };
-    });
-    return {
-      etag: made.etag,
-      versionId: shownVersionId(bucket, made.versionId),
-      sizeBytes: made.sizeBytes,
-      lastModifiedMs: made.lastModifiedMs,
-    };
+    const { etag, versionId, sizeBytes, lastModifiedMs } = (await makeVersion(deps, bucket, commit))!;
+    return { etag, versionId: shownVersionId(bucket, versionId), sizeBytes, lastModifiedMs };
   });
+}
+
+/** @returns the version as it was made, now or by an earlier try; undefined when an upload was no longer allowed to. */
+export async function makeVersion(
+  deps: ObjectsDeps,
+  bucket: Bucket,
+  commit: VersionCommit,
+): Promise<Version | undefined> {
+  const place = placeOf(deps.sets, bucket, commit.key);
+  const { draft, once } = commit;
+  const version: Version = {
+    versionId: bucket.versioning === 'Enabled' ? newVersionId(deps.env.clock, deps.env.randomBytes) : nullVersionId,
+    deleteMarker: false,
+    sizeBytes: draft.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    lastModifiedMs: deps.env.clock.wallMs(),
+    extra: once === undefined ? {} : { upload: once.uploadId },
+    ...draft,
+  };
+  let made: Version | undefined;
+  const decide = (state: KeyState): KeyChange | 'unchanged' => {
+    made = once === undefined ? undefined : versionOfUpload(state, once.uploadId);
+    if (made !== undefined) return 'unchanged';
+    checkWriteConditions(currentVersion(state), commit.conditions ?? {});
+    made = version;
+    return { state: withVersion(state, version), event: { kind: 'put', version } };
+  };
+  await changeKey(deps, { bucket, place, puts: commit.puts }, (state) => {
+    const change = decide(state);
+    if (once === undefined || change === 'unchanged') return change;
+    return once.allowed().then((allowed) => {
+      if (allowed) return change;
+      made = undefined;
+      return 'unchanged';
+    });
+  });
+  return made;
+}
+
+/** The version that completing an upload has made. */
+export function versionOfUpload(state: KeyState, uploadId: string): Version | undefined {
+  return state.versions.find(({ extra }) => extra['upload'] === uploadId);
 }
 
 interface KeyChange {
@@ -230,35 +233,57 @@ interface KeyChange {
 export function changeKey(
   deps: ObjectsDeps,
   target: { bucket: Bucket; place: Place; puts?: Change['puts'] },
-  decide: (state: KeyState) => KeyChange | 'unchanged',
+  decide: (state: KeyState) => KeyChange | 'unchanged' | Promise<KeyChange | 'unchanged'>,
 ): Promise<Changed> {
   const { bucket, place } = target;
   const guard = { fromClient: true, bucketGeneration: bucket.generation };
-  return deps.registers.change(place.set, place.key, guard, (current) => {
-    const change = decide(stateOf(current));
+  const toChange = (before: KeyState, change: KeyChange | 'unchanged'): Decision | Promise<Decision> => {
     if (change === 'unchanged') return change;
-    const { versions } = change.state;
-    return {
-      tombstone: versions.length === 0,
-      hidden: versions[0]?.deleteMarker ?? false,
-      state: versions.length === 0 ? new Uint8Array(0) : encodeState(change.state),
-      headData: headOfVersions(versions),
+    const { kind, version } = change.event;
+    const { versionId, sizeBytes, etag } = version;
+    const written: Change = {
+      ...registerOf(change.state),
       puts: target.puts ?? (() => []),
-      note: encodeChange({
-        kind: change.event.kind,
-        versionId: change.event.version.versionId,
-        sizeBytes: change.event.version.sizeBytes,
-        etag: change.event.version.etag,
-        atMs: deps.env.clock.wallMs(),
-      }),
+      note: encodeChange({ kind, versionId, sizeBytes, etag, atMs: deps.env.clock.wallMs() }),
     };
+    const byUploads = before.versions.filter(({ extra }) => extra['upload'] !== undefined);
+    const leaving = byUploads.filter((one) => !change.state.versions.includes(one));
+    return leaving.length === 0 ? written : settleAll(deps, target, leaving).then(() => written);
+  };
+  return deps.registers.change(place.set, place.key, guard, (current) => {
+    const state = stateOf(current);
+    const change = decide(state);
+    return change instanceof Promise ? change.then((made) => toChange(state, made)) : toChange(state, change);
   });
+}
+
+/** What the register of a key holds with these versions. */
+export function registerOf(state: KeyState): Pick<Change, 'tombstone' | 'hidden' | 'state' | 'headData'> {
+  const { versions } = state;
+  return {
+    tombstone: versions.length === 0,
+    hidden: versions[0]?.deleteMarker ?? false,
+    state: versions.length === 0 ? new Uint8Array(0) : encodeState(state),
+    headData: headOfVersions(versions),
+  };
+}
+
+/** The uploads that made these versions must be known to be completed before the versions go. */
+async function settleAll(
+  deps: ObjectsDeps,
+  { bucket, place }: { bucket: Bucket; place: Place },
+  leaving: readonly Version[],
+): Promise<void> {
+  for (const version of leaving) {
+    const at = atOf(deps, bucket, nameOf(place.key), String(version.extra['upload']));
+    await settleCompleted(deps, at, version);
+  }
 }
 
 /** Deletes: without a version id a tombstone or delete marker, with one that version for good. */
 function remove(deps: ObjectsDeps, input: DeleteInput): Promise<DeleteResult> {
   return deps.withBucket(input.bucket, async (bucket) => {
-    const place = placeOf(deps.sets, bucket, checkObjectKey(input.key));
+    const place = placeOf(deps.sets, bucket, input.key);
     if (input.versionId !== undefined) return removeVersion(deps, input, { bucket, place });
     if (bucket.versioning === 'Off') {
       await changeKey(deps, { bucket, place }, (state) => {

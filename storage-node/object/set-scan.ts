@@ -16,8 +16,18 @@ export interface LiveRow {
   value: Uint8Array;
   hidden: boolean;
 }
-/** What a scan comes upon, in byte order of `at`. */
-export type ScanEntry = { kind: 'row'; at: IndexKey; row: LiveRow } | { kind: 'rollup'; at: Uint8Array };
+/** What a scan comes upon: a live register, or a roll-up of several. */
+export interface ScanEntry {
+  /** The register's key, or what its key and others begin with. */
+  at: Uint8Array;
+  row: LiveRow | undefined;
+}
+export interface EntryPage {
+  /** In byte order of `at`. */
+  entries: ScanEntry[];
+  /** Give as `after` for the next page; undefined at the end. */
+  next: IndexKey | undefined;
+}
 
 export interface SetScanRequest {
   prefix: Uint8Array;
@@ -30,8 +40,9 @@ export interface SetScanRequest {
 
 /** Ordered, complete scans of one set: every acknowledged register is in them, no removed one is. */
 export interface SetScanner {
-  entries(set: ErasureSet, request: SetScanRequest): AsyncGenerator<ScanEntry>;
-  rows(set: ErasureSet, request: SetScanRequest): AsyncGenerator<LiveRow>;
+  /** A page may be empty though it is not the last. @throws StorageError ReadQuorumLost, Undecided. */
+  page(set: ErasureSet, request: SetScanRequest): Promise<EntryPage>;
+  rows(set: ErasureSet, request: Omit<SetScanRequest, 'delimiter'>): AsyncGenerator<LiveRow>;
 }
 
 export interface SetScannerDeps {
@@ -42,27 +53,21 @@ export interface SetScannerDeps {
 }
 
 export function createSetScanner(deps: SetScannerDeps): SetScanner {
-  const entries = async function* (set: ErasureSet, request: SetScanRequest): AsyncGenerator<ScanEntry> {
-    let after = request.after;
-    for (;;) {
-      const asked = scanRequest(request, after);
-      const page = (await agreedPage(deps, set, asked)) ?? (await mergedPage(deps, set, asked));
-      yield* page.entries;
-      if (page.next === undefined) return;
-      after = page.next;
-    }
+  const page = async (set: ErasureSet, request: SetScanRequest): Promise<EntryPage> => {
+    const asked = scanRequest(request, request.after);
+    return (await agreedPage(deps, set, asked)) ?? mergedPage(deps, set, asked);
   };
   return {
-    entries,
+    page,
     async *rows(set, request) {
-      for await (const entry of entries(set, request)) if (entry.kind === 'row') yield entry.row;
+      for (let { after } = request; ;) {
+        const { entries, next } = await page(set, after === undefined ? request : { ...request, after });
+        for (const { row } of entries) if (row !== undefined) yield row;
+        if (next === undefined) return;
+        after = next;
+      }
     },
   };
-}
-
-interface Page {
-  entries: ScanEntry[];
-  next: IndexKey | undefined;
 }
 
 function scanRequest(request: SetScanRequest, after: IndexKey | undefined): ScanRequest {
@@ -80,7 +85,7 @@ function scanRequest(request: SetScanRequest, after: IndexKey | undefined): Scan
  * The page of the nearest drive, when as many others as make a read quorum have exactly the same one (they send only a
  * digest of it) and every row of it is decided. Undefined when they differ.
  */
-async function agreedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRequest): Promise<Page | undefined> {
+async function agreedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRequest): Promise<EntryPage | undefined> {
   const [first, ...others] = byNearness(set.drives).slice(0, readQuorum(set.drives.length));
   const options = { deadlineMs: deps.deadlineMs };
   try {
@@ -119,7 +124,7 @@ async function withinHedge<T>(deps: SetScannerDeps, work: Promise<T>): Promise<T
  * The page as all drives that answer make it together: for each key the newest value, settled where it is not decided.
  * Tombstones are asked for too, for they out-vote; rolling up is done here, when it is known what is alive.
  */
-async function mergedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRequest): Promise<Page> {
+async function mergedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRequest): Promise<EntryPage> {
   const rows: LiveRow[] = [];
   for (let after = request.after; ;) {
     const read = await mergedRows(deps, set, { ...request, after });
@@ -204,7 +209,7 @@ function liveRow(row: ScanRow): LiveRow {
 }
 
 /** Undefined when the page ends inside a roll-up that it does not hold. */
-function rollUp(rows: readonly LiveRow[], next: IndexKey | undefined, request: ScanRequest): Page | undefined {
+function rollUp(rows: readonly LiveRow[], next: IndexKey | undefined, request: ScanRequest): EntryPage | undefined {
   const entries: ScanEntry[] = [];
   const after = request.after === undefined ? undefined : Buffer.from(request.after);
   let last: Buffer | undefined;
@@ -212,12 +217,12 @@ function rollUp(rows: readonly LiveRow[], next: IndexKey | undefined, request: S
     if (request.skipHidden && row.hidden) continue;
     const rolled = rollupOf(row.key, request);
     if (rolled === undefined) {
-      entries.push({ kind: 'row', at: row.key, row });
+      entries.push({ at: row.key, row });
       continue;
     }
     if (last?.equals(rolled) === true || after?.subarray(0, rolled.length).equals(rolled) === true) continue;
     last = rolled;
-    entries.push({ kind: 'rollup', at: rolled });
+    entries.push({ at: rolled, row: undefined });
   }
   const open = next === undefined ? undefined : rollupOf(next, request);
   if (open === undefined) return { entries, next };
@@ -233,9 +238,16 @@ function rollupOf(key: IndexKey, request: ScanRequest): Buffer | undefined {
   return at < 0 ? undefined : bytes.subarray(0, at + request.delimiter.length);
 }
 
+/** Rows and roll-ups, each in order already, as one. */
 function inOrder(rows: readonly LiveRow[], rollups: readonly Uint8Array[]): ScanEntry[] {
-  const entries: ScanEntry[] = rows.map((row) => ({ kind: 'row', at: row.key, row }));
-  if (rollups.length === 0) return entries;
-  entries.push(...rollups.map((at): ScanEntry => ({ kind: 'rollup', at })));
-  return entries.sort((a, b) => Buffer.compare(a.at, b.at));
+  const entries: ScanEntry[] = [];
+  let rolled = 0;
+  for (const row of rows) {
+    while (rolled < rollups.length && Buffer.compare(rollups[rolled]!, row.key) < 0) {
+      entries.push({ at: rollups[rolled++]!, row: undefined });
+    }
+    entries.push({ at: row.key, row });
+  }
+  while (rolled < rollups.length) entries.push({ at: rollups[rolled++]!, row: undefined });
+  return entries;
 }

@@ -13,22 +13,26 @@ export interface CompletedUpload {
 /**
  * The register of a multipart upload.
  *
- * `open`: parts come. `committing`: the parts that make the object are fixed, and whoever finds it so may go on; it can
- * not be aborted any more. `completed`: the object was made.
+ * `open`: parts come. `committing`: the parts that make the object are fixed, and whoever finds it so may make the
+ * object. `refusing`: nobody may any more; once the object's key was written over, so that no writer under way can
+ * either, it is open again. `completed`: the object was made, and the registers of the parts are gone. `ending`: given
+ * up; when the parts are gone this register goes as well.
  */
 export type UploadState = { info: Omit<UploadInfo, 'key' | 'uploadId'> } & (
   | { kind: 'open' }
   | { kind: 'committing'; plan: CommitPlan }
+  | { kind: 'refusing'; plan: CommitPlan }
   | { kind: 'completed'; plan: CommitPlan; result: CompletedUpload; atMs: number }
+  | { kind: 'ending' }
 );
 
 export interface CommitPlan {
+  /** Hex; tells one try to complete the upload from another. */
+  attempt: string;
   /** The parts in order, by number, and the data each had when the plan was made. */
   parts: { number: number; dataId: Uint8Array }[];
   etag: string;
   checksum: Checksum | undefined;
-  /** The version to be, so that making it twice makes it once. */
-  versionId: string;
   conditions: Conditions;
 }
 

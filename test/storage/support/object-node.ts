@@ -5,6 +5,7 @@ import { type Kernels } from '../../../storage-node/erasure/types.ts';
 import { type HealDeps } from '../../../storage-node/heal/types.ts';
 import { type Bucket, type ByteTarget, type Conditions, type PutResult } from '../../../storage-node/object/model.ts';
 import { createObjects, type Objects } from '../../../storage-node/object/objects.ts';
+import { createSetScanner } from '../../../storage-node/object/set-scan.ts';
 import { dataIdsOf, dataOf, headOf } from '../../../storage-node/object/state-codec.ts';
 import { type ErasureSet } from '../../../storage-node/store/set.ts';
 import { realClock, testEnv } from './memory-set.ts';
@@ -57,6 +58,7 @@ export function objectNode(
     ballots,
     sets: [set],
     registers,
+    scanner: createSetScanner({ env, registers, hasher: kernels, deadlineMs: 1_000 }),
     bucket: () => Promise.resolve(bucket),
     withBucket: (_, write) => write(bucket),
     damaged: (data) => damaged.push(Buffer.from(data.key).toString('latin1')),
