@@ -82,6 +82,7 @@ async function runRound(attempt: Attempt): Promise<RoundEnd> {
   const current: Current = {
     ballot: judgement.ballot,
     tombstone: judgement.register?.tombstone ?? false,
+    hidden: judgement.register?.hidden ?? false,
     state: envelope.value,
     heads: [],
   };
@@ -241,12 +242,17 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
     own.decided || own.ballot === proposal.base || isBuiltOn(state, own.state)
       ? []
       : settings.lentDataOf(key, valueOf(own.state)).map(idText);
+  /** What a drive that has this may let go of. Of one that did not say what it has, the others' values tell. */
+  const freedOf = (own: HeldRegister): DataId[] => {
+    const old = own.tombstone ? [] : settings.dataIdsOf(key, valueOf(own.state));
+    const lent = old.length === 0 ? [] : lentBy(own);
+    return old.filter((id) => !kept.has(idText(id)) && !lent.includes(idText(id)));
+  };
   return (position) => {
     const puts = change.puts(position);
     const given = new Set(puts.map(({ dataId }) => idText(dataId)));
     const own = held.get(position);
-    const old = own === undefined || own.tombstone ? [] : settings.dataIdsOf(key, valueOf(own.state));
-    const lent = old.length === 0 ? [] : lentBy(own!);
+    const frees = own === undefined ? [...held.values()].flatMap(freedOf) : freedOf(own);
     return {
       key,
       ballot,
@@ -258,7 +264,7 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
       state,
       headData: change.headData,
       puts,
-      frees: old.filter((id) => !kept.has(idText(id)) && !lent.includes(idText(id))),
+      frees,
       keeps: keeps.filter((id) => !given.has(idText(id))),
       cancels: own === undefined || own.decided || own.ballot === proposal.base ? [] : [own.ballot],
       change: change.note === undefined ? undefined : { note: change.note },

@@ -2,6 +2,7 @@ import { type Clock, type Timer } from '../ports.ts';
 import { type DriveHandle, type ErasureSet, readQuorum } from '../store/set.ts';
 import { type IndexKey, type ReadReply } from '../store/drive-api.ts';
 import { type Answered } from './collect.ts';
+import { type HedgeBudget } from './hedge.ts';
 import { judge, type Judgement } from './judge.ts';
 
 /** What a look at a key found: the judgement, and every drive's reply (with its small shard, if asked for). */
@@ -18,10 +19,12 @@ export interface Look {
 export function look(
   set: ErasureSet,
   request: { key: IndexKey; withHead: boolean },
-  options: { clock: Clock; deadlineMs: number },
+  options: { clock: Clock; deadlineMs: number; hedges: HedgeBudget },
 ): Promise<Look> {
   return new Promise((resolve) => {
     const size = set.drives.length;
+    const startedMs = options.clock.monotonicMs();
+    options.hedges.read();
     const order = byNearness(set.drives);
     const found: Look = { judgement: undefined, replies: [] };
     let asked = 0;
@@ -43,7 +46,7 @@ export function look(
       hedge?.cancel();
       if (asked >= size) return;
       hedge = options.clock.setTimer(after, () => {
-        askNext(1);
+        if (options.hedges.allows(options.clock.monotonicMs() - startedMs)) askNext(1);
         hedgeLater(after);
       });
     };

@@ -5,6 +5,7 @@ import { type ErasureSet } from '../store/set.ts';
 import { type Ballot, type BallotClock } from './ballot.ts';
 import { changeRegister } from './change.ts';
 import { valueOf } from './envelope.ts';
+import { createHedgeBudget, type HedgeBudget } from './hedge.ts';
 import { look, type Look } from './look.ts';
 
 /** The newest value of a key. */
@@ -12,7 +13,8 @@ export interface Current {
   /** 0: never written. */
   ballot: Ballot;
   tombstone: boolean;
-  /** Empty for a tombstone and for a key never written. */
+  hidden: boolean;
+  /** Empty for most tombstones and for a key never written. */
   state: Uint8Array;
   /** With `withHead`: the small shards of the newest version, of those drives that hold this ballot. */
   heads: { position: number; shard: SmallShard }[];
@@ -30,6 +32,20 @@ export interface Change {
   keep?: readonly DataId[];
   /** For the bucket's change log. */
   note: Uint8Array | undefined;
+}
+
+/**
+ * The value a key has already, to be written again: it changes nothing, but whatever a minority of the drives accepted
+ * beside it will never count after that. A key never written gets a tombstone.
+ */
+export function sameValue({ ballot, tombstone, hidden, state }: Current, headData: DataId | undefined): Change {
+  return {
+    tombstone: tombstone || ballot === 0,
+    ...{ hidden, state },
+    headData: tombstone ? undefined : headData,
+    puts: () => [],
+    note: undefined,
+  };
 }
 
 /** What a writer acted on; drives that know better refuse. */
@@ -84,6 +100,8 @@ export interface RegisterDeps {
   writeDeadlineMs?: number;
   /** How long a chosen write still waits for drives that are slow but not suspect, milliseconds. */
   graceMs?: number;
+  /** Shared by all reads of a node. */
+  hedges?: HedgeBudget;
 }
 
 export function createRegisters(deps: RegisterDeps): Registers {
@@ -93,6 +111,7 @@ export function createRegisters(deps: RegisterDeps): Registers {
     readDeadlineMs,
     writeDeadlineMs: deps.writeDeadlineMs ?? 10_000,
     graceMs: deps.graceMs ?? 100,
+    hedges: deps.hedges ?? createHedgeBudget(),
     lentDataOf: deps.lentDataOf ?? ((): DataId[] => []),
   };
   return {
@@ -101,7 +120,11 @@ export function createRegisters(deps: RegisterDeps): Registers {
       // A value seen half-way is most often a write that is just being acknowledged: looking again costs less, and
       // disturbs less, than settling it.
       for (const pauseMs of [2, 8, 30, undefined]) {
-        const found = await look(set, request, { clock: deps.env.clock, deadlineMs: readDeadlineMs });
+        const found = await look(set, request, {
+          clock: deps.env.clock,
+          deadlineMs: readDeadlineMs,
+          hedges: settings.hedges,
+        });
         if (found.judgement === undefined) throw readQuorumLost(set, found);
         if (found.judgement.kind === 'value') return currentOf(found, set, key, deps);
         if (pauseMs !== undefined) await sleep(deps.env.clock, pauseMs);
@@ -130,14 +153,16 @@ function currentOf(found: Look, set: ErasureSet, key: IndexKey, deps: RegisterDe
   deps.ballots.observe(judgement.ballot);
   if (found.replies.some(({ value }) => value.ballot < judgement.ballot)) deps.lagging(set, key);
   const register = judgement.register;
-  if (register === undefined) return { ballot: 0, tombstone: false, state: new Uint8Array(0), heads: [] };
+  if (register === undefined)
+    return { ballot: 0, tombstone: false, hidden: false, state: new Uint8Array(0), heads: [] };
   const heads: Current['heads'] = [];
   for (const { drive, value } of found.replies) {
     if (value.ballot === judgement.ballot && value.head !== undefined) {
       heads.push({ position: drive.position, shard: value.head });
     }
   }
-  return { ballot: register.ballot, tombstone: register.tombstone, state: valueOf(register.state), heads };
+  const { ballot, tombstone, hidden } = register;
+  return { ballot, tombstone, hidden, state: valueOf(register.state), heads };
 }
 
 function readQuorumLost(set: ErasureSet, found: Look): StorageError {

@@ -1,8 +1,10 @@
 import { type Code, compile, get, i32, op, set, tee, type, type WasmFunction, whileLoop } from './assembler.ts';
 
-/** Streams that one call digests side by side. */
-export const md5Lanes = 16;
-const vectors = md5Lanes / 4;
+/** The most streams that one call digests side by side. */
+export const md5Lanes = 8;
+/** Widths there are kernels for: empty lanes cost as much as full ones. */
+export const md5Widths = [4, 8] as const;
+export type Md5Width = (typeof md5Widths)[number];
 
 const shifts = [
   [7, 12, 17, 22],
@@ -87,14 +89,26 @@ function turned(registers: Registers, times: number): Registers {
   return { a: pick(0), b: pick(1), c: pick(2), d: pick(3), scratch: registers.scratch };
 }
 
-/** `one(state, data, blocks)`: state of 16 bytes; `many(states, table, blocks)`: 16 states as 4 x 4 vectors, 16 addresses. */
+type Run = (states: number, dataOrTable: number, blocks: number) => void;
+
+/** Kernels by width; each is compiled when it is first needed. */
 export interface Md5Kernel {
-  one(state: number, data: number, blocks: number): void;
-  many(states: number, table: number, blocks: number): void;
+  /** State of 16 bytes, address of the data. */
+  one: Run;
+  /** States as vectors (for each four lanes a, b, c, d), address of a table of addresses. */
+  many(width: Md5Width): Run;
 }
 
 export function makeMd5Kernel(memory: WebAssembly.Memory): Md5Kernel {
-  return compile([oneStream(), manyStreams()], memory) as unknown as Md5Kernel;
+  const made = new Map<number, Run>();
+  const many = (width: Md5Width): Run => {
+    const known = made.get(width);
+    if (known !== undefined) return known;
+    const run = compile([manyStreams(width)], memory)['many'] as unknown as Run;
+    made.set(width, run);
+    return run;
+  };
+  return { one: compile([oneStream()], memory)['one'] as unknown as Run, many };
 }
 
 function oneStream(): WasmFunction {
@@ -129,16 +143,17 @@ function oneStream(): WasmFunction {
  * States lie as vectors: for each group of four lanes a, b, c, d. Words are gathered from four places into a vector; the
  * groups' steps are interleaved, because one chain alone waits for itself most of the time.
  */
-function manyStreams(): WasmFunction {
+function manyStreams(width: Md5Width): WasmFunction {
   const [states, table, blocks] = [0, 1, 2] as const;
   const pointer = (lane: number): number => 3 + lane;
-  const firstVector = 3 + md5Lanes;
+  const vectors = width / 4;
+  const firstVector = 3 + width;
   const registersOf = (group: number): Registers => {
     const a = firstVector + group * 5;
     return { a, b: a + 1, c: a + 2, d: a + 3, scratch: a + 4 };
   };
   const groups = [...Array(vectors).keys()];
-  const lanes = [...Array(md5Lanes).keys()];
+  const lanes = [...Array(width).keys()];
   const word = (group: number, i: number): Code =>
     [0, 1, 2, 3].map((lane): Code => [
       lane === 0 ? [get(pointer(group * 4)), op.i32Load(wordOf(i) * 4), op.i32x4Splat] : [],
@@ -177,6 +192,6 @@ function manyStreams(): WasmFunction {
       [get(blocks), i32(1), op.i32Sub, set(blocks)],
     ]),
   ];
-  const locals = [...Array<number>(md5Lanes).fill(type.i32), ...Array<number>(vectors * 5).fill(type.v128)];
+  const locals = [...Array<number>(width).fill(type.i32), ...Array<number>(vectors * 5).fill(type.v128)];
   return { name: 'many', parameters: [type.i32, type.i32, type.i32], results: [], locals, body };
 }

@@ -1,5 +1,5 @@
 import { type ArenaMemory } from './arena.ts';
-import { makeMd5Kernel, type Md5Kernel, md5Lanes } from './md5-kernel.ts';
+import { makeMd5Kernel, type Md5Kernel, md5Lanes, md5Widths } from './md5-kernel.ts';
 import { type Md5Stream } from './types.ts';
 
 const blockBytes = 64;
@@ -73,15 +73,16 @@ export function createMd5(arena: ArenaMemory): () => Md5Stream {
     piece.release();
   };
   const manyBlocks = (group: readonly Stream[], blocks: number): void => {
+    const width = md5Widths.find((one) => one >= group.length)!;
     const vectors = words(states.at, 4 * md5Lanes);
     const addresses = words(table.at, md5Lanes);
-    for (let lane = 0; lane < md5Lanes; lane++) {
+    for (let lane = 0; lane < width; lane++) {
       // Empty lanes go over the first stream's bytes; what comes of it is thrown away.
       const stream = group[lane] ?? group[0]!;
       for (let n = 0; n < 4; n++) vectors[(lane >> 2) * 16 + n * 4 + (lane & 3)] = stream.state[n]!;
       addresses[lane] = stream.pieces[0]!.at;
     }
-    kernelOf().many(states.at, table.at, blocks);
+    kernelOf().many(width)(states.at, table.at, blocks);
     group.forEach((stream, lane) => {
       for (let n = 0; n < 4; n++) stream.state[n] = vectors[(lane >> 2) * 16 + n * 4 + (lane & 3)]!;
       consume(stream, blocks * blockBytes);

@@ -1,4 +1,5 @@
 import { shardBlockBytes, shardBytes, stripeCount, stripeDataBytes } from '../erasure/geometry.ts';
+import { createHedgeBudget } from '../consensus/hedge.ts';
 import { blockSeed } from '../store/block.ts';
 import { type ShardPut, type StageWriter } from '../store/drive-api.ts';
 import { type DriveHandle, readQuorum } from '../store/set.ts';
@@ -28,7 +29,13 @@ export async function rebuildShards(
   const size = data.set.drives.length;
   const shardOf = (drive: DriveHandle): number => shardAt(data.dataId, drive.position, size);
   const reader = createStripeReader(
-    { kernels: deps.kernels, clock: deps.env.clock, deadlineMs: deps.deadlineMs, damaged: () => {} },
+    {
+      kernels: deps.kernels,
+      clock: deps.env.clock,
+      deadlineMs: deps.deadlineMs,
+      damaged: () => {},
+      hedges: deps.hedges ?? createHedgeBudget(),
+    },
     data,
   );
   const rebuilt: Rebuilt = { puts: new Map(), bytes: 0 };

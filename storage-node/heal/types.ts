@@ -1,4 +1,5 @@
 import { type BallotClock } from '../consensus/ballot.ts';
+import { type HedgeBudget } from '../consensus/hedge.ts';
 import { type Registers } from '../consensus/registers.ts';
 import { type Kernels } from '../erasure/types.ts';
 import { type StoredData } from '../object/stripe-reader.ts';
@@ -20,6 +21,7 @@ export interface HealDeps {
   registers: Registers;
   values: ValueReader;
   deadlineMs: number;
+  hedges?: HedgeBudget;
   /** Waits until this many more bytes may be read and written. */
   throttle: (bytes: number) => Promise<void>;
 }

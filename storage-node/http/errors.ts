@@ -95,7 +95,9 @@ export function refusal(error: unknown): S3Error {
   if (error.code === 'MethodNotAllowedOnDeleteMarker') headers['allow'] = 'DELETE';
   if (lastModifiedMs !== undefined) headers['last-modified'] = new Date(Number(lastModifiedMs)).toUTCString();
   if (error.code === 'NotModified' && etag !== undefined) headers['etag'] = `"${etag}"`;
-  return new S3Error(code, status, message ?? error.message, { headers, cause: error });
+  const { condition } = error.details;
+  const fields: Record<string, string> = condition === undefined ? {} : { Condition: condition };
+  return new S3Error(code, status, message ?? error.message, { headers, fields, cause: error });
 }
 
 /** The document of a refusal; HEAD and 304 have none. */

@@ -117,7 +117,11 @@ async function serve(
     const parsed: ParsedRequest = { ...where, method, query: line.query, headers, requestId };
     const found = router.find(parsed);
     operation = found.name;
-    const payload = payloadOf(request, headers, admission.body);
+    const payload = payloadOf(
+      request,
+      found.objectChecksum === true ? withoutChecksums(headers) : headers,
+      admission.body,
+    );
     answer = await found.handle({
       principal: admission.principal,
       request: parsed,
@@ -169,6 +173,11 @@ function withContinue(
   };
 }
 
+/** Checksum headers that speak of the object to be made are no claim about the body. */
+function withoutChecksums(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !/^x-amz-checksum-(crc|sha)/.test(name)));
+}
+
 function bucketAndKey(
   path: string,
   host: string,
@@ -188,7 +197,7 @@ function send(
   answer: Answer,
   about: { method: string; requestId: string; dialect: Dialect; request: IncomingMessage },
 ): void {
-  const body = answer.body === undefined ? undefined : Buffer.from(answer.body as string);
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
   const headers: Record<string, string> = { ...answer.headers };
   headers[about.dialect === 'oss' ? 'x-oss-request-id' : 'x-amz-request-id'] = about.requestId;
   headers['server'] = 'Muster';

@@ -1,4 +1,5 @@
 import { type BallotClock } from '../consensus/ballot.ts';
+import { createHedgeBudget } from '../consensus/hedge.ts';
 import { createRegisters, type Registers } from '../consensus/registers.ts';
 import { type Kernels } from '../erasure/types.ts';
 import { combineChecksums } from '../hash/checksums.ts';
@@ -45,7 +46,9 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
   const { env, kernels, ballots, sets } = options;
   const readDeadlineMs = options.readDeadlineMs ?? 5_000;
   const writeDeadlineMs = options.writeDeadlineMs ?? 10_000;
+  const hedges = createHedgeBudget();
   const registers = createRegisters({
+    hedges,
     env,
     ballots,
     ...{ dataIdsOf, lentDataOf },
@@ -59,7 +62,7 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
   const announce = options.announceBucket ?? ((): void => {});
   const buckets = createBuckets({ env, sets, registers, scanner, announce, deadlineMs: writeDeadlineMs });
   const deps: ObjectsDeps = {
-    ...{ env, kernels, ballots, sets, registers, scanner, readDeadlineMs, writeDeadlineMs },
+    ...{ env, kernels, ballots, sets, registers, scanner, hedges, readDeadlineMs, writeDeadlineMs },
     bucket: buckets.get,
     withBucket: buckets.withBucket,
     damaged: (data) => options.damaged(data.set, data.key),

@@ -1,3 +1,4 @@
+import { type HedgeBudget } from '../consensus/hedge.ts';
 import { type BallotClock } from '../consensus/ballot.ts';
 import { type Change, type Changed, type Current, type Decision, type Registers } from '../consensus/registers.ts';
 import { type Kernels } from '../erasure/types.ts';
@@ -53,6 +54,7 @@ export interface ObjectsDeps {
   bucket: (name: string) => Promise<Bucket>;
   /** Told when a read met a missing or damaged shard. */
   damaged: (data: StoredData, position: number) => void;
+  hedges: HedgeBudget;
   readDeadlineMs: number;
   writeDeadlineMs: number;
 }
@@ -98,7 +100,13 @@ export function createObjects(deps: ObjectsDeps): Objects {
 }
 
 export function readerDeps(deps: ObjectsDeps): Parameters<typeof openVersion>[0] {
-  return { kernels: deps.kernels, clock: deps.env.clock, deadlineMs: deps.readDeadlineMs, damaged: deps.damaged };
+  return {
+    kernels: deps.kernels,
+    clock: deps.env.clock,
+    deadlineMs: deps.readDeadlineMs,
+    damaged: deps.damaged,
+    hedges: deps.hedges,
+  };
 }
 
 function chooseVersion(
@@ -258,7 +266,7 @@ export function changeKey(
 }
 
 /** What the register of a key holds with these versions. */
-export function registerOf(state: KeyState): Pick<Change, 'tombstone' | 'hidden' | 'state' | 'headData'> {
+function registerOf(state: KeyState): Pick<Change, 'tombstone' | 'hidden' | 'state' | 'headData'> {
   const { versions } = state;
   return {
     tombstone: versions.length === 0,

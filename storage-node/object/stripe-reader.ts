@@ -5,6 +5,7 @@ import { type Clock, type Timer } from '../ports.ts';
 import { blockSeed } from '../store/block.ts';
 import { type DataId, type IndexKey, type SmallShard } from '../store/drive-api.ts';
 import { shardAt } from './placement.ts';
+import { type HedgeBudget } from '../consensus/hedge.ts';
 import { byNearness } from '../consensus/look.ts';
 import { type DriveHandle, type ErasureSet, readQuorum } from '../store/set.ts';
 
@@ -37,6 +38,7 @@ export interface StripeReaderDeps {
   deadlineMs: number;
   /** Told when a shard was missing or damaged. */
   damaged: (data: StoredData, position: number) => void;
+  hedges: HedgeBudget;
 }
 
 /** A verified block in arena memory. */
@@ -132,13 +134,15 @@ function gatherBlocks(deps: StripeReaderDeps, gather: Gather): Promise<GoodBlock
     };
     for (let i = 0; i < needed; i++) next();
     const waitMs = Math.max(...order.slice(0, needed).map((drive) => drive.health.hedgeAfterMs()));
+    const startedMs = deps.clock.monotonicMs();
     const hedgeLater = (): void => {
       if (closed || asked >= order.length) return;
       hedge = deps.clock.setTimer(waitMs, () => {
-        next();
+        if (deps.hedges.allows(deps.clock.monotonicMs() - startedMs)) next();
         hedgeLater();
       });
     };
+    deps.hedges.read();
     hedgeLater();
   });
 }

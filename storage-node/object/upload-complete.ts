@@ -1,10 +1,10 @@
-import { type Change } from '../consensus/registers.ts';
+import { sameValue } from '../consensus/registers.ts';
 import { StorageError } from '../errors.ts';
 import { type Bucket, type Checksum, type CompleteInput, type CompleteResult, type Part } from './model.ts';
 import { checkParts, multipartEtag } from './multipart-etag.ts';
-import { makeVersion, type ObjectsDeps, registerOf, stateOf, versionOfUpload } from './objects.ts';
+import { makeVersion, type ObjectsDeps, stateOf, versionOfUpload } from './objects.ts';
 import { partInfo } from './part-info.ts';
-import { type PartState } from './state-codec.ts';
+import { headOfVersions, type PartState } from './state-codec.ts';
 import {
   type At,
   atOf,
@@ -163,7 +163,7 @@ export async function takeBack(deps: CompleteDeps, at: At, state: Committing): P
     const versions = stateOf(current);
     made = versionOfUpload(versions, at.uploadId);
     if (made !== undefined) return 'unchanged';
-    return { ...registerOf(versions), puts: () => [], note: undefined } satisfies Change;
+    return sameValue(current, headOfVersions(versions.versions));
   });
   if (made !== undefined) {
     await settleCompleted(deps, at, made);

@@ -1,4 +1,5 @@
 import { createBallotClock } from '../../../storage-node/consensus/ballot.ts';
+import { createHedgeBudget } from '../../../storage-node/consensus/hedge.ts';
 import { createRegisters, type Registers } from '../../../storage-node/consensus/registers.ts';
 import { createKernels } from '../../../storage-node/erasure/kernels.ts';
 import { type Kernels } from '../../../storage-node/erasure/types.ts';
