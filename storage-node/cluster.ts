@@ -43,6 +43,8 @@ export async function openCluster(
     for (const [number, directory] of self.drives.entries()) {
       const opened = await openOwn(config, kernels, { number, directory, clusterId: network.name.clusterId });
       ownDrives.set(number, opened.drive);
+      // No ballot of an earlier life is issued again, even if that life had seen clocks far ahead of ours.
+      ballots.observe(await opened.drive.raiseFloor(0));
       if (opened.fresh) freshSets.add(opened.set);
     }
     for (const node of topology.nodes) {
