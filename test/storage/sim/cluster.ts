@@ -1,3 +1,4 @@
+import { type Ballot } from '../../../storage-node/consensus/ballot.ts';
 import { type Env } from '../../../storage-node/ports.ts';
 import { type DriveApi } from '../../../storage-node/store/drive-api.ts';
 import { type DriveHandle, type ErasureSet } from '../../../storage-node/store/set.ts';
@@ -21,6 +22,8 @@ export interface NodeWorld {
   env: Env;
   nodeIndex: number;
   sets: readonly ErasureSet[];
+  /** The highest floor of the node's own drives: earlier lives issued no ballot above it. */
+  floor: Ballot;
 }
 
 export interface SimNode<Program> {
@@ -82,15 +85,17 @@ export function createCluster<Program>(scheduler: Scheduler, plan: ClusterPlan<P
       const random = createRandom(plan.seed, `node${machine.index}/life${life}`);
       const env: Env = { clock: machine.clock(), randomBytes: (count) => random.bytes(count) };
       const drives: (DriveApi | undefined)[] = [];
+      let floor = 0;
       for (const disk of node.disks) {
         const drive = await disk.open(env).catch((error: unknown) => {
           scheduler.note(`node${machine.index} cannot open a disk: ${String(error)}`);
         });
+        floor = Math.max(floor, (await drive?.raiseFloor(0).catch(() => 0)) ?? 0);
         drives.push(drive === undefined ? undefined : (plan.wrapDrive?.(drive, machine.index) ?? drive));
       }
       if (machine.life !== life) return;
       node.drives = drives;
-      node.program = plan.startProgram({ env, nodeIndex: machine.index, sets: setsOf(node) });
+      node.program = plan.startProgram({ env, nodeIndex: machine.index, sets: setsOf(node), floor });
       scheduler.note(`node${machine.index} is up`);
     },
     crash(node) {

@@ -27,10 +27,13 @@ function startProgram({
   env,
   nodeIndex,
   sets,
+  floor,
 }: Parameters<Parameters<typeof createCluster<Program>>[1]['startProgram']>[0]): Program {
+  const ballots = createBallotClock(nodeIndex, env.clock);
+  ballots.observe(floor);
   const registers = createRegisters({
     env,
-    ballots: createBallotClock(nodeIndex, env.clock),
+    ballots,
     dataIdsOf: (_key, value) => (value.length === 0 ? [] : [dataIdOf(textOf(value))]),
     siteEpoch: () => 0,
     lagging: () => {},

@@ -33,6 +33,7 @@ function plainMd5(): Md5Stream {
 export function startStorageProgram(world: NodeWorld): StorageProgram {
   const { env, nodeIndex, sets } = world;
   const ballots = createBallotClock(nodeIndex, env.clock);
+  ballots.observe(world.floor);
   const deadlines = { readDeadlineMs: 2_000, writeDeadlineMs: 4_000 };
   const layer = createClusterLayer({
     ...{ env, kernels, ballots, sets, ...deadlines },
