@@ -41,9 +41,11 @@ export function responseTarget(response: ServerResponse, begin: () => void): Res
       }
       if (sentBytes === 0) begin();
       sentBytes += chunk.length;
-      held.add(release);
+      // Of its own for each chunk: two chunks may come with the same `release`, and each counts.
+      const once = (): void => release();
+      held.add(once);
       return response.write(chunk, () => {
-        if (held.delete(release)) release();
+        if (held.delete(once)) once();
       });
     },
     drained() {
