@@ -14,6 +14,8 @@ export function blockSeed(dataId: DataId, shard: number, index: number): bigint 
 /** Bytes before each block on disk. */
 export const blockHeaderBytes = 48;
 const magic = 0x4d53_4231;
+const version = 1;
+const checkedBytes = 40;
 
 /** What a block on disk says of itself. */
 export interface BlockHeader {
@@ -24,16 +26,17 @@ export interface BlockHeader {
   checksum: bigint;
 }
 
+/** Magic (4), version (1), shard (1), 0 (2), index (4), length (4), data id (16), XXH64 (8), CRC-32 of these 40, 0 (4). */
 export function encodeBlockHeader(header: BlockHeader): Buffer {
-  const bytes = Buffer.alloc(blockHeaderBytes);
+  const bytes = Buffer.allocUnsafe(blockHeaderBytes);
   bytes.writeUInt32BE(magic, 0);
-  bytes.writeUInt8(1, 4);
-  bytes.writeUInt8(header.shard, 5);
+  bytes.writeUInt32BE((version << 24) | (header.shard << 16), 4);
   bytes.writeUInt32BE(header.index, 8);
   bytes.writeUInt32BE(header.length, 12);
   bytes.set(header.dataId, 16);
   bytes.writeBigUInt64BE(header.checksum, 32);
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, 40)), 40);
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, checkedBytes)), checkedBytes);
+  bytes.writeUInt32BE(0, checkedBytes + 4);
   return bytes;
 }
 
@@ -41,8 +44,8 @@ export function encodeBlockHeader(header: BlockHeader): Buffer {
 export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | undefined {
   if (bytes.length < blockHeaderBytes) return undefined;
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, blockHeaderBytes);
-  if (view.readUInt32BE(0) !== magic || view.readUInt8(4) !== 1) return undefined;
-  if (view.readUInt32BE(40) !== crc32(view.subarray(0, 40))) return undefined;
+  if (view.readUInt32BE(0) !== magic || view.readUInt8(4) !== version) return undefined;
+  if (view.readUInt32BE(checkedBytes) !== crc32(view.subarray(0, checkedBytes))) return undefined;
   return {
     dataId: Buffer.from(view.subarray(16, 32)),
     shard: view.readUInt8(5),
@@ -50,4 +53,18 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader | undefined {
     length: view.readUInt32BE(12),
     checksum: view.readBigUInt64BE(32),
   };
+}
+
+/**
+ * The checksum a block was stored with, when its header names exactly this block; undefined otherwise. The header's own
+ * CRC is not looked at: whoever uses the payload compares it with the checksum, and a damaged one does not match.
+ */
+export function storedChecksum(bytes: Buffer, wanted: Omit<BlockHeader, 'checksum'>): bigint | undefined {
+  const right =
+    bytes.readUInt32BE(0) === magic &&
+    bytes.readUInt32BE(4) === ((version << 24) | (wanted.shard << 16)) &&
+    bytes.readUInt32BE(8) === wanted.index &&
+    bytes.readUInt32BE(12) === wanted.length &&
+    bytes.compare(wanted.dataId, 0, 16, 16, 32) === 0;
+  return right ? bytes.readBigUInt64BE(32) : undefined;
 }

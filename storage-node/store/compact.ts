@@ -1,86 +1,230 @@
-import { blockHeaderBytes, blockSeed, encodeBlockHeader } from './block.ts';
-import { type DataId } from './drive-api.ts';
+import { blockHeaderBytes, encodeBlockHeader } from './block.ts';
+import { sameBytes } from './bytes.ts';
+import { type DataRow, decodeData, type Extent, extentBytesOf } from './data-row.ts';
+import { type DataTable } from './data-table.ts';
+import { type DataId, type ShardBlock } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
-import { type IndexWrite } from './index-store.ts';
-import { blockCount, blockLength, type DataRow, decodeData, encodeData, type Extent } from './rows.ts';
-import { type Segment } from './segments.ts';
-import { type ShardStore } from './shard-store.ts';
+import { type Segment } from './segment.ts';
+import { isRight, readAt } from './shard-read.ts';
 
 /** Files with less than this share alive are rewritten. */
 const deadEnough = 0.5;
-/** Smaller files are left alone unless nothing in them is alive. */
+/** Smaller files are left alone while anything in them is alive, unless there are more than a few of them. */
 const worthBytes = 8 * 1024 * 1024;
-const rowsAtOnce = 2_000;
+const fewFiles = 16;
+const rowsAtOnce = 1_000;
+/** Moved and written down together. */
+const batchBytes = 4 * 1024 * 1024;
+const batchRows = 256;
+const readBytes = 1024 * 1024;
+const mostPasses = 4;
+
+interface Stored {
+  dataId: DataId;
+  bytes: Buffer;
+  row: DataRow;
+}
 
 /**
  * Moves what is alive out of the deadest segment file and deletes the file. What does not match its checksum is not
- * copied: the row then points nowhere, reads as damaged, and is healed from the other drives.
+ * copied, and the file stays until those blocks were healed: nothing is deleted that was not replaced.
+ * @returns bytes given back
  */
-export async function compactOnce(core: DriveCore, shards: ShardStore): Promise<number> {
+export async function compactOnce(core: DriveCore, table: DataTable): Promise<number> {
   const segment = deadest(core);
   if (segment === undefined) return 0;
-  for await (const { dataId, row } of rowsIn(core, segment)) await move(core, shards, { dataId, row });
-  // Deleted only once a last look finds nothing alive: a row may have come while others were moved.
-  for await (const { dataId, row } of rowsIn(core, segment)) await move(core, shards, { dataId, row });
-  const bytes = segment.end;
-  await core.segments.drop(segment);
-  return bytes;
+  // Deleted only once a look finds nothing alive: rows change while others are moved.
+  for (let pass = 0; pass < mostPasses; pass++) {
+    const { found, spoiled } = await empty(core, table, segment);
+    if (spoiled) {
+      segment.spoiledAt = segment.liveBytes;
+      return 0;
+    }
+    if (found > 0) continue;
+    await core.writing(core.segments.drop(segment));
+    return segment.end;
+  }
+  return 0;
 }
 
 function deadest(core: DriveCore): Segment | undefined {
+  const closed = [...core.segments.all()].filter(({ open, holds }) => !open && holds === 0);
+  const smallFiles = closed.filter(({ end }) => end < worthBytes).length;
   let found: Segment | undefined;
-  for (const segment of core.segments.all()) {
-    if (segment.open || segment.holds > 0 || segment.liveBytes > segment.end * deadEnough) continue;
-    if (segment.end < worthBytes && segment.liveBytes > 0) continue;
-    if (found === undefined || segment.liveBytes / segment.end < found.liveBytes / found.end) found = segment;
+  for (const segment of closed) {
+    const { liveBytes, end, spoiledAt } = segment;
+    const isSmall = end < worthBytes;
+    const due = liveBytes === 0 || (isSmall ? smallFiles > fewFiles : liveBytes <= end * deadEnough);
+    if (!due || spoiledAt === liveBytes) continue;
+    if (found === undefined || liveBytes / end < found.liveBytes / found.end) found = segment;
   }
   return found;
 }
 
-async function* rowsIn(core: DriveCore, segment: Segment): AsyncGenerator<{ dataId: DataId; row: DataRow }> {
-  let from: Uint8Array = new Uint8Array(0);
-  for (;;) {
-    const found: { dataId: DataId; row: DataRow }[] = [];
+/** Moves every live extent of a file once. */
+async function empty(
+  core: DriveCore,
+  table: DataTable,
+  segment: Segment,
+): Promise<{ found: number; spoiled: boolean }> {
+  let found = 0;
+  let spoiled = false;
+  let batch: Stored[] = [];
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    if (!(await moveBatch(core, table, { segment, batch }))) spoiled = true;
+    batch = [];
+    bytes = 0;
+  };
+  for await (const stored of rowsIn(core, segment)) {
+    found += 1;
+    batch.push(stored);
+    for (const extent of stored.row.extents) bytes += extentBytesOf(stored.row, extent);
+    if (bytes >= batchBytes || batch.length === batchRows) await flush();
+  }
+  if (batch.length > 0) await flush();
+  return { found, spoiled };
+}
+
+async function* rowsIn(core: DriveCore, segment: Segment): AsyncGenerator<Stored> {
+  let from: Buffer | undefined = Buffer.alloc(0);
+  while (from !== undefined) {
+    const found: Stored[] = [];
     let rows = 0;
-    let last: Uint8Array | undefined;
-    for (const { key, value } of core.index.range('data', from, undefined)) {
-      if (rows++ === rowsAtOnce) break;
-      last = key;
+    let last: Buffer | undefined;
+    core.index.each({ table: 'data', from }, (key, value) => {
+      if (rows++ === rowsAtOnce) return false;
+      last = Buffer.from(key);
       const row = decodeData(value);
-      if (row.extents.some((extent) => extent.segment === segment.id)) found.push({ dataId: Buffer.from(key), row });
-    }
+      if (row.extents.some((extent) => extent.segment === segment.id)) {
+        found.push({ dataId: last, bytes: Buffer.from(value), row });
+      }
+      return true;
+    });
     yield* found;
-    if (last === undefined || rows <= rowsAtOnce) return;
-    from = Buffer.concat([last, Buffer.from([0])]);
+    from = last === undefined || rows <= rowsAtOnce ? undefined : Buffer.concat([last, Buffer.from([0])]);
     await new Promise<void>((resolve) => {
       core.env.clock.setTimer(0, resolve);
     });
   }
 }
 
-async function move(core: DriveCore, shards: ShardStore, entry: { dataId: DataId; row: DataRow }): Promise<void> {
-  const { dataId, row } = entry;
-  const blocks: Extent[] = [];
-  for (let index = 0; index < blockCount(row); index++) {
-    const reply = await shards.blocks({ dataId, first: index, count: 1 });
-    if (reply.kind !== 'blocks') return;
-    const { payload, checksum } = reply.blocks[0]!;
-    const right = core.hasher.xxh64Of(payload, blockSeed(dataId, row.shard, index)) === checksum;
-    const copy = Buffer.from(payload);
-    reply.release();
-    if (!right) return;
-    const header = encodeBlockHeader({ dataId, shard: row.shard, index, length: copy.length, checksum });
-    const extent = await core.writing(core.segments.append([header, copy]));
-    blocks.push({ ...extent, firstBlock: index });
+/** @returns false when some of it could not be copied */
+async function moveBatch(
+  core: DriveCore,
+  table: DataTable,
+  { segment, batch }: { segment: Segment; batch: readonly Stored[] },
+): Promise<boolean> {
+  const moves = batch.map(async (stored) => ({ stored, moved: await copyExtents(core, segment, stored) }));
+  const copies: Extent[] = [];
+  const changes: { stored: Stored; row: DataRow }[] = [];
+  let whole = true;
+  for (const outcome of await Promise.allSettled(moves)) {
+    if (outcome.status === 'rejected') {
+      core.segments.release(copies);
+      throw outcome.reason;
+    }
+    const { stored, moved } = outcome.value;
+    copies.push(...moved.copies);
+    if (moved.row === undefined) whole = false;
+    else changes.push({ stored, row: moved.row });
   }
-  const write: IndexWrite = { table: 'data', key: dataId, value: encodeData({ ...row, extents: blocks }) };
-  // Freed meanwhile: what was copied is garbage of the new file.
-  if (shards.rowOf(dataId) !== undefined) {
-    await core.writing(core.index.write([write]));
-    for (const extent of blocks) {
-      const target = core.segments.get(extent.segment);
-      if (target !== undefined) target.liveBytes += blockHeaderBytes + blockLength(row, extent.firstBlock);
+  // A row that changed meanwhile is left to the next pass; what was copied of it is garbage of its new file.
+  const writes = changes
+    .filter(({ stored }) => isUnchanged(core, table, stored))
+    .map(({ stored, row }) => table.change(stored.dataId, row));
+  try {
+    if (writes.length > 0) await core.writing(core.index.write(writes));
+    table.settle(writes, true);
+  } catch (error) {
+    table.settle(writes, false);
+    throw error;
+  } finally {
+    core.segments.release(copies);
+  }
+  return whole;
+}
+
+function isUnchanged(core: DriveCore, table: DataTable, { dataId, bytes }: Stored): boolean {
+  const now = core.index.get('data', dataId);
+  return now !== undefined && !table.changing(dataId) && sameBytes(now, bytes);
+}
+
+/** Copies the extents of a row that lie in a file; row undefined when a block of them is not right. */
+async function copyExtents(
+  core: DriveCore,
+  segment: Segment,
+  { dataId, row }: Stored,
+): Promise<{ row: DataRow | undefined; copies: Extent[] }> {
+  const copies: Extent[] = [];
+  const extents: Extent[] = [];
+  for (const extent of row.extents) {
+    if (extent.segment !== segment.id) extents.push(extent);
+    else {
+      const copy = row.small ? await copySmall(core, dataId, row) : await copyExtent(core, { dataId, row, extent });
+      if (copy.extent !== undefined) copies.push(copy.extent);
+      if (!copy.right) return { row: undefined, copies };
+      extents.push(copy.extent!);
     }
   }
-  core.segments.release(blocks);
+  return { row: { ...row, extents }, copies };
+}
+
+interface Copy {
+  right: boolean;
+  extent: Extent | undefined;
+}
+
+async function copySmall(core: DriveCore, dataId: DataId, row: DataRow): Promise<Copy> {
+  const blocks = await readRight(core, { dataId, row }, { first: 0, count: 1 });
+  if (blocks === undefined) return { right: false, extent: undefined };
+  try {
+    const { payload, checksum } = blocks.found[0]!;
+    const header = encodeBlockHeader({ dataId, shard: row.shard, index: 0, length: payload.length, checksum });
+    return { right: true, extent: await core.writing(core.segments.append(header, payload)) };
+  } finally {
+    blocks.release();
+  }
+}
+
+/** Keeps blocks that lie side by side so. */
+async function copyExtent(
+  core: DriveCore,
+  { dataId, row, extent }: { dataId: DataId; row: DataRow; extent: Extent },
+): Promise<Copy> {
+  const { segment, offset } = await core.writing(core.segments.reserve(extentBytesOf(row, extent)));
+  const copy: Extent = { ...extent, segment: segment.id, offset };
+  const stride = blockHeaderBytes + row.blockBytes;
+  const atOnce = Math.max(1, Math.floor(readBytes / stride));
+  const end = extent.firstBlock + extent.blocks;
+  for (let first = extent.firstBlock; first < end; first += atOnce) {
+    const blocks = await readRight(core, { dataId, row }, { first, count: Math.min(atOnce, end - first) });
+    if (blocks === undefined) return { right: false, extent: copy };
+    const chunks = blocks.found.flatMap(({ index, payload, checksum }) => [
+      encodeBlockHeader({ dataId, shard: row.shard, index, length: payload.length, checksum }),
+      payload,
+    ]);
+    const at = offset + (first - extent.firstBlock) * stride;
+    await core.writing(core.segments.write(segment, chunks, at)).finally(blocks.release);
+  }
+  await core.writing(core.segments.sync([segment]));
+  return { right: true, extent: copy };
+}
+
+/** Undefined when one of the blocks is not what was stored. */
+async function readRight(
+  core: DriveCore,
+  { dataId, row }: { dataId: DataId; row: DataRow },
+  { first, count }: { first: number; count: number },
+): Promise<{ found: ShardBlock[]; release: () => void } | undefined> {
+  const reply = await readAt(core, row, { dataId, first, count });
+  if (reply.kind !== 'blocks') return undefined;
+  if (
+    reply.blocks.length === count &&
+    reply.blocks.every((block) => isRight(core, block, { dataId, shard: row.shard }))
+  ) {
+    return { found: reply.blocks, release: reply.release };
+  }
+  reply.release();
+  return undefined;
 }

@@ -30,7 +30,8 @@ export interface DriveCore {
   check(): void;
   /**
    * Runs something that writes. A disk that fails to write or sync cannot be trusted with what it said before: the
-   * drive stops for good, and acknowledges nothing any more.
+   * drive stops for good, and acknowledges nothing any more. A full disk alone is no such failure.
+   * @throws DriveUnavailable, or StorageError OutOfSpace
    */
   writing<T>(work: Promise<T>): Promise<T>;
 }
@@ -38,6 +39,9 @@ export interface DriveCore {
 export interface SpaceWatch {
   /** No room for new data. Deletes and housekeeping still go. */
   full(): boolean;
+  /** Tells of bytes written since the last look. */
+  wrote(bytes: number): void;
+  refresh(): Promise<void>;
   totalBytes: number;
   freeBytes: number;
 }
@@ -49,61 +53,80 @@ export function createSpaceWatch(
   env: Env,
   files: FileSystem,
   options: { directory: string; reserveBytes: number },
-): SpaceWatch & { wrote: (bytes: number) => void; refresh: () => Promise<void> } {
+): SpaceWatch {
   let takenAtMs = Number.NEGATIVE_INFINITY;
   let refreshing = false;
-  const watch = {
+  const watch: SpaceWatch = {
     totalBytes: 0,
     freeBytes: Number.MAX_SAFE_INTEGER,
-    wrote(bytes: number) {
+    wrote(bytes) {
       watch.freeBytes -= bytes;
     },
     async refresh() {
-      const space = await files.space(options.directory);
-      watch.totalBytes = space.totalBytes;
-      watch.freeBytes = space.freeBytes;
-      takenAtMs = env.clock.monotonicMs();
+      refreshing = true;
+      try {
+        const space = await files.space(options.directory);
+        watch.totalBytes = space.totalBytes;
+        watch.freeBytes = space.freeBytes;
+      } finally {
+        refreshing = false;
+        takenAtMs = env.clock.monotonicMs();
+      }
     },
     full() {
-      if (!refreshing && env.clock.monotonicMs() - takenAtMs > watchEveryMs) {
-        refreshing = true;
-        watch
-          .refresh()
-          .catch(() => {})
-          .finally(() => {
-            refreshing = false;
-          });
-      }
+      // A look that fails leaves the last one in force, less what was written since.
+      if (!refreshing && env.clock.monotonicMs() - takenAtMs > watchEveryMs) watch.refresh().catch(() => {});
       return watch.freeBytes < options.reserveBytes;
     },
   };
   return watch;
 }
 
+export interface Stopper {
+  check: DriveCore['check'];
+  writing: DriveCore['writing'];
+  reason(): string | undefined;
+  /** From now on every call fails: the drive is closed. */
+  close(): void;
+}
+
 /** Stops a drive at the first failed write, and remembers why. */
-export function createStopper(
-  name: string,
-): Pick<DriveCore, 'check' | 'writing'> & { reason: () => string | undefined } {
+export function createStopper(name: string): Stopper {
   let reason: string | undefined;
+  let closed = false;
   const check = (): void => {
     if (reason !== undefined) throw new DriveUnavailable(`drive ${name} has stopped: ${reason}`);
+    if (closed) throw new DriveUnavailable(`drive ${name} is closed`);
   };
+  const failed = (error: unknown): never => {
+    if (error instanceof DriveUnavailable || error instanceof StorageError) throw error;
+    if (isDiskFull(error)) throw new StorageError('OutOfSpace', `drive ${name} is full`, { cause: error });
+    reason ??= error instanceof Error ? error.message : String(error);
+    throw new DriveUnavailable(`drive ${name} has stopped: ${reason}`, { cause: error });
+  };
+  let lastWork: Promise<unknown> | undefined;
+  let lastOutcome: Promise<unknown> | undefined;
   return {
     check,
     reason: () => reason,
-    async writing(work) {
-      try {
-        const result = await work;
-        check();
+    close() {
+      closed = true;
+    },
+    writing<T>(work: Promise<T>): Promise<T> {
+      // Writes that share a sync share a promise.
+      if (work === lastWork) return lastOutcome as Promise<T>;
+      const outcome = work.then((result) => {
+        // Not what ended just as it was closed: only a disk that failed takes back what it said.
+        if (reason !== undefined) check();
         return result;
-      } catch (error) {
-        if (error instanceof DriveUnavailable || error instanceof StorageError) throw error;
-        if ((error as NodeJS.ErrnoException).code === 'ENOSPC' || /no space left/i.test(String(error))) {
-          throw new StorageError('OutOfSpace', `drive ${name} is full`, { cause: error });
-        }
-        reason ??= error instanceof Error ? error.message : String(error);
-        throw new DriveUnavailable(`drive ${name} has stopped: ${reason}`, { cause: error });
-      }
+      }, failed);
+      lastWork = work;
+      lastOutcome = outcome;
+      return outcome;
     },
   };
+}
+
+function isDiskFull(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOSPC' || /no space left/i.test(String(error));
 }

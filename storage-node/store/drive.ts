@@ -1,16 +1,19 @@
 import { type Env } from '../ports.ts';
+import { compactOnce } from './compact.ts';
+import { createDataTable } from './data-table.ts';
 import { type DataCheck, type DriveApi, type DriveStat } from './drive-api.ts';
 import { type BlockMemory, createSpaceWatch, createStopper, type DriveCore, type Hasher } from './drive-core.ts';
 import { type FileSystem } from './file-system.ts';
 import { createGuards } from './guards.ts';
+import { checkIdentity } from './identity.ts';
 import { type IndexStore } from './index-store.ts';
 import { createPromises } from './promises.ts';
-import { createRegisterStore } from './register-store.ts';
-import { decodeData } from './rows.ts';
+import { countQuarantine, countQuarantinedRows } from './quarantine.ts';
+import { createRegisterStore, type RegisterStore } from './register-store.ts';
 import { readLog, scan, scanDigest } from './scan.ts';
 import { openSegments } from './segments.ts';
-import { createShardStore, extentLength } from './shard-store.ts';
-import { compactOnce } from './compact.ts';
+import { readBlocks, readSmall } from './shard-read.ts';
+import { createShardStore } from './shard-store.ts';
 
 export interface DriveOptions {
   /** For people. */
@@ -19,6 +22,7 @@ export interface DriveOptions {
   directory: string;
   env: Env;
   files: FileSystem;
+  /** Closed with the drive, also when opening it fails. */
   index: IndexStore;
   hasher: Hasher;
   memory: BlockMemory;
@@ -30,6 +34,8 @@ export interface DriveOptions {
 export interface Drive extends DriveApi {
   /** Rewrites one segment file that is mostly dead, if there is one. @returns bytes given back. */
   compactOnce(): Promise<number>;
+  /** Writes down what is decided and lets go of what that freed, without waiting for late readers. */
+  settleMarks(): Promise<void>;
   /** Resolves when the bytes of every segment file that rows refer to have been counted. */
   counted: Promise<void>;
   /** Why it has stopped; undefined while it works. */
@@ -39,29 +45,48 @@ export interface Drive extends DriveApi {
 
 /** Opens a drive: its index, its segment files, its promises. Takes no longer for a million objects than for one. */
 export async function openDrive(options: DriveOptions): Promise<Drive> {
-  const { env, files, index, name } = options;
-  const segmentsDirectory = `${options.directory}/segments`;
-  await files.makeDirectory(segmentsDirectory);
+  try {
+    return await open(options);
+  } catch (error) {
+    await options.index.close();
+    throw error;
+  }
+}
+
+async function open(options: DriveOptions): Promise<Drive> {
+  const { env, files, index, name, hasher, memory, directory } = options;
   const stopper = createStopper(name);
   const space = createSpaceWatch(env, files, options);
   await space.refresh();
-  const segments = await openSegments(files, segmentsDirectory);
-  const { hasher, memory, directory } = options;
+  const segments = await openSegments({ files, directory, wrote: space.wrote });
+  await checkIdentity(options, [...segments.all()].length);
   const core: DriveCore = { name, directory, env, files, index, segments, hasher, memory, space, ...stopper };
   const promises = createPromises(core);
   const guards = createGuards(core);
-  const shards = createShardStore(core);
+  const table = createDataTable(core);
+  const shards = createShardStore(core, table);
   const registers = createRegisterStore({ core, promises, guards, shards });
   const stores = { index, registers, hasher };
+  const quarantined = (await countQuarantine(files, directory)) + countQuarantinedRows(index);
   let closed = false;
-  const counted = countLive(core, () => closed);
-  counted.catch(() => {});
+  const counted = table.count(() => closed);
+  const resumed = registers.resume(() => closed);
+  // A failure is that of a read of the index: the next compaction meets it again, and tells.
+  for (const work of [counted, resumed]) work.catch(() => {});
+  let compacting = Promise.resolve(0);
 
   /** Every call of a stopped drive fails alike. */
   const call = async <T>(run: () => T | Promise<T>): Promise<T> => {
     core.check();
     return run();
   };
+  /** What was being written when a new rule came into force ends before the rule is confirmed. */
+  const ruled = <T>(rule: () => Promise<T>): Promise<T> =>
+    call(async () => {
+      const now = await rule();
+      await registers.settled();
+      return now;
+    });
   return {
     read: (request) => call(() => registers.read(request)),
     prepare: (request) => registers.prepare(request),
@@ -71,8 +96,8 @@ export async function openDrive(options: DriveOptions): Promise<Drive> {
     },
     learn: (request) => registers.learn(request),
     stage: (request) => shards.stage(request),
-    readSmall: (dataIds) => call(() => dataIds.map((id) => shards.small(id))),
-    readBlocks: (request) => call(() => shards.blocks(request)),
+    readSmall: (dataIds) => call(() => dataIds.map((id) => readSmall(core, id))),
+    readBlocks: (request) => call(() => readBlocks(core, request)),
     pin: (dataIds) => shards.pin(dataIds),
     checkData: (dataIds, verify) =>
       call(async () => {
@@ -84,87 +109,54 @@ export async function openDrive(options: DriveOptions): Promise<Drive> {
     scan: (request) => call(() => scan(stores, request)),
     scanDigest: (request) => call(() => scanDigest(stores, request)),
     log: (request) => call(() => readLog(stores, request)),
-    raiseFloor: (ballot) =>
-      call(async () => {
-        const floor = await promises.raiseFloor(ballot);
-        // What was accepted before the floor rose must be in the log before anybody reads it.
-        await registers.settled();
-        return floor;
-      }),
-    forget: (request) => call(() => registers.forget(request)),
+    // What was accepted before the floor rose must be in the log before anybody reads it.
+    raiseFloor: (ballot) => ruled(() => promises.raiseFloor(ballot)),
+    forget: (request) => registers.forget(request),
     siteState: () => call(() => guards.site()),
-    setSiteState: (state) =>
-      call(async () => {
-        const now = await guards.setSite(state);
-        await registers.settled();
-        return now;
-      }),
-    guardBucket: (guard) =>
-      call(async () => {
-        const now = await guards.guardBucket(guard);
-        await registers.settled();
-        return now;
-      }),
-    stat: async () => statOf(core, options, stopper.reason()),
-    compactOnce: () => compactOnce(core, shards),
+    setSiteState: (state) => ruled(() => guards.setSite(state)),
+    guardBucket: (guard) => ruled(() => guards.guardBucket(guard)),
+    stat: async () => statOf(core, options, { registers, quarantined, reason: stopper.reason() }),
+    compactOnce() {
+      const before = compacting;
+      const work = async (): Promise<number> => {
+        await Promise.allSettled([before, counted]);
+        return call(() => compactOnce(core, table));
+      };
+      compacting = work();
+      return compacting;
+    },
+    settleMarks: () => registers.marks.flush(true),
     counted,
     stopReason: stopper.reason,
     async close() {
       if (closed) return;
       closed = true;
+      stopper.close();
       await registers.close();
-      await counted.catch(() => {});
+      await Promise.allSettled([counted, resumed, compacting]);
       await segments.close();
       await index.close();
     },
   };
 }
 
-function statOf(core: DriveCore, options: DriveOptions, reason: string | undefined): DriveStat {
+function statOf(
+  core: DriveCore,
+  options: DriveOptions,
+  now: { registers: RegisterStore; quarantined: number; reason: string | undefined },
+): DriveStat {
   const files = [...core.segments.all()];
   return {
     driveId: options.driveId,
-    state: reason !== undefined ? 'stopped' : core.space.full() ? 'full' : 'ok',
-    reason,
+    state: now.reason !== undefined ? 'stopped' : core.space.full() ? 'full' : 'ok',
+    reason: now.reason,
     totalBytes: core.space.totalBytes,
-    freeBytes: core.space.freeBytes,
+    freeBytes: Math.max(0, core.space.freeBytes),
     indexBytes: core.index.sizeBytes(),
-    segmentBytes: sum(files, ({ end }) => end),
-    liveBytes: sum(files, ({ liveBytes }) => liveBytes),
+    segmentBytes: files.reduce((sum, { end }) => sum + end, 0),
+    liveBytes: files.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
     registers: core.index.count('registers'),
-    quarantined: 0,
-    undecided: 0,
+    quarantined: now.quarantined,
+    undecided: now.registers.undecided,
   };
-}
-
-function sum<T>(all: readonly T[], of: (one: T) => number): number {
-  return all.reduce((total, one) => total + of(one), 0);
-}
-
-/** Rows looked at before others get their turn. */
-const countedAtOnce = 2_000;
-
-/** Counts what of each segment file is alive, while the drive already works. */
-async function countLive(core: DriveCore, stopped: () => boolean): Promise<void> {
-  const before = new Set([...core.segments.all()].map(({ id }) => id));
-  let from: Uint8Array = new Uint8Array(0);
-  for (;;) {
-    if (stopped()) return;
-    let rows = 0;
-    let last: Uint8Array | undefined;
-    for (const { key, value } of core.index.range('data', from, undefined)) {
-      if (rows++ === countedAtOnce) break;
-      last = key;
-      const row = decodeData(value);
-      for (const extent of row.extents) {
-        const segment = core.segments.get(extent.segment);
-        if (segment !== undefined && before.has(extent.segment)) segment.liveBytes += extentLength(row, extent);
-      }
-    }
-    if (last === undefined || rows <= countedAtOnce) return;
-    from = Buffer.concat([last, Buffer.from([0])]);
-    await new Promise<void>((resolve) => {
-      core.env.clock.setTimer(0, resolve);
-    });
-  }
 }

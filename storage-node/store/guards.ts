@@ -1,6 +1,6 @@
 import { type AcceptReply, type AcceptRequest, type BucketGuard, bucketIdBytes, type SiteState } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
-import { textOf } from './rows.ts';
+import { textOf } from './bytes.ts';
 
 const siteKey = Buffer.from('site');
 const bucketPrefix = 'bucket/';
@@ -8,7 +8,7 @@ const bucketPrefix = 'bucket/';
 /** What a drive refuses clients for: the fence of the site, and buckets whose settings the writer did not know. */
 export interface Guards {
   refuse(request: AcceptRequest): AcceptReply | undefined;
-  site(): SiteState;
+  site(): Promise<SiteState>;
   setSite(state: SiteState): Promise<SiteState>;
   guardBucket(guard: BucketGuard): Promise<BucketGuard>;
 }
@@ -16,13 +16,16 @@ export interface Guards {
 export function createGuards(core: DriveCore): Guards {
   const buckets = new Map<string, BucketGuard>();
   let site: SiteState = { epoch: 0, fenced: false };
-  const stored = core.index.get('meta', siteKey);
-  if (stored !== undefined) site = JSON.parse(Buffer.from(stored).toString()) as SiteState;
-  for (const { key, value } of core.index.range('meta', Buffer.from(bucketPrefix), Buffer.from('bucket0'))) {
-    const id = Buffer.from(key).subarray(bucketPrefix.length);
-    const kept = JSON.parse(Buffer.from(value).toString()) as Pick<BucketGuard, 'generation' | 'sealed'>;
-    buckets.set(textOf(id), { bucketId: Buffer.from(id), ...kept });
-  }
+  const known = core.index.get('meta', siteKey);
+  if (known !== undefined) site = JSON.parse(known.toString()) as SiteState;
+  const range = { table: 'meta', from: Buffer.from(bucketPrefix), to: Buffer.from('bucket0') } as const;
+  core.index.each(range, (key, value) => {
+    const bucketId = Buffer.from(key.subarray(bucketPrefix.length));
+    const kept = JSON.parse(value.toString()) as Pick<BucketGuard, 'generation' | 'sealed'>;
+    buckets.set(textOf(bucketId), { bucketId, ...kept });
+    return true;
+  });
+  let stored: Promise<void> = Promise.resolve();
   return {
     refuse(request) {
       if (!request.fromClient) return undefined;
@@ -33,13 +36,21 @@ export function createGuards(core: DriveCore): Guards {
       if (guard === undefined || (!guard.sealed && request.bucketGeneration >= guard.generation)) return undefined;
       return { kind: 'bucket-changed', generation: guard.generation, sealed: guard.sealed };
     },
-    site: () => ({ ...site }),
+    async site() {
+      // What is answered must hold after a crash, too.
+      await stored;
+      return { ...site };
+    },
     async setSite(state) {
-      if (state.epoch < site.epoch) return { ...site };
+      if (state.epoch < site.epoch) {
+        await stored;
+        return { ...site };
+      }
       const value = Buffer.from(JSON.stringify(state));
       // In force before it is durable: a refusal too many costs nothing, a write too many does.
       site = { ...state };
-      await core.writing(core.index.write([{ table: 'meta', key: siteKey, value }]));
+      stored = core.writing(core.index.write([{ table: 'meta', key: siteKey, value }]));
+      await stored;
       return { ...site };
     },
     async guardBucket(guard) {
@@ -49,7 +60,7 @@ export function createGuards(core: DriveCore): Guards {
       const { generation, sealed } = guard;
       const key = Buffer.concat([Buffer.from(bucketPrefix), guard.bucketId]);
       const value = Buffer.from(JSON.stringify({ generation, sealed }));
-      buckets.set(id, { ...guard });
+      buckets.set(id, { bucketId: Uint8Array.from(guard.bucketId), generation, sealed });
       await core.writing(core.index.write([{ table: 'meta', key, value }]));
       return { ...guard };
     },

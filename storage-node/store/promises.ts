@@ -1,6 +1,5 @@
 import { type Ballot, maxBallot } from '../consensus/ballot.ts';
 import { type DriveCore } from './drive-core.ts';
-import { textOf } from './rows.ts';
 
 /** Ten seconds of ballots: how far ahead the ceiling is kept, and when it is renewed. */
 const aheadBallots: Ballot = 10_000 * 8 * 256;
@@ -16,16 +15,16 @@ const ceilingKey = Buffer.from('ceiling');
 export interface Promises {
   /** Nothing at or below is accepted for any key. */
   floor(): Ballot;
-  of(key: Uint8Array): Ballot;
-  /** Keeps the promise. Resolves when a restart would keep it too. */
-  promise(key: Uint8Array, ballot: Ballot): Promise<void> | undefined;
+  of(id: string): Ballot;
+  /** Keeps the promise for a key. Resolves when a restart would keep it too; undefined: it would already. */
+  promise(id: string, ballot: Ballot): Promise<void> | undefined;
   raiseFloor(ballot: Ballot): Promise<Ballot>;
 }
 
 export function createPromises(core: DriveCore): Promises {
   const promised = new Map<string, Ballot>();
   const stored = core.index.get('meta', ceilingKey);
-  let ceiling: Ballot = stored === undefined ? 0 : Buffer.from(stored).readDoubleBE(0);
+  let ceiling: Ballot = stored === undefined ? 0 : stored.readDoubleBE(0);
   let floor = ceiling;
   let renewing: Promise<void> | undefined;
 
@@ -54,9 +53,8 @@ export function createPromises(core: DriveCore): Promises {
   };
   return {
     floor: () => floor,
-    of: (key) => Math.max(floor, promised.get(textOf(key)) ?? 0),
-    promise(key, ballot) {
-      const id = textOf(key);
+    of: (id) => Math.max(floor, promised.get(id) ?? 0),
+    promise(id, ballot) {
       promised.delete(id);
       promised.set(id, ballot);
       if (promised.size > mostPromises) {

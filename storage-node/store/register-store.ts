@@ -1,8 +1,9 @@
 import { type Ballot, maxBallot } from '../consensus/ballot.ts';
+import { StorageError } from '../errors.ts';
+import { textOf } from './bytes.ts';
 import {
   type AcceptReply,
   type AcceptRequest,
-  type DataId,
   type DecideRequest,
   type HeldRegister,
   type IndexKey,
@@ -12,18 +13,18 @@ import {
   type PrepareRequest,
   type ReadReply,
   type ReadRequest,
-  type Register,
+  type ShardPut,
 } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
 import { type Guards } from './guards.ts';
-import { type IndexWrite } from './index-store.ts';
+import { createMarks, type Marks } from './marks.ts';
 import { type Promises } from './promises.ts';
-import { decodeLog, decodeRegister, encodeLog, encodeRegister, logKey, type RegisterRow, textOf } from './rows.ts';
-import { type ShardStore } from './shard-store.ts';
-
-/** How long freed data stays readable: for reads that saw the old value and have not begun yet, milliseconds. */
-const freeAfterMs = 5_000;
-const markEveryMs = 1_000;
+import { quarantineRow } from './quarantine.ts';
+import { acceptWrites } from './register-writes.ts';
+import { ballotIn, decodeLog, decodeRegister, hasFrees, isMarked, isWhole, logKey, type RegisterRow } from './rows.ts';
+import { readSmall } from './shard-read.ts';
+import { type Placed, type ShardStore } from './shard-store.ts';
+import { createTurns } from './turns.ts';
 
 /** The registers of a drive: its vote on every key. */
 export interface RegisterStore {
@@ -33,15 +34,16 @@ export interface RegisterStore {
   learn(request: LearnRequest): Promise<LearnReply>;
   decide(requests: readonly DecideRequest[]): void;
   forget(request: DecideRequest): Promise<boolean>;
-  repair(key: IndexKey, ballot: Ballot, puts: AcceptRequest['puts']): Promise<boolean>;
-  /** The row as it counts now: a mark of decision that is not on disk yet is seen. */
-  row(key: IndexKey): RegisterRow | undefined;
-  seen(key: IndexKey, row: RegisterRow): RegisterRow;
-  undecidedMarks(): number;
+  repair(key: IndexKey, ballot: Ballot, puts: readonly ShardPut[]): Promise<boolean>;
+  /** A mark that is not on disk yet counts. */
+  isDecided(key: IndexKey, ballot: Ballot): boolean;
+  readonly marks: Pick<Marks, 'of' | 'size' | 'flush'>;
+  /** Accepted and not known to be decided. */
+  readonly undecided: number;
   /** Resolves when every write that was under way at the call has ended. */
   settled(): Promise<void>;
-  /** Writes the marks that wait, and lets go of what they freed. */
-  flushMarks(all: boolean): Promise<void>;
+  /** Looks through the rows of earlier lives for what was left undone. */
+  resume(stopped: () => boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,222 +54,224 @@ export interface RegisterStoreDeps {
   shards: ShardStore;
 }
 
-interface Mark {
-  key: IndexKey;
-  ballot: Ballot;
-  atMs: number;
-}
+/** Rows looked at before others get their turn. */
+const resumedAtOnce = 1_000;
 
 export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
-  const { core, promises, shards } = deps;
+  const { core, promises, guards, shards } = deps;
   const { index } = core;
-  const marks = new Map<string, Mark>();
-  const turns = new Map<string, Promise<unknown>>();
-  let closed = false;
-
-  /** Writers of one key take turns here; nobody waits for a writer of another. */
-  const inTurn = <T>(key: IndexKey, work: () => Promise<T>): Promise<T> => {
-    const id = textOf(key);
-    const before = turns.get(id);
-    const turn = before === undefined ? work() : before.then(work, work);
-    turns.set(id, turn);
-    const over = (): void => {
-      if (turns.get(id) === turn) turns.delete(id);
-    };
-    turn.then(over, over);
-    return turn;
-  };
-  const seen = (key: IndexKey, row: RegisterRow): RegisterRow => {
-    if (row.decided || marks.size === 0) return row;
-    return marks.get(textOf(key))?.ballot === row.ballot ? { ...row, decided: true } : row;
-  };
-  const rowOf = (key: IndexKey): RegisterRow | undefined => {
+  const turns = createTurns();
+  const undecided = new Map<string, Ballot>();
+  const storedRow = (key: IndexKey): RegisterRow | undefined => {
     const bytes = index.get('registers', key);
-    return bytes === undefined ? undefined : seen(key, decodeRegister(bytes));
+    return bytes === undefined ? undefined : decodeRegister(key, bytes);
   };
-  const flushMarks = async (all: boolean): Promise<void> => {
-    const dueMs = all ? Number.POSITIVE_INFINITY : core.env.clock.monotonicMs() - freeAfterMs;
-    for (const [id, mark] of [...marks]) {
-      if (mark.atMs > dueMs) break;
-      await inTurn(mark.key, () => applyMark(deps, mark, rowOf(mark.key)));
-      if (marks.get(id) === mark) marks.delete(id);
+  const wholeRow = (key: IndexKey): RegisterRow | undefined =>
+    rottenRow(core, key) === undefined ? storedRow(key) : undefined;
+  const marks = createMarks({ core, shards, turns, storedRow: wholeRow });
+  const rowOf = (key: IndexKey, id?: string): RegisterRow | undefined => {
+    const row = storedRow(key);
+    if (row !== undefined && !row.decided && marks.size > 0 && marks.of(id ?? textOf(key)) === row.ballot) {
+      row.decided = true;
     }
+    return row;
   };
-  const tick = (): void => {
-    if (closed) return;
-    flushMarks(false)
-      .catch(() => {})
-      .finally(() => {
-        if (!closed) core.env.clock.setTimer(markEveryMs, tick);
-      });
+  /** Shards first, then one batch of rows that name them; durable when it resolves. */
+  const store = async (
+    request: AcceptRequest | LearnRequest,
+    before: RegisterRow | undefined,
+    learnt?: { rotten: Buffer | undefined },
+  ): Promise<boolean> => {
+    const placed = await shards.place(request.puts);
+    if (placed === undefined) return false;
+    const writes = acceptWrites(index, request, { before, decided: learnt !== undefined });
+    if (learnt?.rotten !== undefined) writes.push(quarantineRow(request.key, learnt.rotten));
+    await writeDown(core, shards, { ...placed, writes: [...placed.writes, ...writes] });
+    return true;
   };
-  core.env.clock.setTimer(markEveryMs, tick);
+  const mark = (id: string, ballot: Ballot): void => {
+    undecided.delete(id);
+    marks.add(id, ballot);
+  };
 
   return {
     read({ key, withHead }) {
-      core.check();
       const row = rowOf(key);
-      if (row === undefined) return { ...absent, head: undefined };
-      const head = withHead && row.headData !== undefined ? shards.small(row.headData) : undefined;
-      return { ...registerOf(row), head };
+      if (row === undefined) return { ...absent(), head: undefined };
+      const { ballot, decided, tombstone, hidden, state, headData } = row;
+      const head = withHead && headData !== undefined ? readSmall(core, headData) : undefined;
+      return { ballot, decided, tombstone, hidden, state, head };
     },
     async prepare({ key, ballot }) {
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
       core.check();
-      await turns.get(textOf(key))?.catch(() => {});
-      const register = heldOf(deps, key, rowOf(key));
-      const promised = Math.max(promises.of(key), register.ballot);
+      // From here to the promise nothing may come between: what is accepted later knows of the promise.
+      const register = heldOf(core, key, rowOf(key, id));
+      const promised = Math.max(promises.of(id), register.ballot);
       if (ballot <= promised || ballot > maxBallot) return { kind: 'outbid', promised, register };
-      await promises.promise(key, ballot);
+      await promises.promise(id, ballot);
       return { kind: 'promised', register };
     },
-    accept: (request) => inTurn(request.key, () => accept(deps, request, rowOf(request.key))),
-    learn: (request) =>
-      inTurn(request.key, async () => {
-        core.check();
-        const row = rowOf(request.key);
-        if (row !== undefined && row.ballot > request.ballot) return { kind: 'newer', ballot: row.ballot };
-        if (core.space.full() && request.puts.length > 0) return { kind: 'full' };
-        const stored = await store(deps, request, row, true);
-        if (stored) marks.set(textOf(request.key), markOf(core, request));
-        return { kind: stored ? 'learned' : 'no-data' };
-      }),
+    async accept(request) {
+      const { key, ballot } = request;
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      const row = rowOf(key, id);
+      const refusal = guards.refuse(request) ?? refuse(deps, request, { id, held: row?.ballot ?? 0 });
+      if (refusal !== undefined) return refusal;
+      const covered = promises.promise(id, ballot);
+      const work = covered === undefined ? store(request, row) : covered.then(() => store(request, row));
+      try {
+        if (!(await turns.hold(id, work))) return { kind: 'no-data' };
+      } catch (error) {
+        if (error instanceof StorageError && error.code === 'OutOfSpace') return { kind: 'full' };
+        throw error;
+      }
+      undecided.set(id, ballot);
+      return { kind: 'accepted' };
+    },
+    async learn(request) {
+      const { key, ballot } = request;
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      const rotten = rottenRow(core, key);
+      const row = rotten === undefined ? rowOf(key, id) : undefined;
+      const held = rotten === undefined ? (row?.ballot ?? 0) : ballotIn(rotten);
+      if (held > ballot) return { kind: 'newer', ballot: held };
+      if (core.space.full() && request.puts.length > 0) return { kind: 'full' };
+      if (!(await turns.hold(id, store(request, row, { rotten })))) return { kind: 'no-data' };
+      mark(id, ballot);
+      return { kind: 'learned' };
+    },
     decide(requests) {
       for (const { key, ballot } of requests) {
-        const row = rowOf(key);
-        if (row === undefined || row.ballot !== ballot || (row.decided && row.frees.length === 0)) continue;
         const id = textOf(key);
-        if (marks.get(id)?.ballot === ballot) continue;
-        marks.delete(id);
-        marks.set(id, markOf(core, { key, ballot }));
+        if (undecided.get(id) === ballot || needsMark(core, key, ballot)) mark(id, ballot);
       }
     },
-    forget: ({ key, ballot }) =>
-      inTurn(key, async () => {
-        const row = rowOf(key);
-        if (row === undefined || row.ballot !== ballot || !row.tombstone || !row.decided) return false;
-        await promises.raiseFloor(ballot);
-        const { writes } = shards.free(row.frees);
-        marks.delete(textOf(key));
-        await core.writing(index.write([...writes, { table: 'registers', key, value: undefined }]));
-        return true;
-      }),
-    repair: (key, ballot, puts) =>
-      inTurn(key, async () => {
-        core.check();
-        if (rowOf(key)?.ballot !== ballot) return false;
-        const writes = await core.writing(shards.place(puts));
-        if (writes === undefined) return false;
-        await core.writing(index.write(writes));
-        shards.placed(puts);
-        return true;
-      }),
-    row: rowOf,
-    seen,
-    undecidedMarks: () => marks.size,
-    flushMarks,
-    settled: async () => void (await Promise.allSettled(turns.values())),
-    async close() {
-      closed = true;
-      await flushMarks(true).catch(() => {});
-      await Promise.allSettled(turns.values());
+    async forget({ key, ballot }) {
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      const row = rowOf(key, id);
+      if (row === undefined || row.ballot !== ballot || !row.tombstone || !row.decided) return false;
+      return turns.hold(
+        id,
+        promises.raiseFloor(ballot).then(async () => {
+          const { writes, kept } = shards.free(row.frees);
+          if (kept.length > 0) {
+            shards.freed(writes, false);
+            return false;
+          }
+          marks.drop(id);
+          const rows = [...writes, { table: 'registers' as const, key, value: undefined }];
+          await writeDown(core, shards, { writes: rows, appended: [], staged: [] });
+          return true;
+        }),
+      );
     },
+    async repair(key, ballot, puts) {
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      if (rowOf(key, id)?.ballot !== ballot) return false;
+      const work = shards.place(puts).then(async (placed) => {
+        if (placed === undefined) return false;
+        await writeDown(core, shards, placed);
+        return true;
+      });
+      return turns.hold(id, work);
+    },
+    isDecided(key, ballot) {
+      const row = rowOf(key);
+      return row !== undefined && row.ballot === ballot && row.decided;
+    },
+    marks,
+    get undecided() {
+      return undecided.size;
+    },
+    settled: turns.settled,
+    resume: (stopped) => resume(core, stopped, { undecided, marks }),
+    close: marks.close,
   };
 }
 
-const absent: Register = { ballot: 0, decided: false, tombstone: false, hidden: false, state: new Uint8Array(0) };
-
-function markOf(core: DriveCore, { key, ballot }: DecideRequest): Mark {
-  return { key: Uint8Array.from(key), ballot, atMs: core.env.clock.monotonicMs() };
+function absent(): HeldRegister {
+  const state = new Uint8Array(0);
+  return { ballot: 0, decided: false, tombstone: false, hidden: false, state, headData: undefined, note: undefined };
 }
 
-function registerOf({ ballot, decided, tombstone, hidden, state }: RegisterRow): Register {
-  return { ballot, decided, tombstone, hidden, state };
-}
-
-function heldOf({ core }: RegisterStoreDeps, key: IndexKey, row: RegisterRow | undefined): HeldRegister {
-  if (row === undefined) return { ...absent, headData: undefined, note: undefined };
-  const log = row.decided ? undefined : core.index.get('log', logKey(key, row.ballot));
+function heldOf(core: DriveCore, key: IndexKey, row: RegisterRow | undefined): HeldRegister {
+  if (row === undefined) return absent();
+  const { ballot, decided, tombstone, hidden, state, headData } = row;
+  const log = decided ? undefined : core.index.get('log', logKey(key, ballot));
   const note = log === undefined ? undefined : decodeLog(key, log).note;
-  return { ...registerOf(row), headData: row.headData, note };
+  return { ballot, decided, tombstone, hidden, state, headData, note };
 }
 
-async function accept(
-  deps: RegisterStoreDeps,
-  request: AcceptRequest,
-  row: RegisterRow | undefined,
-): Promise<AcceptReply> {
-  const { core, guards, promises } = deps;
-  core.check();
-  const refusal = guards.refuse(request);
-  if (refusal !== undefined) return refusal;
-  const held = row?.ballot ?? 0;
-  if (held === request.ballot) return { kind: 'accepted' };
-  const promised = Math.max(promises.of(request.key), held);
-  if (request.ballot < promised || request.ballot <= promises.floor()) return { kind: 'outbid', promised };
-  if (request.puts.length > 0 && core.space.full()) return { kind: 'full' };
-  await promises.promise(request.key, request.ballot);
-  return (await store(deps, request, row, false)) ? { kind: 'accepted' } : { kind: 'no-data' };
+/** What promises and the free space say to an accept. */
+function refuse(
+  { core, promises }: RegisterStoreDeps,
+  { ballot, puts }: AcceptRequest,
+  { id, held }: { id: string; held: Ballot },
+): AcceptReply | undefined {
+  if (held === ballot) return { kind: 'accepted' };
+  const promised = Math.max(promises.of(id), held);
+  if (ballot < promised || ballot <= promises.floor() || ballot > maxBallot) return { kind: 'outbid', promised };
+  return puts.length > 0 && core.space.full() ? { kind: 'full' } : undefined;
 }
 
-/** Shards first or at the same time, then one batch of rows; durable when it resolves. */
-async function store(
-  deps: RegisterStoreDeps,
-  request: AcceptRequest | LearnRequest,
-  before: RegisterRow | undefined,
-  decided: boolean,
-): Promise<boolean> {
-  const { core, shards } = deps;
-  const { key, ballot, tombstone, hidden, state, headData, puts } = request;
-  const placed = puts.length === 0 ? [] : await core.writing(shards.place(puts));
-  if (placed === undefined) return false;
-  const frees = freesOf(request, before);
-  const row: RegisterRow = {
-    ballot,
-    decided: decided && frees.length === 0,
-    tombstone,
-    hidden,
-    state,
-    headData,
-    frees,
-  };
-  const writes: IndexWrite[] = [...placed, { table: 'registers', key, value: encodeRegister(row) }];
-  for (const cancelled of request.cancels) {
-    writes.push({ table: 'log', key: logKey(key, cancelled), value: undefined });
+async function writeDown(core: DriveCore, shards: ShardStore, placed: Placed): Promise<void> {
+  if (placed.writes.length > 0) {
+    try {
+      await core.writing(core.index.write(placed.writes));
+    } catch (error) {
+      shards.placed(placed, false);
+      throw error;
+    }
   }
-  if (before?.decided === true && !request.cancels.includes(before.ballot))
-    writes.push(...confirmLog(core, key, before.ballot));
-  if (request.change !== undefined) {
-    const value = encodeLog({ key, note: request.change.note, decided });
-    writes.push({ table: 'log', key: logKey(key, ballot), value });
+  shards.placed(placed, true);
+}
+
+/** Whether a register has this ballot, and the row does not say yet that it is decided, or holds frees. */
+function needsMark({ index }: DriveCore, key: IndexKey, ballot: Ballot): boolean {
+  const bytes = index.get('registers', key);
+  if (bytes === undefined || ballotIn(bytes) !== ballot) return false;
+  return hasFrees(bytes) || !isMarked(bytes);
+}
+
+/** The row of a key when it has rotted: what is learnt takes its place, and a copy is kept. */
+function rottenRow({ index }: DriveCore, key: IndexKey): Buffer | undefined {
+  const bytes = index.get('registers', key);
+  return bytes === undefined || isWhole(key, bytes) ? undefined : bytes;
+}
+
+/** Marks of an earlier life that freed less than they should have are done again; undecided rows are counted. */
+async function resume(
+  core: DriveCore,
+  stopped: () => boolean,
+  found: { undecided: Map<string, Ballot>; marks: Marks },
+): Promise<void> {
+  let from: Buffer | undefined = Buffer.alloc(0);
+  while (from !== undefined && !stopped()) {
+    let rows = 0;
+    let last: Buffer | undefined;
+    core.index.each({ table: 'registers', from }, (key, bytes) => {
+      if (rows++ === resumedAtOnce) return false;
+      last = Buffer.from(key);
+      const ballot = ballotIn(bytes);
+      const id = textOf(key);
+      if (isMarked(bytes)) {
+        if (hasFrees(bytes)) found.marks.add(id, ballot);
+      } else if (!found.undecided.has(id) && found.marks.of(id) !== ballot) found.undecided.set(id, ballot);
+      return true;
+    });
+    from = last === undefined || rows <= resumedAtOnce ? undefined : Buffer.concat([last, Buffer.from([0])]);
+    await new Promise<void>((resolve) => {
+      core.env.clock.setTimer(0, resolve);
+    });
   }
-  await core.writing(core.index.write(writes));
-  if (puts.length > 0) shards.placed(puts);
-  return true;
-}
-
-/** The log row of a ballot that a newer one replaces: from now on only the row itself can say that it was decided. */
-function confirmLog(core: DriveCore, key: IndexKey, ballot: Ballot): IndexWrite[] {
-  const at = logKey(key, ballot);
-  const value = core.index.get('log', at);
-  if (value === undefined || value[0] === 1) return [];
-  const confirmed = Buffer.from(value);
-  confirmed[0] = 1;
-  return [{ table: 'log', key: at, value: confirmed }];
-}
-
-/** What the older ballots meant to free, and this one, less what this one keeps or brings. */
-function freesOf(request: AcceptRequest | LearnRequest, before: RegisterRow | undefined): DataId[] {
-  if (request.frees.length === 0 && (before === undefined || before.frees.length === 0)) return [];
-  const frees = new Map<string, DataId>();
-  for (const id of [...(before?.frees ?? []), ...request.frees]) frees.set(textOf(id), id);
-  for (const id of [...request.keeps, ...request.puts.map(({ dataId }) => dataId)]) frees.delete(textOf(id));
-  return [...frees.values()];
-}
-
-/** Makes a mark durable and lets go of what the ballot freed. What somebody still reads stays for the next time. */
-async function applyMark(deps: RegisterStoreDeps, mark: Mark, row: RegisterRow | undefined): Promise<void> {
-  if (row === undefined || row.ballot !== mark.ballot) return;
-  const { writes, kept } = deps.shards.free(row.frees);
-  const value = encodeRegister({ ...row, decided: true, frees: kept });
-  await deps.core.writing(deps.core.index.write([...writes, { table: 'registers', key: mark.key, value }]));
 }

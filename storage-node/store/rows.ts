@@ -1,4 +1,7 @@
-import { readBallot, type Ballot, writeBallot } from '../consensus/ballot.ts';
+import { crc32 } from 'node:zlib';
+import { type Ballot, readBallot, writeBallot } from '../consensus/ballot.ts';
+import { StorageError } from '../errors.ts';
+import { asBuffer } from './bytes.ts';
 import { bucketIdBytes, type DataId, dataIdBytes, type IndexKey, type Register } from './drive-api.ts';
 
 /** A register as it lies in the index. */
@@ -9,20 +12,23 @@ export interface RegisterRow extends Register {
 }
 
 const bits = { decided: 1, tombstone: 2, hidden: 4, head: 8, frees: 16 } as const;
+const flagsAt = 8;
+const restAt = 9;
+const checkBytes = 4;
 
-/** Ballot (8), flags (1), [head (16)], [count (2), frees (16 each)], state. */
-export function encodeRegister(row: RegisterRow): Buffer {
+/** Ballot (8), flags (1), [head (16)], [count (2), frees (16 each)], state, CRC-32 of key and all of this (4). */
+export function encodeRegister(key: IndexKey, row: RegisterRow): Buffer {
   const headBytes = row.headData === undefined ? 0 : dataIdBytes;
   const freesBytes = row.frees.length === 0 ? 0 : 2 + row.frees.length * dataIdBytes;
-  const bytes = Buffer.allocUnsafe(9 + headBytes + freesBytes + row.state.length);
+  const bytes = Buffer.allocUnsafe(restAt + headBytes + freesBytes + row.state.length + checkBytes);
   writeBallot(bytes, 0, row.ballot);
-  bytes[8] =
+  bytes[flagsAt] =
     (row.decided ? bits.decided : 0) |
     (row.tombstone ? bits.tombstone : 0) |
     (row.hidden ? bits.hidden : 0) |
     (headBytes > 0 ? bits.head : 0) |
     (freesBytes > 0 ? bits.frees : 0);
-  let at = 9;
+  let at = restAt;
   if (row.headData !== undefined) {
     bytes.set(row.headData, at);
     at += dataIdBytes;
@@ -36,103 +42,85 @@ export function encodeRegister(row: RegisterRow): Buffer {
     }
   }
   bytes.set(row.state, at);
+  bytes.writeUInt32BE(checkOf(key, bytes), bytes.length - checkBytes);
   return bytes;
 }
 
-/** `state` is a view of the row. */
-export function decodeRegister(bytes: Uint8Array): RegisterRow {
-  const flags = bytes[8]!;
-  let at = 9;
+/** The index has no checksums of its own; a row that rotted, or lies under another key, must not be believed. */
+function checkOf(key: IndexKey, row: Buffer): number {
+  return crc32(row.subarray(0, row.length - checkBytes), crc32(key));
+}
+
+/** Whether a row is what was once written under this key. */
+export function isWhole(key: IndexKey, row: Buffer): boolean {
+  return row.length >= restAt + checkBytes && checkOf(key, row) === row.readUInt32BE(row.length - checkBytes);
+}
+
+/** What a listing needs first: the state is not looked at. */
+export interface RegisterHead {
+  ballot: Ballot;
+  decided: boolean;
+  tombstone: boolean;
+  hidden: boolean;
+}
+
+/** @throws StorageError Corrupt when the row is not what was once written under this key. */
+export function decodeHead(key: IndexKey, row: Buffer): RegisterHead {
+  if (!isWhole(key, row)) throw new StorageError('Corrupt', 'a register of this drive has rotted');
+  const flags = row[flagsAt]!;
+  return {
+    ballot: readBallot(row, 0),
+    decided: (flags & bits.decided) !== 0,
+    tombstone: (flags & bits.tombstone) !== 0,
+    hidden: (flags & bits.hidden) !== 0,
+  };
+}
+
+/** Whether a row says by itself that its ballot was decided; its check is not looked at. */
+export function isMarked(row: Buffer): boolean {
+  return row.length > flagsAt && (row[flagsAt]! & bits.decided) !== 0;
+}
+
+/** Whether frees wait for the decision of the row's ballot. */
+export function hasFrees(row: Buffer): boolean {
+  return row.length > flagsAt && (row[flagsAt]! & bits.frees) !== 0;
+}
+
+/** The row's state alone: a view. */
+export function stateIn(row: Buffer): Buffer {
+  const flags = row[flagsAt]!;
+  let at = restAt + ((flags & bits.head) === 0 ? 0 : dataIdBytes);
+  if ((flags & bits.frees) !== 0) at += 2 + row.readUInt16BE(at) * dataIdBytes;
+  return row.subarray(at, row.length - checkBytes);
+}
+
+/** Ids and state are views of the row. @throws StorageError Corrupt, as `decodeHead`. */
+export function decodeRegister(key: IndexKey, row: Buffer): RegisterRow {
+  const { ballot, decided, tombstone, hidden } = decodeHead(key, row);
+  const flags = row[flagsAt]!;
+  let at = restAt;
   let headData: DataId | undefined;
   if ((flags & bits.head) !== 0) {
-    headData = bytes.subarray(at, at + dataIdBytes);
+    headData = row.subarray(at, at + dataIdBytes);
     at += dataIdBytes;
   }
   const frees: DataId[] = [];
   if ((flags & bits.frees) !== 0) {
-    const count = bytes[at]! * 256 + bytes[at + 1]!;
+    const count = row.readUInt16BE(at);
     at += 2;
-    for (let i = 0; i < count; i++, at += dataIdBytes) frees.push(bytes.subarray(at, at + dataIdBytes));
+    for (let i = 0; i < count; i++, at += dataIdBytes) frees.push(row.subarray(at, at + dataIdBytes));
   }
-  return {
-    ballot: readBallot(bytes, 0),
-    decided: (flags & bits.decided) !== 0,
-    tombstone: (flags & bits.tombstone) !== 0,
-    hidden: (flags & bits.hidden) !== 0,
-    headData,
-    frees,
-    state: bytes.subarray(at),
-  };
+  return { ballot, decided, tombstone, hidden, headData, frees, state: row.subarray(at, row.length - checkBytes) };
 }
 
-/** Some blocks of a shard that lie side by side in a segment, each with its header. */
-export interface Extent {
-  segment: number;
-  offset: number;
-  firstBlock: number;
-  blocks: number;
-}
-
-/** Where a shard lies. All blocks but the last are `blockBytes` long. */
-export interface DataRow {
-  shard: number;
-  small: boolean;
-  blockBytes: number;
-  lastBlockBytes: number;
-  extents: Extent[];
-}
-
-const extentBytes = 20;
-
-/** Shard (1), small (1), block bytes (4), last block bytes (4), extents (20 each). */
-export function encodeData(row: DataRow): Buffer {
-  const bytes = Buffer.allocUnsafe(10 + row.extents.length * extentBytes);
-  bytes[0] = row.shard;
-  bytes[1] = row.small ? 1 : 0;
-  bytes.writeUInt32BE(row.blockBytes, 2);
-  bytes.writeUInt32BE(row.lastBlockBytes, 6);
-  row.extents.forEach((extent, i) => {
-    const at = 10 + i * extentBytes;
-    bytes.writeUInt32BE(extent.segment, at);
-    bytes.writeDoubleBE(extent.offset, at + 4);
-    bytes.writeUInt32BE(extent.firstBlock, at + 12);
-    bytes.writeUInt32BE(extent.blocks, at + 16);
-  });
-  return bytes;
-}
-
-export function decodeData(row: Uint8Array): DataRow {
-  const bytes = Buffer.from(row.buffer, row.byteOffset, row.byteLength);
-  const extents: Extent[] = [];
-  for (let at = 10; at < bytes.length; at += extentBytes) {
-    extents.push({
-      segment: bytes.readUInt32BE(at),
-      offset: bytes.readDoubleBE(at + 4),
-      firstBlock: bytes.readUInt32BE(at + 12),
-      blocks: bytes.readUInt32BE(at + 16),
-    });
-  }
-  return {
-    shard: bytes[0]!,
-    small: bytes[1] === 1,
-    blockBytes: bytes.readUInt32BE(2),
-    lastBlockBytes: bytes.readUInt32BE(6),
-    extents,
-  };
-}
-
-export function blockCount(row: DataRow): number {
-  return row.extents.reduce((sum, { blocks }) => sum + blocks, 0);
-}
-
-/** Payload bytes of one block. */
-export function blockLength(row: DataRow, index: number): number {
-  return index === blockCount(row) - 1 ? row.lastBlockBytes : row.blockBytes;
+/** The ballot as it stands in a row, even in a rotten one. */
+export function ballotIn(row: Buffer): Ballot {
+  return row.length < 8 ? 0 : readBallot(row, 0);
 }
 
 /** Key of a log row: bucket id, ballot. */
 export function logKey(bucketId: Uint8Array, ballot: Ballot): Buffer {
-  const key = Buffer.alloc(bucketIdBytes + 8);
+  const key = Buffer.allocUnsafe(bucketIdBytes + 8);
   key.set(bucketId.subarray(0, bucketIdBytes));
   writeBallot(key, bucketIdBytes, ballot);
   return key;
@@ -149,20 +137,16 @@ export function encodeLog(row: { key: IndexKey; note: Uint8Array; decided: boole
   return bytes;
 }
 
+/** `note` is a view of the value. */
 export function decodeLog(
   bucketId: Uint8Array,
   value: Uint8Array,
 ): { key: IndexKey; note: Uint8Array; decided: boolean } {
-  const noteBytes = value[1]! * 256 + value[2]!;
+  const noteBytes = asBuffer(value).readUInt16BE(1);
   const name = value.subarray(3 + noteBytes);
   return {
     decided: value[0] === 1,
     note: value.subarray(3, 3 + noteBytes),
     key: Buffer.concat([bucketId.subarray(0, bucketIdBytes), name]),
   };
-}
-
-/** Bytes as a key of a Map. */
-export function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

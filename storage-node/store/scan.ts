@@ -1,4 +1,5 @@
 import { type Ballot, writeBallot } from '../consensus/ballot.ts';
+import { textOf } from './bytes.ts';
 import {
   type IndexKey,
   type LogRequest,
@@ -10,10 +11,16 @@ import {
 import { type Hasher } from './drive-core.ts';
 import { type IndexStore } from './index-store.ts';
 import { type RegisterStore } from './register-store.ts';
-import { decodeLog, decodeRegister, logKey } from './rows.ts';
+import { decodeHead, decodeLog, logKey, type RegisterHead, stateIn } from './rows.ts';
 
+interface Stores {
+  index: IndexStore;
+  registers: RegisterStore;
+}
+
+/** The bytes are lent for the time of the call. */
 interface Found {
-  row: (key: Buffer, bytes: Uint8Array) => void;
+  row: (key: Buffer, head: RegisterHead, bytes: Buffer) => void;
   rollup: (prefix: Buffer) => void;
 }
 
@@ -32,47 +39,47 @@ export function endOfPrefix(prefix: Uint8Array): Buffer | undefined {
  * Walks over the registers a request asks for, in order, seeking past what is rolled up.
  * @returns where it stopped; undefined at the end
  */
-function walk(
-  stores: { index: IndexStore; registers: RegisterStore },
-  request: ScanRequest,
-  found: Found,
-): IndexKey | undefined {
+function walk({ index, registers }: Stores, request: ScanRequest, found: Found): IndexKey | undefined {
   const prefix = Buffer.from(request.prefix);
-  const end = endOfPrefix(prefix);
+  const to = endOfPrefix(prefix);
+  const { skipTombstones, skipHidden, limit, delimiter } = request;
+  const { marks } = registers;
   let from: Buffer | undefined = request.after === undefined ? prefix : startAfter(request, prefix);
   let count = 0;
-  let last: IndexKey | undefined;
+  let last: Buffer | undefined;
+  let more = false;
   while (from !== undefined) {
     let seek: Buffer | undefined;
-    for (const { key: raw, value } of stores.index.range('registers', from, end)) {
-      const key = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-      const row = stores.registers.seen(key, decodeRegister(value));
-      if (row.decided && ((request.skipTombstones && row.tombstone) || (request.skipHidden && row.hidden))) continue;
-      if (count === request.limit) return last;
-      const rolled = rollupOf(key, prefix, request.delimiter);
-      count += 1;
-      if (rolled === undefined) {
-        found.row(key, value);
-        last = key;
-      } else {
-        found.rollup(rolled);
-        last = rolled;
-        seek = endOfPrefix(rolled);
-        break;
+    index.each({ table: 'registers', from, to }, (key, bytes) => {
+      const head = decodeHead(key, bytes);
+      if (!head.decided && marks.size > 0 && marks.of(textOf(key)) === head.ballot) head.decided = true;
+      if (head.decided && ((skipTombstones && head.tombstone) || (skipHidden && head.hidden))) return true;
+      if (count === limit) {
+        more = true;
+        return false;
       }
-    }
-    from = seek;
+      count += 1;
+      const rolled = rollupOf(key, prefix, delimiter);
+      last = Buffer.from(rolled ?? key);
+      if (rolled === undefined) {
+        found.row(last, head, bytes);
+        return true;
+      }
+      found.rollup(last);
+      seek = endOfPrefix(last);
+      return false;
+    });
+    from = more ? undefined : seek;
   }
-  return undefined;
+  return more ? last : undefined;
 }
 
 /** The first place behind `after`: behind the whole roll-up when it lies in one. */
 function startAfter(request: ScanRequest, prefix: Buffer): Buffer | undefined {
   const after = Buffer.from(request.after!);
   if (Buffer.compare(after, prefix) < 0) return prefix;
-  const rolled = after.subarray(0, prefix.length).equals(prefix)
-    ? rollupOf(after, prefix, request.delimiter)
-    : undefined;
+  const inside = after.subarray(0, prefix.length).equals(prefix);
+  const rolled = inside ? rollupOf(after, prefix, request.delimiter) : undefined;
   return rolled === undefined ? Buffer.concat([after, Buffer.from([0])]) : endOfPrefix(rolled);
 }
 
@@ -82,79 +89,89 @@ function rollupOf(key: Buffer, prefix: Buffer, delimiter: Uint8Array | undefined
   return at < 0 ? undefined : key.subarray(0, at + delimiter.length);
 }
 
-export function scan(stores: { index: IndexStore; registers: RegisterStore }, request: ScanRequest): ScanPage {
+export function scan(stores: Stores, request: ScanRequest): ScanPage {
   const page: ScanPage = { rows: [], rollups: [], next: undefined };
   page.next = walk(stores, request, {
-    row(key, bytes) {
-      const { ballot, decided, tombstone, hidden, state } = stores.registers.seen(key, decodeRegister(bytes));
-      page.rows.push({ key, ballot, decided, tombstone, hidden, state });
+    row(key, { ballot, decided, tombstone, hidden }, bytes) {
+      page.rows.push({ key, ballot, decided, tombstone, hidden, state: Buffer.from(stateIn(bytes)) });
     },
     rollup: (prefix) => page.rollups.push(prefix),
   });
   return page;
 }
 
-/** The digest of exactly the page that `scan` would return: keys with ballots, and roll-ups. */
-export function scanDigest(
-  stores: { index: IndexStore; registers: RegisterStore; hasher: Hasher },
-  request: ScanRequest,
-): ScanDigest {
-  const parts: Buffer[] = [];
+/** The digest of exactly the page that `scan` would return: keys with ballots, roll-ups, and where it ends. */
+export function scanDigest(stores: Stores & { hasher: Hasher }, request: ScanRequest): ScanDigest {
+  const digest = createPageDigest();
   let rows = 0;
   let undecided = false;
   const next = walk(stores, request, {
-    row(key, bytes) {
-      const row = stores.registers.seen(key, decodeRegister(bytes));
+    row(key, head) {
       rows += 1;
-      if (!row.decided) undecided = true;
-      parts.push(lengthAndBallot(key.length, row.ballot), key);
+      if (!head.decided) undecided = true;
+      digest.add(key, head.ballot);
     },
-    rollup: (prefix) => parts.push(lengthAndBallot(prefix.length, 0), prefix),
+    rollup: (prefix) => digest.add(prefix, 0),
   });
-  return { digest: digestOf(parts, next, stores.hasher), rows, next, undecided };
+  return { digest: digest.end(next, stores.hasher), rows, next, undecided };
 }
 
 /** The same digest over a page that is at hand. */
 export function digestOfPage(page: ScanPage, hasher: Hasher): Uint8Array {
+  const digest = createPageDigest();
   const entries = [
     ...page.rows.map((row) => ({ key: Buffer.from(row.key), ballot: row.ballot })),
     ...page.rollups.map((prefix) => ({ key: Buffer.from(prefix), ballot: 0 })),
   ].sort((a, b) => Buffer.compare(a.key, b.key));
-  const parts = entries.flatMap(({ key, ballot }) => [lengthAndBallot(key.length, ballot), key]);
-  return digestOf(parts, page.next, hasher);
+  for (const { key, ballot } of entries) digest.add(key, ballot);
+  return digest.end(page.next, hasher);
 }
 
-function digestOf(parts: readonly Buffer[], next: IndexKey | undefined, hasher: Hasher): Uint8Array {
-  const bytes = Buffer.concat([...parts, next ?? Buffer.from([0])]);
-  const digest = Buffer.alloc(16);
-  digest.writeBigUInt64BE(hasher.xxh64Of(bytes, 1n), 0);
-  digest.writeBigUInt64BE(hasher.xxh64Of(bytes, 2n), 8);
-  return digest;
-}
-
-function lengthAndBallot(length: number, ballot: Ballot): Buffer {
-  const bytes = Buffer.allocUnsafe(10);
-  bytes.writeUInt16BE(length, 0);
-  writeBallot(bytes, 2, ballot);
-  return bytes;
+/** Gathers the entries of a page in one piece of memory: length (2), ballot (8), key; at the end the next key. */
+function createPageDigest(): {
+  add: (key: Uint8Array, ballot: Ballot) => void;
+  end: (next: IndexKey | undefined, hasher: Hasher) => Uint8Array;
+} {
+  let bytes = Buffer.allocUnsafe(64 * 1024);
+  let at = 0;
+  const room = (count: number): void => {
+    if (at + count <= bytes.length) return;
+    const wider = Buffer.allocUnsafe((at + count) * 2);
+    bytes.copy(wider, 0, 0, at);
+    bytes = wider;
+  };
+  return {
+    add(key, ballot) {
+      room(10 + key.length);
+      bytes.writeUInt16BE(key.length, at);
+      writeBallot(bytes, at + 2, ballot);
+      bytes.set(key, at + 10);
+      at += 10 + key.length;
+    },
+    end(next, hasher) {
+      const ending = next ?? Buffer.from([0]);
+      room(ending.length);
+      bytes.set(ending, at);
+      const all = bytes.subarray(0, at + ending.length);
+      const digest = Buffer.alloc(16);
+      digest.writeBigUInt64BE(hasher.xxh64Of(all, 1n), 0);
+      digest.writeBigUInt64BE(hasher.xxh64Of(all, 2n), 8);
+      return digest;
+    },
+  };
 }
 
 /** Rows of a bucket's change log, in ballot order. */
-export function readLog(stores: { index: IndexStore; registers: RegisterStore }, request: LogRequest): LogRow[] {
+export function readLog({ index, registers }: Stores, request: LogRequest): LogRow[] {
   const rows: LogRow[] = [];
   const from = logKey(request.bucketId, request.after + 1);
   const to = logKey(request.bucketId, request.upTo + 1);
-  for (const { key: raw, value } of stores.index.range('log', from, to)) {
-    if (rows.length === request.limit) break;
-    const at = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  index.each({ table: 'log', from, to }, (at, value) => {
+    if (rows.length === request.limit) return false;
     const ballot = at.readUInt32BE(8) * 0x1_0000_0000 + at.readUInt32BE(12);
-    const entry = decodeLog(request.bucketId, value);
-    rows.push({ ...entry, ballot, decided: entry.decided || isDecided(stores.registers, entry.key, ballot) });
-  }
+    rows.push({ ...decodeLog(request.bucketId, Buffer.from(value)), ballot });
+    return true;
+  });
+  for (const row of rows) row.decided ||= registers.isDecided(row.key, row.ballot);
   return rows;
-}
-
-function isDecided(registers: RegisterStore, key: IndexKey, ballot: Ballot): boolean {
-  const row = registers.row(key);
-  return row !== undefined && row.ballot === ballot && row.decided;
 }

@@ -1,153 +1,64 @@
+import { type Extent } from './data-row.ts';
 import { type FileHandle, type FileSystem } from './file-system.ts';
-import { type Extent } from './rows.ts';
+import { createPacks } from './packs.ts';
+import { quarantineFile } from './quarantine.ts';
+import { type Active, type Segment } from './segment.ts';
 
 /** A new file is begun when this size is reached. */
 export const segmentBytes = 256 * 1024 * 1024;
 
-export interface Segment {
-  id: number;
-  handle: FileHandle;
-  /** Where the next bytes go; only of the files this process began. */
-  end: number;
-  /** Its directory entry is durable. */
-  entry: Promise<void>;
-  /** Bytes that rows refer to, headers included; known once the index was counted. */
-  liveBytes: number;
-  open: boolean;
-  /** Extents that were written or set aside and that no row names yet: the file must not go. */
-  holds: number;
-}
-
 /** The append-only files of a drive. Small shards are appended in groups; staged data gets a stretch of its own. */
 export interface Segments {
   /** Appends a small block and holds its file; resolves when it is durable, together with others of its moment. */
-  append(chunks: readonly Uint8Array[]): Promise<Extent>;
+  append(header: Uint8Array, payload: Uint8Array): Promise<Extent>;
   /** Sets a stretch aside and holds its file. */
   reserve(bytes: number): Promise<{ segment: Segment; offset: number }>;
   write(segment: Segment, chunks: readonly Uint8Array[], offset: number): Promise<void>;
   /** Everything written to these so far is durable when it resolves; syncs are shared. */
   sync(segments: Iterable<Segment>): Promise<void>;
-  /** Ends the hold of an extent: a row names it now, or nobody ever will. */
+  /** Ends the hold of extents: a durable row names them now, or nobody ever will. */
   release(extents: readonly Extent[]): void;
   /** Undefined when there is no such file. */
   get(id: number): Segment | undefined;
   all(): Iterable<Segment>;
-  /** Deletes a file nothing refers to any more. */
+  /** Deletes a file nothing refers to any more; readers of it are let finish. */
   drop(segment: Segment): Promise<void>;
   close(): Promise<void>;
 }
 
-interface Waiting {
-  chunks: readonly Uint8Array[];
-  bytes: number;
-  resolve: (extent: Extent) => void;
-  reject: (error: unknown) => void;
+interface SegmentOptions {
+  files: FileSystem;
+  /** Of the drive. */
+  directory: string;
+  wrote: (bytes: number) => void;
 }
 
-/** Opens the segment files of a directory. What is begun from now on goes into new files. */
-export async function openSegments(files: FileSystem, directory: string): Promise<Segments> {
-  const known = new Map<number, Segment>();
-  for (const name of await files.list(directory)) {
-    const match = /^(\d{10})\.seg$/.exec(name);
-    if (match === null) continue;
-    const id = Number(match[1]);
-    const handle = await files.open(`${directory}/${name}`, 'write');
-    known.set(id, {
-      id,
-      handle,
-      end: await handle.size(),
-      entry: Promise.resolve(),
-      liveBytes: 0,
-      open: false,
-      holds: 0,
-    });
-  }
+/** Opens the segment files of a drive. What is begun from now on goes into new files. */
+export async function openSegments({ files, directory: home, wrote }: SegmentOptions): Promise<Segments> {
+  const directory = `${home}/segments`;
+  await files.makeDirectory(directory);
+  const known = await openKnown(files, home, directory);
   let nextId = Math.max(0, ...known.keys()) + 1;
-  const pathOf = (id: number): string => `${directory}/${String(id).padStart(10, '0')}.seg`;
+  const pathOf = (id: number): string => `${directory}/${nameOf(id)}`;
   const begin = async (): Promise<Segment> => {
     const id = nextId++;
     const handle = await files.open(pathOf(id), 'create');
-    const segment: Segment = {
-      id,
-      handle,
-      end: 0,
-      holds: 0,
-      entry: files.syncDirectory(directory),
-      liveBytes: 0,
-      open: true,
-    };
+    const segment = { ...segmentOf(id, handle, 0), entry: files.syncDirectory(directory), open: true };
     segment.entry.catch(() => {});
     known.set(id, segment);
     return segment;
   };
-  const makeActive = (): ((bytes: number) => Promise<Segment>) => {
-    let active: Promise<Segment> | undefined;
-    return async (bytes) => {
-      const now = await active;
-      if (now === undefined || now.end + bytes > segmentBytes) {
-        if (now !== undefined) now.open = false;
-        active = begin();
-      }
-      return active!;
-    };
-  };
-  const packs = serial(makeActive());
-  const stretches = serial(makeActive());
+  const stretches = createActive(begin);
   const syncs = createSyncs();
-
-  let waiting: Waiting[] = [];
-  let flushing = false;
-  const flush = async (): Promise<void> => {
-    flushing = true;
-    while (waiting.length > 0) {
-      const group = waiting;
-      waiting = [];
-      await writeGroup(group).catch((error: unknown) => {
-        for (const one of group) one.reject(error);
-      });
-    }
-    flushing = false;
-  };
-  const writeGroup = async (group: readonly Waiting[]): Promise<void> => {
-    const segment = await packs(
-      group.reduce((sum, { bytes }) => sum + bytes, 0),
-      (now, bytes) => {
-        const at = now.end;
-        now.end += bytes;
-        now.holds += group.length;
-        return { segment: now, at };
-      },
-    );
-    const chunks = group.flatMap((one) => one.chunks);
-    for (let i = 0, at = segment.at; i < chunks.length; i += 512) {
-      const some = chunks.slice(i, i + 512);
-      await segment.segment.handle.write(some, at);
-      at += some.reduce((sum, chunk) => sum + chunk.length, 0);
-    }
-    await syncs(segment.segment);
-    let offset = segment.at;
-    for (const one of group) {
-      one.resolve({ segment: segment.segment.id, offset, firstBlock: 0, blocks: 1 });
-      offset += one.bytes;
-    }
-  };
+  const append = createPacks(createActive(begin), syncs, wrote);
   return {
-    append(chunks) {
-      const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-      return new Promise((resolve, reject) => {
-        waiting.push({ chunks, bytes, resolve, reject });
-        if (!flushing) {
-          flushing = true;
-          // What arrives in the same turn goes into the same group.
-          setImmediate(() => void flush());
-        }
-      });
-    },
+    append,
     reserve: (bytes) =>
-      stretches(bytes, (segment, size) => {
+      stretches(bytes, (segment) => {
         const offset = segment.end;
-        segment.end += size;
+        segment.end += bytes;
         segment.holds += 1;
+        wrote(bytes);
         return { segment, offset };
       }),
     write: (segment, chunks, offset) => segment.handle.write(chunks, offset),
@@ -163,7 +74,8 @@ export async function openSegments(files: FileSystem, directory: string): Promis
     async drop(segment) {
       known.delete(segment.id);
       await files.remove(pathOf(segment.id));
-      await segment.handle.close();
+      if (segment.readers === 0) await segment.handle.close();
+      else segment.open = false;
     },
     async close() {
       for (const segment of known.values()) await segment.handle.close();
@@ -172,14 +84,60 @@ export async function openSegments(files: FileSystem, directory: string): Promis
   };
 }
 
-/** One caller after the other picks the active file and takes its stretch of it. */
-function serial(
-  pick: (bytes: number) => Promise<Segment>,
-): <T>(bytes: number, take: (segment: Segment, bytes: number) => T) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
+/** Runs a read of a segment, which stays open for it even if it is dropped meanwhile. */
+export async function reading<T>(segments: Segments, segment: Segment, read: () => Promise<T>): Promise<T> {
+  segment.readers += 1;
+  try {
+    return await read();
+  } finally {
+    segment.readers -= 1;
+    if (segment.readers === 0 && segments.get(segment.id) !== segment) await segment.handle.close();
+  }
+}
+
+function nameOf(id: number): string {
+  return `${String(id).padStart(10, '0')}.seg`;
+}
+
+function segmentOf(id: number, handle: FileHandle, end: number): Segment {
+  return {
+    ...{ id, handle, end, entry: Promise.resolve(), open: false },
+    ...{ liveBytes: 0, holds: 0, readers: 0, spoiledAt: undefined },
+  };
+}
+
+/** Opens what is there; whatever is no segment file is moved aside. */
+async function openKnown(files: FileSystem, home: string, directory: string): Promise<Map<number, Segment>> {
+  const known = new Map<number, Segment>();
+  for (const name of (await files.list(directory)).sort()) {
+    const id = Number(/^(\d{10})\.seg$/.exec(name)?.[1]);
+    if (Number.isNaN(id)) {
+      await quarantineFile({ files, home }, `${directory}/${name}`, 'it is no segment file, and lay among them');
+      continue;
+    }
+    const handle = await files.open(`${directory}/${name}`, 'write');
+    known.set(id, segmentOf(id, handle, await handle.size()));
+  }
+  return known;
+}
+
+function createActive(begin: () => Promise<Segment>): Active {
+  let active: Segment | undefined;
+  let last: Promise<unknown> | undefined;
+  const next = async (bytes: number): Promise<Segment> => {
+    if (active !== undefined && active.end + bytes <= segmentBytes) return active;
+    const begun = await begin();
+    if (active !== undefined) active.open = false;
+    active = begun;
+    return begun;
+  };
   return (bytes, take) => {
-    const turn = last.then(() => pick(bytes)).then((segment) => take(segment, bytes));
-    last = turn.catch(() => {});
+    const turn = last === undefined ? next(bytes).then(take) : last.then(() => next(bytes)).then(take);
+    const over = (): void => {
+      if (last === quiet) last = undefined;
+    };
+    const quiet: Promise<void> = turn.then(over, over);
+    last = quiet;
     return turn;
   };
 }
@@ -187,8 +145,20 @@ function serial(
 /** One sync of a file at a time; whoever comes while one is under way shares the next. */
 function createSyncs(): (segment: Segment) => Promise<void> {
   const running = new Map<number, { now: Promise<void>; next: Promise<void> | undefined }>();
+  const syncNow = async (segment: Segment): Promise<void> => {
+    try {
+      // The entry first: nothing in a file counts while the file itself may vanish.
+      await segment.entry;
+      await segment.handle.sync();
+    } catch (error) {
+      // Not even "no space": what a failed sync has lost nobody knows.
+      throw new Error(
+        `a sync failed: ${error instanceof Error ? error.message.replace(/ENOSPC/, 'full disk') : String(error)}`,
+      );
+    }
+  };
   const start = (segment: Segment): Promise<void> => {
-    const now = Promise.all([segment.entry, segment.handle.sync()]).then(() => {});
+    const now = syncNow(segment);
     const entry = { now, next: undefined };
     running.set(segment.id, entry);
     const over = (): void => {

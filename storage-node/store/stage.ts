@@ -2,12 +2,17 @@ import { StorageError } from '../errors.ts';
 import { blockHeaderBytes, encodeBlockHeader } from './block.ts';
 import { type StageRequest, type StageWriter } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
-import { type DataRow, textOf } from './rows.ts';
-import { type Segment } from './segments.ts';
+import { textOf } from './bytes.ts';
+import { type DataRow } from './data-row.ts';
+import { type Segment } from './segment.ts';
 
 /** Data that is durable here and that no register names yet. It is gone when the process ends. */
 export interface StagedData {
   row: DataRow;
+  /** When it became durable, monotonic milliseconds. */
+  atMs: number;
+  /** A register that names it is being written. */
+  claimed: boolean;
 }
 
 /** Bytes set aside at a time for data whose size nobody knows, and the most for one stretch. */
@@ -33,7 +38,7 @@ export function createStage(core: DriveCore, staged: Map<string, StagedData>, re
   let given: Promise<unknown> = Promise.resolve();
   let writes: Promise<unknown>[] = [];
   let aborted = false;
-  let finished = false;
+  let own: StagedData | undefined;
 
   /** The stretch the next block goes into. */
   const stretchFor = async (length: number): Promise<Stretch> => {
@@ -53,6 +58,9 @@ export function createStage(core: DriveCore, staged: Map<string, StagedData>, re
     core.check();
     if (index !== next) throw new StorageError('Internal', `block ${index} was given where ${next} was due`);
     if (next === 0) row.blockBytes = payload.length;
+    else if (payload.length > row.blockBytes || row.lastBlockBytes !== row.blockBytes) {
+      throw new StorageError('Internal', `block ${index} is longer than the first, or not behind full ones`);
+    }
     const target = await stretchFor(payload.length);
     const header = encodeBlockHeader({ dataId, shard, index, length: payload.length, checksum });
     const offset = target.offset + (index - target.firstBlock) * (blockHeaderBytes + row.blockBytes);
@@ -60,7 +68,7 @@ export function createStage(core: DriveCore, staged: Map<string, StagedData>, re
     row.extents.at(-1)!.blocks += 1;
     next += 1;
     // In an object: the next block must not wait for this one to be written.
-    return { write: core.segments.write(target.segment, [header, payload], offset) };
+    return { write: core.writing(core.segments.write(target.segment, [header, payload], offset)) };
   };
   const self = {
     queuedBytes: 0,
@@ -74,8 +82,7 @@ export function createStage(core: DriveCore, staged: Map<string, StagedData>, re
       };
       const turn = given.then(() => {
         if (failure !== undefined || aborted) return undefined;
-        if (core.space.full())
-          throw new StorageError('OutOfSpace', `the space reserve of drive ${core.name} is reached`);
+        if (core.space.full()) throw new StorageError('OutOfSpace', `drive ${core.name} is at its space reserve`);
         return take(index, payload, checksum);
       });
       given = turn.catch((error: unknown) => {
@@ -96,18 +103,24 @@ export function createStage(core: DriveCore, staged: Map<string, StagedData>, re
     async finish() {
       await given;
       await Promise.all(writes);
-      if (failure !== undefined) await core.writing(Promise.reject(failure));
-      if (aborted) throw new StorageError('Internal', 'the stage was given up');
+      if (failure !== undefined) await Promise.reject(failure);
       await core.writing(core.segments.sync(touched));
-      staged.set(textOf(dataId), { row });
-      finished = true;
+      if (aborted) throw new StorageError('Internal', 'the stage was given up');
+      own = { row, atMs: core.env.clock.monotonicMs(), claimed: false };
+      staged.set(textOf(dataId), own);
     },
     abort() {
       if (aborted) return;
       aborted = true;
-      // A register may have named it meanwhile: then its row holds the file.
-      const named = finished && !staged.delete(textOf(dataId));
-      if (!named) given.finally(() => core.segments.release(row.extents)).catch(() => {});
+      if (own === undefined) {
+        // Not before the last write has ended: a file that is let go may be closed.
+        const ended = given.then(() => Promise.all(writes));
+        ended.then(() => core.segments.release(row.extents)).catch(() => {});
+      } else if (staged.get(textOf(dataId)) === own && !own.claimed) {
+        // Otherwise a register names it, and its row holds the file.
+        staged.delete(textOf(dataId));
+        core.segments.release(row.extents);
+      }
     },
   };
   return self;
