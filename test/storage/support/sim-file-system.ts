@@ -209,7 +209,7 @@ function lose(file: File, random: () => number): void {
     const end = Math.min(at + pageBytes, file.size);
     if (from >= end) continue;
     file.now.fill(0, from, end);
-    synced.content.copy(file.now, from, from, Math.min(end, synced.size));
+    if (from < synced.size) synced.content.copy(file.now, from, from, Math.min(end, synced.size));
   }
   if (random() < 0.3) file.size = synced.size;
   file.synced = undefined;
