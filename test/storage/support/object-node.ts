@@ -59,6 +59,7 @@ export function objectNode(
     ballots,
     sets: [set],
     registers,
+    hedges: createHedgeBudget(),
     scanner: createSetScanner({ env, registers, hasher: kernels, deadlineMs: 1_000 }),
     bucket: () => Promise.resolve(bucket),
     withBucket: (_, write) => write(bucket),
