@@ -6,6 +6,7 @@ import { type NodeConfig } from './config.ts';
 import { createHealer, type Healer } from './heal/healer.ts';
 import { createThrottle } from './heal/throttle.ts';
 import { rootCredentials } from './http/credentials.ts';
+import { ossOperations } from './http/oss/index.ts';
 import { s3Operations } from './http/s3/index.ts';
 import { createFrontDoor } from './http/server.ts';
 import { type Log } from './log.ts';
@@ -74,7 +75,7 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
   const metrics = createMetrics({ drives: cluster.ownDrives, sets, kernels, healer });
   const credentials = rootCredentials(config.rootUser, config.rootPassword);
   const front = createFrontDoor({
-    operations: s3Operations,
+    operations: [...s3Operations, ...ossOperations],
     layer,
     credentials,
     settings: { region: config.region, owner: config.rootUser, host: self.id },
