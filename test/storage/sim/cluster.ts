@@ -15,6 +15,19 @@ export interface SimDisk {
   open(env: Env): Promise<DriveApi>;
   /** The power is gone: what was not durable is gone, too. */
   crash(): void;
+  /** What else can befall it; undefined for a disk that knows nothing of that. */
+  faults?: DiskFaults;
+}
+
+/** What can befall a disk. */
+export interface DiskFaults {
+  failSyncs(): void;
+  failReads(): void;
+  fillUp(): void;
+  /** Undoes all of these. */
+  mend(): void;
+  /** Damages some of what lies on it, for good. */
+  rot(random: Random): void;
 }
 
 /** What a node's program is given at each start. */

@@ -1,4 +1,4 @@
-import { type Cluster, type SimNode } from './cluster.ts';
+import { type Cluster, type DiskFaults, type SimNode } from './cluster.ts';
 import { type Random } from './random.ts';
 import { type Scheduler } from './scheduler.ts';
 
@@ -86,7 +86,29 @@ const clockJump: FaultMaker = (cluster, random) => {
   return { name: `the clock of node${machine.index} jumps to ${machine.skewMs} ms`, undo: () => {} };
 };
 
+function onDisk(name: string, befall: (faults: DiskFaults, random: Random) => void): FaultMaker {
+  return (cluster, random) => {
+    const node = random.pick(cluster.nodes);
+    const { faults } = random.pick(node.disks);
+    if (faults === undefined) return { name: 'nothing', undo: () => {} };
+    befall(faults, random);
+    return { name: `${name} on node${node.machine.index}`, undo: () => faults.mend() };
+  };
+}
+
+/** Always the same disk of a run: on more of them rot may take more than can be put together again. */
+const rot: FaultMaker = (cluster, random) => {
+  const node = cluster.nodes.at(-1)!;
+  for (const { faults } of node.disks) faults?.rot(random);
+  return { name: `rot on node${node.machine.index}`, undo: () => {} };
+};
+
 const makers = {
+  syncsFail: onDisk('syncs fail', (faults) => faults.failSyncs()),
+  readsFail: onDisk('reads fail', (faults) => faults.failReads()),
+  diskFull: onDisk('the disk is full', (faults) => faults.fillUp()),
+  rot,
+
   crash,
   crashAll,
   pause,
@@ -104,6 +126,23 @@ export type FaultName = keyof typeof makers;
 const usual: readonly FaultName[] = [
   ...(['crash', 'crash', 'crash', 'crashAll', 'pause', 'cutOneWay', 'partition', 'lossy'] as const),
   ...(['lossyWrites', 'lossyWrites', 'lossyWrites', 'lossyWrites', 'repeating', 'slowLinks', 'clockJump'] as const),
+];
+
+/** With those of real disks. */
+export const withDisks: readonly FaultName[] = [
+  ...usual,
+  ...([
+    'syncsFail',
+    'syncsFail',
+    'readsFail',
+    'diskFull',
+    'diskFull',
+    'rot',
+    'rot',
+    'rot',
+    'crash',
+    'crashAll',
+  ] as const),
 ];
 
 function restart<P>(cluster: Cluster<P>, node: SimNode<P>, scheduler: Scheduler): void {
@@ -147,6 +186,9 @@ export function planFaults<P>(
       cluster.network.mend();
       for (const node of cluster.nodes) {
         node.machine.resume();
+        for (const { faults } of node.disks) faults?.mend();
+        // A drive that has met a failing disk has stopped for good.
+        if (node.disks.some(({ faults }) => faults !== undefined)) cluster.crash(node);
         restart(cluster, node, scheduler);
       }
     },

@@ -1,12 +1,19 @@
+import { createDriveDisk } from './drive-disk.ts';
+import { withDisks } from './faults.ts';
 import { createMemoryDisk } from './memory-disk.ts';
 import { runObjects } from './objects-run.ts';
 import { runRegisters } from './registers-run.ts';
 import { type RunOptions, type RunResult } from './run.ts';
 
-/** The worlds that can be simulated, each from a seed alone. */
+/**
+ * The worlds that can be simulated, each from a seed alone: registers and objects on drives in memory, and objects on
+ * real drives whose disks fail.
+ */
 export const kinds = {
   registers: (seed: number, options?: RunOptions): Promise<RunResult> => runRegisters(seed, createMemoryDisk, options),
   objects: (seed: number, options?: RunOptions): Promise<RunResult> => runObjects(seed, createMemoryDisk, options),
+  drives: (seed: number, options?: RunOptions): Promise<RunResult> =>
+    runObjects(seed, createDriveDisk, { faultNames: withDisks, ...options }),
 } as const;
 export type Kind = keyof typeof kinds;
 
