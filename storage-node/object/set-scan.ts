@@ -196,8 +196,7 @@ async function settled(
   }
   const current = await deps.registers.get(set, entry.key);
   if (current.ballot === 0 || current.tombstone) return undefined;
-  const hidden = [...entry.found.values()].find(({ ballot }) => ballot === current.ballot)?.hidden ?? false;
-  return { key: entry.key, value: current.state, hidden };
+  return { key: entry.key, value: current.state, hidden: current.hidden };
 }
 
 function absent(key: IndexKey): ScanRow {
