@@ -1,5 +1,6 @@
 import { judge } from '../consensus/judge.ts';
 import { isBuiltOn, valueOf } from '../consensus/envelope.ts';
+import { sameValue } from '../consensus/registers.ts';
 import { type Answered, collect } from '../consensus/collect.ts';
 import { bucketIdBytes, type IndexKey, type LearnRequest, type ReadReply, type ShardPut } from '../store/drive-api.ts';
 import { type DriveHandle, type ErasureSet } from '../store/set.ts';
@@ -22,7 +23,11 @@ interface Survey {
  * only looked for where `verify` is set (all blocks are read then); missing shards always.
  */
 export async function healKey(deps: HealDeps, target: HealTarget, verify: boolean): Promise<KeyHealth> {
-  const survey = await surveyKey(deps, target);
+  let survey = await surveyKey(deps, target);
+  if (survey === 'leftover') {
+    await dropLeftover(deps, target).catch(() => {});
+    survey = await surveyKey(deps, target);
+  }
   if (survey === 'absent') return whole;
   if (typeof survey === 'string') return { ...whole, kind: 'short', reason: survey };
   const lacking = await lackingShards(deps, survey, verify);
@@ -52,7 +57,18 @@ function absentees(survey: Survey, result: KeyHealth): KeyHealth {
   return missing === 0 ? result : { ...result, kind: 'short', reason: `${missing} drives of the set did not answer` };
 }
 
-async function surveyKey(deps: HealDeps, target: HealTarget): Promise<Survey | 'absent' | string> {
+/**
+ * What a few drives accepted and was never chosen stays with them until the key is written: so it is, with the value it
+ * has.
+ */
+async function dropLeftover(deps: HealDeps, { set, key }: HealTarget): Promise<void> {
+  const guard = { fromClient: false, bucketGeneration: Number.MAX_SAFE_INTEGER };
+  await deps.registers.change(set, key, guard, (current) =>
+    sameValue(current, current.tombstone ? undefined : deps.values.headOf(key, current.state)),
+  );
+}
+
+async function surveyKey(deps: HealDeps, target: HealTarget): Promise<Survey | 'absent' | 'leftover' | string> {
   const { set, key } = target;
   const current = await deps.registers.get(set, key).catch((error: unknown) => error);
   if (current instanceof Error) return current.message;
@@ -67,6 +83,7 @@ async function surveyKey(deps: HealDeps, target: HealTarget): Promise<Survey | '
     set.drives.length,
   );
   if (judgement.kind === 'maybe') return 'a write of this key is under way';
+  if (answered.some(({ value }) => value.ballot > judgement.ballot)) return 'leftover';
   if (judgement.ballot === 0) return 'absent';
   const wanted = answered.map(({ value }) => value).find(({ ballot }) => ballot === judgement.ballot)!;
   const data = wanted.tombstone ? [] : deps.values.dataOf(key, valueOf(wanted.state));

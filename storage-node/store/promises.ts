@@ -3,7 +3,8 @@ import { type DriveCore } from './drive-core.ts';
 
 /** Ten seconds of ballots: how far ahead the ceiling is kept, and when it is renewed. */
 const aheadBallots: Ballot = 10_000 * 8 * 256;
-const mostPromises = 50_000;
+const mostPromises = 60_000;
+const keptPromises = 50_000;
 const ceilingKey = Buffer.from('ceiling');
 
 /**
@@ -51,17 +52,21 @@ export function createPromises(core: DriveCore): Promises {
   const untilCovered = async (ballot: Ballot): Promise<void> => {
     while (ballot > ceiling) await renew(ballot);
   };
+  /** Many at a time: a map is slow to find its first entry when those before it were taken away. */
+  const forgetOldest = (): void => {
+    for (const [oldest, was] of promised) {
+      if (promised.size <= keptPromises) break;
+      promised.delete(oldest);
+      floor = Math.max(floor, was);
+    }
+  };
   return {
     floor: () => floor,
     of: (id) => Math.max(floor, promised.get(id) ?? 0),
     promise(id, ballot) {
       promised.delete(id);
       promised.set(id, ballot);
-      if (promised.size > mostPromises) {
-        const [oldest, was] = promised.entries().next().value!;
-        promised.delete(oldest);
-        floor = Math.max(floor, was);
-      }
+      if (promised.size > mostPromises) forgetOldest();
       return covered(ballot);
     },
     async raiseFloor(ballot) {

@@ -64,7 +64,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   const undecided = new Map<string, Ballot>();
   const storedRow = (key: IndexKey): RegisterRow | undefined => {
     const bytes = index.get('registers', key);
-    return bytes === undefined ? undefined : decodeRegister(key, bytes);
+    return bytes === undefined ? undefined : decodeRegister(bytes);
   };
   const wholeRow = (key: IndexKey): RegisterRow | undefined =>
     rottenRow(core, key) === undefined ? storedRow(key) : undefined;
@@ -246,7 +246,7 @@ function needsMark({ index }: DriveCore, key: IndexKey, ballot: Ballot): boolean
 /** The row of a key when it has rotted: what is learnt takes its place, and a copy is kept. */
 function rottenRow({ index }: DriveCore, key: IndexKey): Buffer | undefined {
   const bytes = index.get('registers', key);
-  return bytes === undefined || isWhole(key, bytes) ? undefined : bytes;
+  return bytes === undefined || isWhole(bytes) ? undefined : bytes;
 }
 
 /** Marks of an earlier life that freed less than they should have are done again; undecided rows are counted. */

@@ -22,7 +22,7 @@ export function acceptWrites(
     headData,
     frees,
   };
-  const writes: IndexWrite[] = [{ table: 'registers', key, value: encodeRegister(key, row) }];
+  const writes: IndexWrite[] = [{ table: 'registers', key, value: encodeRegister(row) }];
   for (const cancelled of request.cancels) {
     if (cancelled !== ballot) writes.push({ table: 'log', key: logKey(key, cancelled), value: undefined });
   }

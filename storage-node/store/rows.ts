@@ -16,8 +16,8 @@ const flagsAt = 8;
 const restAt = 9;
 const checkBytes = 4;
 
-/** Ballot (8), flags (1), [head (16)], [count (2), frees (16 each)], state, CRC-32 of key and all of this (4). */
-export function encodeRegister(key: IndexKey, row: RegisterRow): Buffer {
+/** Ballot (8), flags (1), [head (16)], [count (2), frees (16 each)], state, CRC-32 of all this (4). */
+export function encodeRegister(row: RegisterRow): Buffer {
   const headBytes = row.headData === undefined ? 0 : dataIdBytes;
   const freesBytes = row.frees.length === 0 ? 0 : 2 + row.frees.length * dataIdBytes;
   const bytes = Buffer.allocUnsafe(restAt + headBytes + freesBytes + row.state.length + checkBytes);
@@ -42,18 +42,18 @@ export function encodeRegister(key: IndexKey, row: RegisterRow): Buffer {
     }
   }
   bytes.set(row.state, at);
-  bytes.writeUInt32BE(checkOf(key, bytes), bytes.length - checkBytes);
+  bytes.writeUInt32BE(checkOf(bytes), bytes.length - checkBytes);
   return bytes;
 }
 
-/** The index has no checksums of its own; a row that rotted, or lies under another key, must not be believed. */
-function checkOf(key: IndexKey, row: Buffer): number {
-  return crc32(row.subarray(0, row.length - checkBytes), crc32(key));
+/** The index has no checksums of its own; a row that rotted must not be believed. */
+function checkOf(row: Buffer): number {
+  return crc32(row.subarray(0, row.length - checkBytes));
 }
 
-/** Whether a row is what was once written under this key. */
-export function isWhole(key: IndexKey, row: Buffer): boolean {
-  return row.length >= restAt + checkBytes && checkOf(key, row) === row.readUInt32BE(row.length - checkBytes);
+/** Whether a row is what was once written. */
+export function isWhole(row: Buffer): boolean {
+  return row.length >= restAt + checkBytes && checkOf(row) === row.readUInt32BE(row.length - checkBytes);
 }
 
 /** What a listing needs first: the state is not looked at. */
@@ -64,9 +64,9 @@ export interface RegisterHead {
   hidden: boolean;
 }
 
-/** @throws StorageError Corrupt when the row is not what was once written under this key. */
-export function decodeHead(key: IndexKey, row: Buffer): RegisterHead {
-  if (!isWhole(key, row)) throw new StorageError('Corrupt', 'a register of this drive has rotted');
+/** @throws StorageError Corrupt when the row is not what was once written. */
+export function decodeHead(row: Buffer): RegisterHead {
+  if (!isWhole(row)) throw new StorageError('Corrupt', 'a register of this drive has rotted');
   const flags = row[flagsAt]!;
   return {
     ballot: readBallot(row, 0),
@@ -95,8 +95,8 @@ export function stateIn(row: Buffer): Buffer {
 }
 
 /** Ids and state are views of the row. @throws StorageError Corrupt, as `decodeHead`. */
-export function decodeRegister(key: IndexKey, row: Buffer): RegisterRow {
-  const { ballot, decided, tombstone, hidden } = decodeHead(key, row);
+export function decodeRegister(row: Buffer): RegisterRow {
+  const { ballot, decided, tombstone, hidden } = decodeHead(row);
   const flags = row[flagsAt]!;
   let at = restAt;
   let headData: DataId | undefined;

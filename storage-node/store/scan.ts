@@ -51,7 +51,7 @@ function walk({ index, registers }: Stores, request: ScanRequest, found: Found):
   while (from !== undefined) {
     let seek: Buffer | undefined;
     index.each({ table: 'registers', from, to }, (key, bytes) => {
-      const head = decodeHead(key, bytes);
+      const head = decodeHead(bytes);
       if (!head.decided && marks.size > 0 && marks.of(textOf(key)) === head.ballot) head.decided = true;
       if (head.decided && ((skipTombstones && head.tombstone) || (skipHidden && head.hidden))) return true;
       if (count === limit) {

@@ -65,6 +65,7 @@ export function createShardStore(core: DriveCore, table: DataTable): ShardStore 
     stage: (request) => createStage(core, staged, request),
     placed,
     async place(puts) {
+      if (puts.length === 0) return { writes: [], appended: [], staged: [] };
       if (!puts.every(isHere)) return undefined;
       const done: Placed = { writes: [], appended: [], staged: [] };
       const small: Promise<void>[] = [];
