@@ -33,7 +33,7 @@ export function addStorageNode(program: Command): void {
     .action((options: Target & { verify?: boolean; set?: string; wait: boolean }) => {
       const query = new URLSearchParams({ wait: String(options.wait), verify: String(options.verify === true) });
       if (options.set !== undefined) query.set('set', options.set);
-      return report(options, 'POST', `/heal?${query}`, async (body) =>
+      return report(options, 'POST', `/heal?${query.toString()}`, async (body) =>
         (await import('./storage-status.ts')).healText(body),
       );
     });

@@ -33,7 +33,12 @@ export async function runLoad(target: Target, load: Load, dir: string): Promise<
   const lists = used.map((e) => {
     const file = path.join(dir, `paths-${e}.txt`);
     const lines = Array.from({ length: load.requests }, (_, i) =>
-      presign(target, load.method, target.endpoints[e]!, load.pathOf(i, e), load.query),
+      presign(target, {
+        method: load.method,
+        endpoint: target.endpoints[e]!,
+        key: load.pathOf(i, e),
+        query: load.query,
+      }),
     );
     writeFileSync(file, lines.join('\n'));
     return { endpoint: target.endpoints[e]!, file };
@@ -101,7 +106,10 @@ export async function send(
 ): Promise<Buffer> {
   if (target.tls) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
   const endpoint = target.endpoints[0]!;
-  const answer = await fetch(endpoint + presign(target, method, endpoint, key), { method, body: body ?? null });
+  const answer = await fetch(
+    endpoint + presign(target, { method, endpoint, key }),
+    body === undefined ? { method } : { method, body },
+  );
   const bytes = Buffer.from(await answer.arrayBuffer());
   if (!answer.ok) throw new Error(`${method} ${key}: ${answer.status} ${bytes.toString().slice(0, 200)}`);
   return bytes;

@@ -8,11 +8,9 @@ interface Account {
 /** Path and query of a presigned request (AWS Signature Version 4, region us-east-1, a day's validity). */
 export function presign(
   account: Account,
-  method: string,
-  endpoint: string,
-  key: string,
-  query: [string, string][] = [],
+  request: { method: string; endpoint: string; key: string; query?: [string, string][] | undefined },
 ): string {
+  const { method, endpoint, key, query = [] } = request;
   const { host } = new URL(endpoint);
   const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const scope = `${stamp.slice(0, 8)}/us-east-1/s3/aws4_request`;

@@ -18,6 +18,8 @@ export interface Target {
 
 const accessKey = 'bench-root';
 const secretKey = 'bench-secret-0123456789';
+/** MinIO refuses loopback addresses where it believes to be in a container: give it one of a network namespace. */
+const minioHost = process.env['BENCH_MINIO_HOST'] ?? '127.0.0.1';
 const root = path.join(import.meta.dirname, '..', '..');
 
 /** Muster's own cluster, as `muster storage-node dev` starts it. */
@@ -43,13 +45,13 @@ export async function startMinio(binary: string, dir: string, tls: boolean): Pro
   const certs = path.join(dir, 'certs');
   mkdirSync(path.join(certs, 'CAs'), { recursive: true });
   if (tls) makeCertificate(certs);
-  const nodes = [0, 1, 2, 3].map((i) => `${scheme}://127.0.0.1:${port + i}`);
+  const nodes = [0, 1, 2, 3].map((i) => `${scheme}://${minioHost}:${port + i}`);
   const drives = nodes.map((node, i) => {
     mkdirSync(path.join(dir, `drive${i}`), { recursive: true });
     return `${node}${path.join(dir, `drive${i}`)}`;
   });
   const children = nodes.map((_, i) =>
-    spawn(binary, ['server', '--quiet', '--certs-dir', certs, '--address', `127.0.0.1:${port + i}`, ...drives], {
+    spawn(binary, ['server', '--quiet', '--certs-dir', certs, '--address', `${minioHost}:${port + i}`, ...drives], {
       env: {
         ...process.env,
         MINIO_ROOT_USER: accessKey,
@@ -86,7 +88,7 @@ async function untilHealthy(urls: string[]): Promise<void> {
 
 function makeCertificate(dir: string): void {
   const [key, crt] = [path.join(dir, 'private.key'), path.join(dir, 'public.crt')];
-  const subject = ['-subj', '/CN=bench', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const subject = ['-subj', '/CN=bench', '-addext', `subjectAltName=IP:${minioHost}`];
   const form = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
   execFileSync('openssl', [...form, '-keyout', key, '-out', crt, ...subject], { stdio: 'ignore' });
   writeFileSync(path.join(dir, 'CAs', 'public.crt'), readFileSync(crt));

@@ -103,7 +103,10 @@ function send(response: ServerResponse, reply: Reply): void {
 async function ready({ sets, topology }: AdminParts): Promise<Reply> {
   const states = await Promise.all(sets.map((set) => setStatus(set, topology)));
   const all = states.every(({ writable }) => writable);
-  return { status: all ? 200 : 503, body: { ready: all, sets: states.map(({ drives: _, ...rest }) => rest) } };
+  return {
+    status: all ? 200 : 503,
+    body: { ready: all, sets: states.map((state) => ({ ...state, drives: undefined })) },
+  };
 }
 
 async function canStop({ sets, topology }: AdminParts, named: string | undefined): Promise<Reply> {

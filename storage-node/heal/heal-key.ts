@@ -68,7 +68,7 @@ async function dropLeftover(deps: HealDeps, { set, key }: HealTarget): Promise<v
   );
 }
 
-async function surveyKey(deps: HealDeps, target: HealTarget): Promise<Survey | 'absent' | 'leftover' | string> {
+async function surveyKey(deps: HealDeps, target: HealTarget): Promise<Survey | string> {
   const { set, key } = target;
   const current = await deps.registers.get(set, key).catch((error: unknown) => error);
   if (current instanceof Error) return current.message;

@@ -7,6 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
+import { type Duplex } from 'node:stream';
 import { type ObjectLayer } from '../object/layer.ts';
 import { type Credentials } from './credentials.ts';
 import { errorAnswer, refusal } from './errors.ts';
@@ -73,7 +74,7 @@ export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
 }
 
 /** What is not even HTTP, or too much of it, in the words a client of S3 can read. */
-function refuseUnreadable(error: NodeJS.ErrnoException, socket: import('node:stream').Duplex): void {
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;

@@ -168,7 +168,7 @@ async function remove(
     });
   } catch (error) {
     await guardEverywhere(deps, { ...guard, sealed: false });
-    await own.update(name, ({ removing: _, ...others }) => others).catch(() => {});
+    await own.update(name, plain).catch(() => {});
     throw error;
   }
   own.forget();
@@ -227,7 +227,9 @@ function unpack(state: Uint8Array): BucketRecord {
   return packr.unpack(state) as BucketRecord;
 }
 
-function plain({ removing: _, ...bucket }: BucketRecord): Bucket {
+function plain(record: BucketRecord): Bucket {
+  const bucket = { ...record };
+  delete bucket.removing;
   return bucket;
 }
 

@@ -139,7 +139,10 @@ function packVersion(version: Version): unknown[] {
 function unpackVersion(packed: PackedVersion): Version {
   const [flags, lastModifiedMs, etag, , versionId, checksum, headers, user, , storageClass, extra] = packed;
   const parts = unpackParts(packed);
-  const metadata: ObjectMetadata = { headers: { ...(headers || {}) }, user: { ...(user || {}) } };
+  const metadata: ObjectMetadata = {
+    headers: headers === 0 || headers === undefined ? {} : { ...headers },
+    user: user === 0 || user === undefined ? {} : { ...user },
+  };
   if ((flags & bits.usualType) !== 0) metadata.headers['content-type'] = usualType;
   return {
     versionId: versionId || nullVersionId,
@@ -152,7 +155,7 @@ function unpackVersion(packed: PackedVersion): Version {
     parts,
     multipart: (flags & bits.multipart) !== 0,
     storageClass: storageClass || usualClass,
-    extra: { ...(extra || {}) },
+    extra: extra === 0 || extra === undefined ? {} : { ...extra },
   };
 }
 

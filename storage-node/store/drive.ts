@@ -2,14 +2,21 @@ import { type Env } from '../ports.ts';
 import { compactOnce } from './compact.ts';
 import { createDataTable } from './data-table.ts';
 import { type DataCheck, type DriveApi, type DriveStat } from './drive-api.ts';
-import { type BlockMemory, createSpaceWatch, createStopper, type DriveCore, type Hasher } from './drive-core.ts';
+import {
+  type BlockMemory,
+  createSpaceWatch,
+  createStopper,
+  type DriveCore,
+  type Hasher,
+  type Stopper,
+} from './drive-core.ts';
 import { type FileSystem } from './file-system.ts';
 import { createGuards } from './guards.ts';
 import { checkIdentity } from './identity.ts';
 import { type IndexStore } from './index-store.ts';
 import { createPromises } from './promises.ts';
 import { countQuarantine, countQuarantinedRows } from './quarantine.ts';
-import { createRegisterStore, type RegisterStore } from './register-store.ts';
+import { createRegisterStore, type RegisterStore, type RegisterStoreDeps } from './register-store.ts';
 import { readLog, scan, scanDigest } from './scan.ts';
 import { openSegments } from './segments.ts';
 import { readBlocks, readSmall } from './shard-read.ts';
@@ -43,6 +50,10 @@ export interface Drive extends DriveApi {
   close(): Promise<void>;
 }
 
+interface Parts extends RegisterStoreDeps {
+  registers: RegisterStore;
+}
+
 /** Opens a drive: its index, its segment files, its promises. Takes no longer for a million objects than for one. */
 export async function openDrive(options: DriveOptions): Promise<Drive> {
   try {
@@ -54,19 +65,14 @@ export async function openDrive(options: DriveOptions): Promise<Drive> {
 }
 
 async function open(options: DriveOptions): Promise<Drive> {
-  const { env, files, index, name, hasher, memory, directory } = options;
-  const stopper = createStopper(name);
-  const space = createSpaceWatch(env, files, options);
-  await space.refresh();
-  const segments = await openSegments({ files, directory, wrote: space.wrote });
-  await checkIdentity(options, [...segments.all()].length);
-  const core: DriveCore = { name, directory, env, files, index, segments, hasher, memory, space, ...stopper };
+  const { files, index, directory } = options;
+  const stopper = createStopper(options.name);
+  const core = await openCore(options, stopper);
   const promises = createPromises(core);
   const guards = createGuards(core);
   const table = createDataTable(core);
   const shards = createShardStore(core, table);
   const registers = createRegisterStore({ core, promises, guards, shards });
-  const stores = { index, registers, hasher };
   const quarantined = (await countQuarantine(files, directory)) + countQuarantinedRows(index);
   let closed = false;
   const counted = table.count(() => closed);
@@ -74,53 +80,18 @@ async function open(options: DriveOptions): Promise<Drive> {
   // A failure is that of a read of the index: the next compaction meets it again, and tells.
   for (const work of [counted, resumed]) work.catch(() => {});
   let compacting = Promise.resolve(0);
-
-  /** Every call of a stopped drive fails alike. */
-  const call = async <T>(run: () => T | Promise<T>): Promise<T> => {
-    core.check();
-    return run();
-  };
-  /** What was being written when a new rule came into force ends before the rule is confirmed. */
-  const ruled = <T>(rule: () => Promise<T>): Promise<T> =>
-    call(async () => {
-      const now = await rule();
-      await registers.settled();
-      return now;
-    });
   return {
-    read: (request) => call(() => registers.read(request)),
-    prepare: (request) => registers.prepare(request),
-    accept: (request) => registers.accept(request),
+    ...apiOf({ core, promises, guards, shards, registers }),
     decide(requests) {
       if (stopper.reason() === undefined && !closed) registers.decide(requests);
     },
-    learn: (request) => registers.learn(request),
-    stage: (request) => shards.stage(request),
-    readSmall: (dataIds) => call(() => dataIds.map((id) => readSmall(core, id))),
-    readBlocks: (request) => call(() => readBlocks(core, request)),
-    pin: (dataIds) => shards.pin(dataIds),
-    checkData: (dataIds, verify) =>
-      call(async () => {
-        const checks: DataCheck[] = [];
-        for (const id of dataIds) checks.push(await shards.checkData(id, verify));
-        return checks;
-      }),
-    repair: ({ key, ballot, puts }) => registers.repair(key, ballot, puts),
-    scan: (request) => call(() => scan(stores, request)),
-    scanDigest: (request) => call(() => scanDigest(stores, request)),
-    log: (request) => call(() => readLog(stores, request)),
-    // What was accepted before the floor rose must be in the log before anybody reads it.
-    raiseFloor: (ballot) => ruled(() => promises.raiseFloor(ballot)),
-    forget: (request) => registers.forget(request),
-    siteState: () => call(() => guards.site()),
-    setSiteState: (state) => ruled(() => guards.setSite(state)),
-    guardBucket: (guard) => ruled(() => guards.guardBucket(guard)),
     stat: async () => statOf(core, options, { registers, quarantined, reason: stopper.reason() }),
     compactOnce() {
       const before = compacting;
       const work = async (): Promise<number> => {
         await Promise.allSettled([before, counted]);
-        return call(() => compactOnce(core, table));
+        core.check();
+        return compactOnce(core, table);
       };
       compacting = work();
       return compacting;
@@ -134,9 +105,60 @@ async function open(options: DriveOptions): Promise<Drive> {
       stopper.close();
       await registers.close();
       await Promise.allSettled([counted, resumed, compacting]);
-      await segments.close();
+      await core.segments.close();
       await index.close();
     },
+  };
+}
+
+async function openCore(options: DriveOptions, stopper: Stopper): Promise<DriveCore> {
+  const { env, files, index, name, hasher, memory, directory } = options;
+  const space = createSpaceWatch(env, files, options);
+  await space.refresh();
+  const segments = await openSegments({ files, directory, wrote: space.wrote });
+  await checkIdentity(options, [...segments.all()].length);
+  return { name, directory, env, files, index, segments, hasher, memory, space, ...stopper };
+}
+
+/** The calls of the cluster. Those of a stopped drive all fail alike. */
+function apiOf({ core, promises, guards, shards, registers }: Parts): Omit<DriveApi, 'decide' | 'stat'> {
+  const stores = { index: core.index, registers, hasher: core.hasher };
+  const call = async <T>(run: () => T | Promise<T>): Promise<T> => {
+    core.check();
+    return run();
+  };
+  /** What was being written when a new rule came into force ends before the rule is confirmed. */
+  const ruled = <T>(rule: () => Promise<T>): Promise<T> =>
+    call(async () => {
+      const now = await rule();
+      await registers.settled();
+      return now;
+    });
+  return {
+    read: (request) => call(() => registers.read(request)),
+    prepare: registers.prepare,
+    accept: registers.accept,
+    learn: registers.learn,
+    stage: shards.stage,
+    readSmall: (dataIds) => call(() => dataIds.map((id) => readSmall(core, id))),
+    readBlocks: (request) => call(() => readBlocks(core, request)),
+    pin: shards.pin,
+    checkData: (dataIds, verify) =>
+      call(async () => {
+        const checks: DataCheck[] = [];
+        for (const id of dataIds) checks.push(await shards.checkData(id, verify));
+        return checks;
+      }),
+    repair: ({ key, ballot, puts }) => registers.repair(key, ballot, puts),
+    scan: (request) => call(() => scan(stores, request)),
+    scanDigest: (request) => call(() => scanDigest(stores, request)),
+    log: (request) => call(() => readLog(stores, request)),
+    // What was accepted before the floor rose must be in the log before anybody reads it.
+    raiseFloor: (ballot) => ruled(() => promises.raiseFloor(ballot)),
+    forget: registers.forget,
+    siteState: () => call(guards.site),
+    setSiteState: (state) => ruled(() => guards.setSite(state)),
+    guardBucket: (guard) => ruled(() => guards.guardBucket(guard)),
   };
 }
 

@@ -37,71 +37,24 @@ interface MarksDeps {
 }
 
 export function createMarks(deps: MarksDeps): Marks {
-  const { core, shards, turns } = deps;
+  const { clock } = deps.core.env;
   const marks = new Map<string, Mark>();
   let closed = false;
-
-  const put = (id: string, mark: Mark): void => {
-    // Behind all others: they are kept in the order of their times.
-    marks.delete(id);
-    marks.set(id, mark);
-  };
-  const takeDue = (sinceMs: number): [string, Mark][] => {
-    const due: [string, Mark][] = [];
-    for (const [id, mark] of marks) {
-      if (mark.atMs > sinceMs || due.length === marksAtOnce) break;
-      if (!turns.busy(id)) due.push([id, mark]);
-    }
-    return due;
-  };
-  const writeDown = async (due: readonly [string, Mark][]): Promise<void> => {
-    const nowMs = core.env.clock.monotonicMs();
-    const writes: IndexWrite[] = [];
-    for (const [id, mark] of due) {
-      const applied = apply(deps, Buffer.from(id, 'latin1'), mark);
-      writes.push(...applied.writes);
-      if (applied.waits) put(id, { ...mark, atMs: nowMs });
-    }
-    if (writes.length === 0) return due.forEach(([id, mark]) => dropSame(id, mark));
-    const work = core.writing(core.index.write(writes));
-    for (const [id] of due) turns.hold(id, work).catch(() => {});
-    try {
-      await work;
-    } catch (error) {
-      shards.freed(writes, false);
-      throw error;
-    }
-    shards.freed(writes, true);
-    for (const [id, mark] of due) dropSame(id, mark);
-  };
-  const dropSame = (id: string, mark: Mark): void => {
-    if (marks.get(id) === mark) marks.delete(id);
-  };
-  const flush = async (all: boolean): Promise<void> => {
-    const nowMs = core.env.clock.monotonicMs();
-    for (;;) {
-      // Those that are put back because somebody still reads get a later time, and end this loop.
-      const due = takeDue(all ? nowMs : nowMs - freeAfterMs);
-      if (due.length === 0) return;
-      await writeDown(due);
-      if (all && due.every(([id]) => marks.has(id))) return;
-    }
-  };
+  const flush = (all: boolean): Promise<void> => writeDown(deps, marks, all);
   const tick = (): void => {
     if (closed) return;
-    shards.dropForgotten();
+    deps.shards.dropForgotten();
     // A failed write has stopped the drive, and every call says so; a full disk is tried again.
     flush(false)
       .catch(() => {})
       .finally(() => {
-        if (!closed) core.env.clock.setTimer(lookEveryMs, tick);
+        if (!closed) clock.setTimer(lookEveryMs, tick);
       });
   };
-  core.env.clock.setTimer(lookEveryMs, tick);
+  clock.setTimer(lookEveryMs, tick);
   return {
     add(id, ballot) {
-      if (marks.get(id)?.ballot === ballot) return;
-      put(id, { ballot, atMs: core.env.clock.monotonicMs() });
+      if (marks.get(id)?.ballot !== ballot) putLast(marks, id, { ballot, atMs: clock.monotonicMs() });
     },
     of: (id) => marks.get(id)?.ballot,
     drop: (id) => void marks.delete(id),
@@ -112,9 +65,58 @@ export function createMarks(deps: MarksDeps): Marks {
     async close() {
       closed = true;
       await flush(true).catch(() => {});
-      await turns.settled();
+      await deps.turns.settled();
     },
   };
+}
+
+/** Behind all others: marks are kept in the order of their times. */
+function putLast(marks: Map<string, Mark>, id: string, mark: Mark): void {
+  marks.delete(id);
+  marks.set(id, mark);
+}
+
+async function writeDown(deps: MarksDeps, marks: Map<string, Mark>, all: boolean): Promise<void> {
+  const nowMs = deps.core.env.clock.monotonicMs();
+  for (;;) {
+    const due = takeDue(deps, marks, all ? nowMs : nowMs - freeAfterMs);
+    if (due.length === 0) return;
+    await writeSome(deps, marks, due);
+    // What somebody still reads was put back, and comes again.
+    if (all && due.every(([id]) => marks.has(id))) return;
+  }
+}
+
+function takeDue({ turns }: MarksDeps, marks: Map<string, Mark>, sinceMs: number): [string, Mark][] {
+  const due: [string, Mark][] = [];
+  for (const [id, mark] of marks) {
+    if (mark.atMs > sinceMs || due.length === marksAtOnce) break;
+    if (!turns.busy(id)) due.push([id, mark]);
+  }
+  return due;
+}
+
+async function writeSome(deps: MarksDeps, marks: Map<string, Mark>, due: readonly [string, Mark][]): Promise<void> {
+  const { core, turns, shards } = deps;
+  const nowMs = core.env.clock.monotonicMs();
+  const writes: IndexWrite[] = [];
+  for (const [id, mark] of due) {
+    const applied = apply(deps, Buffer.from(id, 'latin1'), mark);
+    writes.push(...applied.writes);
+    if (applied.waits) putLast(marks, id, { ...mark, atMs: nowMs });
+  }
+  if (writes.length > 0) {
+    const work = core.writing(core.index.write(writes));
+    for (const [id] of due) turns.hold(id, work).catch(() => {});
+    try {
+      await work;
+      shards.freed(writes, true);
+    } catch (error) {
+      shards.freed(writes, false);
+      throw error;
+    }
+  }
+  for (const [id, mark] of due) if (marks.get(id) === mark) marks.delete(id);
 }
 
 /** The rows of one mark; it waits on when data it frees is still being read. */

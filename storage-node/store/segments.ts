@@ -132,7 +132,11 @@ function createActive(begin: () => Promise<Segment>): Active {
     return begun;
   };
   return (bytes, take) => {
-    const turn = last === undefined ? next(bytes).then(take) : last.then(() => next(bytes)).then(take);
+    const work = async (before: Promise<unknown> | undefined): Promise<ReturnType<typeof take>> => {
+      await before;
+      return take(await next(bytes));
+    };
+    const turn = work(last);
     const over = (): void => {
       if (last === quiet) last = undefined;
     };

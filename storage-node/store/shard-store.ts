@@ -36,57 +36,21 @@ export interface ShardStore {
 /** Staged data whose writer vanished without a word is given up after this long. */
 const forgottenAfterMs = 3_600_000;
 
+/** The parts of a shard store, as its methods share them. */
+interface Parts {
+  core: DriveCore;
+  table: DataTable;
+  staged: Map<string, StagedData>;
+}
+
 export function createShardStore(core: DriveCore, table: DataTable): ShardStore {
   const staged = new Map<string, StagedData>();
   const pins = createPins();
-
-  const placeSmall = async (put: Extract<ShardPut, { kind: 'small' }>, placed: Placed): Promise<void> => {
-    const { dataId, shard, payload, checksum } = put;
-    const length = payload.length;
-    const header = encodeBlockHeader({ dataId, shard, index: 0, length, checksum });
-    const extent = await core.writing(core.segments.append(header, payload));
-    const row: DataRow = { shard, small: true, blockBytes: length, lastBlockBytes: length, extents: [extent] };
-    placed.appended.push(extent);
-    placed.writes.push(table.change(dataId, row));
-  };
-  const isHere = ({ kind, dataId }: ShardPut): boolean =>
-    kind === 'small' || staged.has(textOf(dataId)) || table.latest(dataId) !== undefined;
-  const placed = ({ writes, appended, staged: taken }: Placed, durable: boolean): void => {
-    table.settle(writes, durable);
-    core.segments.release(appended);
-    for (const { id, data } of taken) {
-      data.claimed = false;
-      if (!durable) continue;
-      staged.delete(id);
-      core.segments.release(data.row.extents);
-    }
-  };
+  const parts: Parts = { core, table, staged };
   return {
     stage: (request) => createStage(core, staged, request),
-    placed,
-    async place(puts) {
-      if (puts.length === 0) return { writes: [], appended: [], staged: [] };
-      if (!puts.every(isHere)) return undefined;
-      const done: Placed = { writes: [], appended: [], staged: [] };
-      const small: Promise<void>[] = [];
-      for (const put of puts) if (put.kind === 'small') small.push(placeSmall(put, done));
-      const outcomes = await Promise.allSettled(small);
-      const failure = outcomes.find((outcome) => outcome.status === 'rejected');
-      // Staged data may have been given up meanwhile.
-      if (failure !== undefined || !puts.every(isHere)) {
-        placed(done, false);
-        if (failure !== undefined) throw failure.reason;
-        return undefined;
-      }
-      for (const put of puts) {
-        const data = put.kind === 'staged' ? staged.get(textOf(put.dataId)) : undefined;
-        if (data === undefined) continue;
-        data.claimed = true;
-        done.staged.push({ id: textOf(put.dataId), data });
-        done.writes.push(table.change(put.dataId, data.row));
-      }
-      return done;
-    },
+    place: (puts) => place(parts, puts),
+    placed: (done, durable) => placed(parts, done, durable),
     free(dataIds) {
       const writes: IndexWrite[] = [];
       const kept: DataId[] = [];
@@ -113,6 +77,68 @@ export function createShardStore(core: DriveCore, table: DataTable): ShardStore 
       }
     },
   };
+}
+
+async function place(parts: Parts, puts: readonly ShardPut[]): Promise<Placed | undefined> {
+  const { table, staged } = parts;
+  const done: Placed = { writes: [], appended: [], staged: [] };
+  if (puts.length === 0) return done;
+  if (!puts.every((put) => isHere(parts, put))) return undefined;
+  const small: Promise<void>[] = [];
+  for (const put of puts) if (put.kind === 'small') small.push(placeSmall(parts, put, done));
+  if (small.length > 0) {
+    try {
+      await (small.length === 1 ? small[0] : Promise.all(small));
+    } catch (error) {
+      // All of them have an end before what was placed is given up.
+      await Promise.allSettled(small);
+      placed(parts, done, false);
+      throw error;
+    }
+  }
+  // Staged data may have been given up meanwhile.
+  if (!puts.every((put) => isHere(parts, put))) {
+    placed(parts, done, false);
+    return undefined;
+  }
+  for (const put of puts) {
+    const id = put.kind === 'staged' ? textOf(put.dataId) : undefined;
+    const data = id === undefined ? undefined : staged.get(id);
+    if (data === undefined) continue;
+    data.claimed = true;
+    done.staged.push({ id: id!, data });
+    done.writes.push(table.change(put.dataId, data.row));
+  }
+  return done;
+}
+
+function isHere({ staged, table }: Parts, { kind, dataId }: ShardPut): boolean {
+  return kind === 'small' || staged.has(textOf(dataId)) || table.latest(dataId) !== undefined;
+}
+
+async function placeSmall(
+  { core, table }: Parts,
+  put: Extract<ShardPut, { kind: 'small' }>,
+  done: Placed,
+): Promise<void> {
+  const { dataId, shard, payload, checksum } = put;
+  const length = payload.length;
+  const header = encodeBlockHeader({ dataId, shard, index: 0, length, checksum });
+  const extent = await core.writing(core.segments.append(header, payload));
+  const row: DataRow = { shard, small: true, blockBytes: length, lastBlockBytes: length, extents: [extent] };
+  done.appended.push(extent);
+  done.writes.push(table.change(dataId, row));
+}
+
+function placed({ core, table, staged }: Parts, done: Placed, durable: boolean): void {
+  table.settle(done.writes, durable);
+  core.segments.release(done.appended);
+  for (const { id, data } of done.staged) {
+    data.claimed = false;
+    if (!durable) continue;
+    staged.delete(id);
+    core.segments.release(data.row.extents);
+  }
 }
 
 function createPins(): { has: (dataId: DataId) => boolean; pin: ShardStore['pin'] } {
