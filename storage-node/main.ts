@@ -1,4 +1,5 @@
 /** The process of one storage node: settings from the environment (and flags given by `muster storage-node start`). */
+import { flushCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 import { readFileSync } from 'node:fs';
 import { loadConfig, settingNames, type SettingName, type Settings } from './config.ts';
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
   }
   const node = await startNode(config, log);
   process.send?.({ ready: node.endpoint });
+  flushCompileCache();
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import {
   certificateFiles,
@@ -81,9 +82,9 @@ export async function startDev(options: DevOptions): Promise<DevCluster> {
             path.join(nodeCerts, certificateFiles.key),
           );
         const child = fork(main, args, {
-          env: { ...options.env, MUSTER_ROOT_USER: account.user, MUSTER_ROOT_PASSWORD: account.password },
+          env: { ...leanEnv(options.env), MUSTER_ROOT_USER: account.user, MUSTER_ROOT_PASSWORD: account.password },
           stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-          execArgv: ['--max-semi-space-size=4', ...process.execArgv.filter((flag) => !flag.startsWith('--max-semi'))],
+          execArgv: [...leanFlags, ...process.execArgv.filter((flag) => !flag.startsWith('--max-semi'))],
         });
         children.push(child);
         return untilReady(child, node.id);
@@ -105,6 +106,18 @@ export async function startDev(options: DevOptions): Promise<DevCluster> {
     dir,
     stop,
   };
+}
+
+/** A young generation and a thread pool of V8 that suit a process whose bulk lies outside the heap. */
+const leanFlags = ['--max-semi-space-size=2', '--v8-pool-size=2'];
+
+/**
+ * Two arenas of the C library instead of one a thread, and compiled code from the user's cache: together 35 MiB less for
+ * an idle node (measured 120 and 83).
+ */
+function leanEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const cache = env['MUSTER_CACHE'] ?? path.join(homedir(), '.cache', 'muster');
+  return { MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: path.join(cache, 'compiled'), ...env };
 }
 
 function untilReady(child: ChildProcess, node: string): Promise<void> {
