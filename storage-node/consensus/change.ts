@@ -242,17 +242,18 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
     own.decided || own.ballot === proposal.base || isBuiltOn(state, own.state)
       ? []
       : settings.lentDataOf(key, valueOf(own.state)).map(idText);
-  /** What a drive that has this may let go of. Of one that did not say what it has, the others' values tell. */
   const freedOf = (own: HeldRegister): DataId[] => {
     const old = own.tombstone ? [] : settings.dataIdsOf(key, valueOf(own.state));
     const lent = old.length === 0 ? [] : lentBy(own);
     return old.filter((id) => !kept.has(idText(id)) && !lent.includes(idText(id)));
   };
+  // Of all values and for all drives alike: one may have data of a value it has not heard of, or not have said so.
+  const frees = new Map<string, DataId>();
+  for (const own of held.values()) for (const id of freedOf(own)) frees.set(idText(id), id);
   return (position) => {
     const puts = change.puts(position);
     const given = new Set(puts.map(({ dataId }) => idText(dataId)));
     const own = held.get(position);
-    const frees = own === undefined ? [...held.values()].flatMap(freedOf) : freedOf(own);
     return {
       key,
       ballot,
@@ -264,7 +265,7 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
       state,
       headData: change.headData,
       puts,
-      frees,
+      frees: [...frees.values()],
       keeps: keeps.filter((id) => !given.has(idText(id))),
       cancels: own === undefined || own.decided || own.ballot === proposal.base ? [] : [own.ballot],
       change: change.note === undefined ? undefined : { note: change.note },

@@ -116,6 +116,8 @@ async function makeObject(deps: CompleteDeps, at: At, state: Committing): Promis
   const commit = { bucket, key: at.name, draft, puts: () => [], conditions: plan.conditions };
   try {
     const made = await makeVersion(deps, at.bucket, { ...commit, once: { uploadId: at.uploadId, allowed } });
+    // Parts that are gone without a version of theirs: the plan cannot be carried out, and the client must hear so.
+    if (made === undefined && parts === undefined) return await takeBack(deps, at, state);
     if (made !== undefined) await settleCompleted(deps, at, made);
   } catch (error) {
     if (!isRefusal(error)) throw error;
