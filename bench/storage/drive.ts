@@ -93,11 +93,12 @@ try {
   });
   await measure('read with 2 KiB', none, registers, (i) => drive.read({ key: keyOf(i), withHead: true }));
   await measure('read without data', none, registers, (i) => drive.read({ key: keyOf(i), withHead: false }));
+  await measure('decide', 0, registers, async (i) => drive.decide([{ key: keyOf(i), ballot: firstBallot + i }]));
+  await drive.settleMarks();
   const prefix = Buffer.from('\0\0\0\0\0\0\0\x01k', 'latin1');
   const page = { prefix, after: undefined, delimiter: undefined, limit: 1000, skipTombstones: true, skipHidden: true };
   await measure('scan of 1000', 0, 200, () => drive.scan(page));
   await measure('digest of 1000', 0, 200, () => drive.scanDigest(page));
-  await measure('decide', 0, registers, async (i) => drive.decide([{ key: keyOf(i), ballot: firstBallot + i }]));
   const { indexBytes, segmentBytes } = await drive.stat();
   console.log(`index ${(indexBytes / (registers + none)).toFixed(0)} bytes a register, segments ${segmentBytes} bytes`);
   const cpu = process.cpuUsage();

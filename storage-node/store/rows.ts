@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { type Ballot, readBallot, writeBallot } from '../consensus/ballot.ts';
+import { type Ballot, writeBallot } from '../consensus/ballot.ts';
 import { StorageError } from '../errors.ts';
 import { asBuffer } from './bytes.ts';
 import { bucketIdBytes, type DataId, dataIdBytes, type IndexKey, type Register } from './drive-api.ts';
@@ -42,18 +42,17 @@ export function encodeRegister(row: RegisterRow): Buffer {
     }
   }
   bytes.set(row.state, at);
-  bytes.writeUInt32BE(checkOf(bytes), bytes.length - checkBytes);
+  const checkAt = bytes.length - checkBytes;
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, checkAt)), checkAt);
   return bytes;
 }
 
-/** The index has no checksums of its own; a row that rotted must not be believed. */
-function checkOf(row: Buffer): number {
-  return crc32(row.subarray(0, row.length - checkBytes));
-}
+/** What the CRC-32 of anything and of its own CRC-32 behind it (little-endian) always is. */
+const wholeCrc = 0x2144_df1c;
 
-/** Whether a row is what was once written. */
+/** Whether a row is what was once written. The index has no checksums of its own; a rotten row must not be believed. */
 export function isWhole(row: Buffer): boolean {
-  return row.length >= restAt + checkBytes && checkOf(row) === row.readUInt32BE(row.length - checkBytes);
+  return row.length >= restAt + checkBytes && crc32(row) === wholeCrc;
 }
 
 /** What a listing needs first: the state is not looked at. */
@@ -69,7 +68,7 @@ export function decodeHead(row: Buffer): RegisterHead {
   if (!isWhole(row)) throw new StorageError('Corrupt', 'a register of this drive has rotted');
   const flags = row[flagsAt]!;
   return {
-    ballot: readBallot(row, 0),
+    ballot: ballotIn(row),
     decided: (flags & bits.decided) !== 0,
     tombstone: (flags & bits.tombstone) !== 0,
     hidden: (flags & bits.hidden) !== 0,
@@ -86,12 +85,14 @@ export function hasFrees(row: Buffer): boolean {
   return row.length > flagsAt && (row[flagsAt]! & bits.frees) !== 0;
 }
 
-/** The row's state alone: a view. */
-export function stateIn(row: Buffer): Buffer {
+/** A copy of the row's state. */
+export function copyState(row: Buffer): Buffer {
   const flags = row[flagsAt]!;
   let at = restAt + ((flags & bits.head) === 0 ? 0 : dataIdBytes);
   if ((flags & bits.frees) !== 0) at += 2 + row.readUInt16BE(at) * dataIdBytes;
-  return row.subarray(at, row.length - checkBytes);
+  const state = Buffer.allocUnsafe(row.length - checkBytes - at);
+  row.copy(state, 0, at, row.length - checkBytes);
+  return state;
 }
 
 /** Ids and state are views of the row. @throws StorageError Corrupt, as `decodeHead`. */
@@ -115,7 +116,7 @@ export function decodeRegister(row: Buffer): RegisterRow {
 
 /** The ballot as it stands in a row, even in a rotten one. */
 export function ballotIn(row: Buffer): Ballot {
-  return row.length < 8 ? 0 : readBallot(row, 0);
+  return row.length < 8 ? 0 : row.readUInt32BE(0) * 0x1_0000_0000 + row.readUInt32BE(4);
 }
 
 /** Key of a log row: bucket id, ballot. */

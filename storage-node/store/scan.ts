@@ -11,7 +11,7 @@ import {
 import { type Hasher } from './drive-core.ts';
 import { type IndexStore } from './index-store.ts';
 import { type RegisterStore } from './register-store.ts';
-import { decodeHead, decodeLog, logKey, type RegisterHead, stateIn } from './rows.ts';
+import { copyState, decodeHead, decodeLog, logKey, type RegisterHead } from './rows.ts';
 
 interface Stores {
   index: IndexStore;
@@ -93,7 +93,7 @@ export function scan(stores: Stores, request: ScanRequest): ScanPage {
   const page: ScanPage = { rows: [], rollups: [], next: undefined };
   page.next = walk(stores, request, {
     row(key, { ballot, decided, tombstone, hidden }, bytes) {
-      page.rows.push({ key, ballot, decided, tombstone, hidden, state: Buffer.from(stateIn(bytes)) });
+      page.rows.push({ key, ballot, decided, tombstone, hidden, state: copyState(bytes) });
     },
     rollup: (prefix) => page.rollups.push(prefix),
   });

@@ -29,7 +29,7 @@ export function readSmall({ index, segments }: ReadCore, dataId: DataId): SmallS
   if (segment === undefined || extent!.offset + blockHeaderBytes + length > segment.end) {
     return { kind: 'damaged', dataId };
   }
-  const bytes = Buffer.allocUnsafe(blockHeaderBytes + length);
+  const bytes = room(blockHeaderBytes + length);
   try {
     if (segment.handle.readNow(bytes, extent!.offset) < bytes.length) return { kind: 'damaged', dataId };
   } catch {
@@ -39,6 +39,21 @@ export function readSmall({ index, segments }: ReadCore, dataId: DataId): SmallS
   const checksum = storedChecksum(bytes, { dataId, shard: row.shard, index: 0, length });
   if (checksum === undefined) return { kind: 'damaged', dataId };
   return { kind: 'shard', dataId, shard: row.shard, payload: bytes.subarray(blockHeaderBytes), checksum };
+}
+
+const roomBytes = 64 * 1024;
+let shared = Buffer.alloc(0);
+let used = 0;
+
+/** Memory for a small read: many of them share a piece, for a piece each would cost more than the read. */
+function room(bytes: number): Buffer {
+  if (bytes > roomBytes / 4) return Buffer.allocUnsafeSlow(bytes);
+  if (used + bytes > shared.length) {
+    shared = Buffer.allocUnsafeSlow(roomBytes);
+    used = 0;
+  }
+  used += bytes;
+  return shared.subarray(used - bytes, used);
 }
 
 /** Blocks of a shard. If it moved while they were read, they are read from its new place. */

@@ -8,6 +8,8 @@ export interface SimIndexDisk {
   crash(): void;
   /** Row bytes as they lie there, for letting them rot. */
   rows(table: Table): Map<string, Buffer>;
+  /** Loses a whole table. */
+  wipe(table: Table): void;
 }
 
 interface Rows {
@@ -100,6 +102,7 @@ export function createSimIndex(disk: SimDisk, random: () => number): SimIndexDis
       begun = [];
     },
     rows: (table) => of(table).values,
+    wipe: (table) => void stored.set(table, { keys: [], values: new Map() }),
   };
 }
 
