@@ -58,6 +58,7 @@ function acceptOf(i: number, shardBytes: number): AcceptRequest {
     frees: [],
     keeps: [],
     cancels: [],
+    base: 0,
     change: { note: Buffer.alloc(40, i) },
   };
 }

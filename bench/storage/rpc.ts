@@ -60,9 +60,12 @@ function idleDrive(): DriveApi {
     abort() {},
   };
   return {
-    read: ({ withHead }) => Promise.resolve({ ...register, head: withHead ? head : undefined }),
+    read: ({ withHead }) => Promise.resolve({ ...register, older: [], head: withHead ? head : undefined }),
     prepare: () =>
-      Promise.resolve({ kind: 'promised', register: { ...register, headData: dataId, note: undefined } } as const),
+      Promise.resolve({
+        kind: 'promised',
+        register: { ...register, headData: dataId, note: undefined, older: [] },
+      } as const),
     accept: () => Promise.resolve({ kind: 'accepted' } as const),
     decide() {},
     stage: () => stage,
@@ -137,6 +140,7 @@ const works: { name: string; unit: string; concurrency: number; run: Work }[] = 
         frees: [],
         keeps: [],
         cancels: [],
+        base: 0,
         change: { note: Buffer.alloc(60, 1) },
       });
       drive.decide([{ key, ballot: 1e12 }]);

@@ -6,14 +6,16 @@ import {
   type DataId,
   type HeldRegister,
   type IndexKey,
+  type PreparedRegister,
   type PrepareReply,
   type Register,
+  type ShardPut,
 } from '../store/drive-api.ts';
 import { type ErasureSet, readQuorum, writeQuorum } from '../store/set.ts';
 import { type Ballot } from './ballot.ts';
 import { type Answers, collect } from './collect.ts';
 import { isBuiltOn, openEnvelope, operationIdBytes, sealEnvelope, valueOf } from './envelope.ts';
-import { judge, type Judgement } from './judge.ts';
+import { judge, type Judgement, layerAt } from './judge.ts';
 import {
   type Change,
   type Changed,
@@ -68,7 +70,6 @@ async function runRound(attempt: Attempt): Promise<RoundEnd> {
   const { settings, set } = attempt;
   const ballot = settings.ballots.next();
   const promises = await prepare(attempt, ballot);
-  const registers = promises.answered.map(({ value }) => value.register);
   for (const { value } of promises.answered) {
     settings.ballots.observe(value.kind === 'outbid' ? value.promised : value.register.ballot);
   }
@@ -77,7 +78,13 @@ async function runRound(attempt: Attempt): Promise<RoundEnd> {
     if (promises.answered.length >= writeQuorum(set.drives.length)) return { kind: 'again' };
     throw quorumLost(attempt, promises.answered.length);
   }
-  const judgement = await judgeWithData(attempt, registers);
+  const held = heldBy(promises);
+  const judgement = await judgeWithData(attempt, held);
+  if (judgement.kind === 'maybe') {
+    // Nothing may be told of it or built on it before it is sure to stay.
+    await confirm(attempt, ballot, judgement.register, held);
+    return again;
+  }
   const envelope = openEnvelope(judgement.register?.state ?? new Uint8Array(0));
   const current: Current = {
     ballot: judgement.ballot,
@@ -86,23 +93,17 @@ async function runRound(attempt: Attempt): Promise<RoundEnd> {
     state: envelope.value,
     heads: [],
   };
-  const held = heldBy(promises);
   const earlier = ownOutcome(attempt, current.ballot, envelope.operations);
   if (earlier === 'unknown') throw outcomeUnknown(attempt, 'too many other writes came between');
   if (earlier === 'applied') {
-    const { current: before } = attempt.proposed!;
-    const confirmed = judgement.kind === 'value' || (await confirm(attempt, ballot, judgement.register, held));
-    return confirmed ? { kind: 'done', changed: { ballot: current.ballot, current: before, changed: true } } : again;
+    return { kind: 'done', changed: { ballot: current.ballot, current: attempt.proposed!.current, changed: true } };
   }
   const decision = attempt.decide(current);
   const change = decision instanceof Promise ? await decision : decision;
-  if (change === 'unchanged') {
-    const confirmed = judgement.kind === 'value' || (await confirm(attempt, ballot, judgement.register, held));
-    return confirmed ? { kind: 'done', changed: { ballot: current.ballot, current, changed: false } } : again;
-  }
+  if (change === 'unchanged') return { kind: 'done', changed: { ballot: current.ballot, current, changed: false } };
   attempt.proposed = { change, current, base: current.ballot, baseOperations: envelope.operations };
   const state = sealEnvelope(attempt.operation, envelope.operations, change.state);
-  const accepted = await accept(attempt, ballot, { change, state, held, base: current.ballot });
+  const accepted = await accept(attempt, ballot, { change, state, held, base: current.ballot, from: current.ballot });
   return accepted ? { kind: 'done', changed: { ballot, current, changed: true } } : again;
 }
 
@@ -127,26 +128,55 @@ function ownOutcome(
  * Judges what drives promised. Of a value that too few drives still show, to be sure of its data, the data itself
  * tells: if it was ever chosen, N/2+1 drives have their shards, for nothing is freed before a newer value is decided.
  */
-async function judgeWithData(attempt: Attempt, registers: readonly HeldRegister[]): Promise<Judgement> {
-  const { settings, set, key } = attempt;
+async function judgeWithData(attempt: Attempt, held: Held): Promise<Judgement> {
+  const { settings, set } = attempt;
   const size = set.drives.length;
   const dropped = new Set<Ballot>();
   for (;;) {
-    const judgement = judge(registers, size, dropped);
+    const judgement = judge([...held.values()], size, dropped);
     if (judgement.kind === 'value' || judgement.complete) return judgement;
-    const ids = settings.dataIdsOf(key, valueOf(judgement.register.state));
+    const ids = newDataOf(attempt, judgement.register, held);
     if (ids.length === 0) return judgement;
-    const checks = await collect(set.drives, (drive) => drive.api.checkData(ids, false), {
-      clock: settings.env.clock,
-      deadlineMs: settings.readDeadlineMs,
-      graceMs: 0,
-      enough: () => false,
-    });
-    const holders = checks.answered.filter(({ value }) => value.every((check) => check === 'ok')).length;
-    if (holders >= readQuorum(size)) return judgement;
-    if (holders + size - checks.answered.length >= writeQuorum(size)) throw quorumLost(attempt, registers.length);
+    const { holders, unheard } = await whoHas(settings, set, ids);
+    if (holders.length >= readQuorum(size)) return judgement;
+    if (holders.length + unheard >= writeQuorum(size)) throw quorumLost(attempt, held.size);
     dropped.add(judgement.ballot);
   }
+}
+
+/** Data that came with a value: what it refers to and the value before it does not. */
+function newDataOf(attempt: Attempt, register: Register, held: Held): DataId[] {
+  const { settings, key } = attempt;
+  let under: Register | undefined;
+  for (const layers of held.values()) {
+    if (layerAt(layers, register.ballot) === undefined) continue;
+    // One that was carried through a round of its own lies under itself.
+    const next = layers.older.find(
+      ({ ballot, state }) => ballot < register.ballot && Buffer.compare(state, register.state) !== 0,
+    );
+    if (next !== undefined && next.ballot > (under?.ballot ?? 0)) under = next;
+  }
+  const idsOf = (one: Register | undefined): readonly DataId[] =>
+    one === undefined || one.tombstone ? [] : settings.dataIdsOf(key, valueOf(one.state));
+  const known = new Set(idsOf(under).map(idText));
+  return idsOf(register).filter((id) => !known.has(idText(id)));
+}
+
+/** The places of the drives that have all of this data and of those that lack some, and how many did not say. */
+async function whoHas(
+  settings: Required<RegisterDeps>,
+  set: ErasureSet,
+  ids: readonly DataId[],
+): Promise<{ holders: number[]; lacking: number[]; unheard: number }> {
+  const { answered } = await collect(set.drives, (drive) => drive.api.checkData(ids, false), {
+    clock: settings.env.clock,
+    deadlineMs: settings.readDeadlineMs,
+    graceMs: 0,
+    enough: () => false,
+  });
+  const positions = (whole: boolean): number[] =>
+    answered.filter(({ value }) => value.every((check) => check === 'ok') === whole).map(({ drive }) => drive.position);
+  return { holders: positions(true), lacking: positions(false), unheard: set.drives.length - answered.length };
 }
 
 function prepare(attempt: Attempt, ballot: Ballot): Promise<Answers<PrepareReply>> {
@@ -163,37 +193,56 @@ function prepare(attempt: Attempt, ballot: Ballot): Promise<Answers<PrepareReply
 }
 
 /** What each drive said it has, by place in the set. */
-function heldBy(promises: Answers<PrepareReply>): Map<number, HeldRegister> {
-  return new Map(promises.answered.map(({ drive, value }): [number, HeldRegister] => [drive.position, value.register]));
+type Held = ReadonlyMap<number, PreparedRegister>;
+
+function heldBy(promises: Answers<PrepareReply>): Held {
+  return new Map(
+    promises.answered.map(({ drive, value }): [number, PreparedRegister] => [drive.position, value.register]),
+  );
 }
 
-/** Carries a value that may or may not have been chosen through a round of its own, as it is. */
-function confirm(
-  attempt: Attempt,
-  ballot: Ballot,
-  register: Register | undefined,
-  held: ReadonlyMap<number, HeldRegister>,
-): Promise<boolean> {
-  const own = [...held.values()].find((one) => one.ballot === register?.ballot);
-  if (own === undefined) return Promise.resolve(true);
+/**
+ * Carries a value that may or may not have been chosen through a round of its own, as it is. Only drives that have its
+ * data may count; where too few have, the shards are computed first. So what is chosen has its data on N/2+1 drives,
+ * however it came to be chosen.
+ */
+async function confirm(attempt: Attempt, ballot: Ballot, register: Register, held: Held): Promise<void> {
+  const own = [...held.values()].map((layers) => layerAt(layers, register.ballot)).find((one) => one !== undefined)!;
+  const ids = newDataOf(attempt, register, held);
+  const puts = await dataFor(attempt, own, ids);
   const change: Change = {
     tombstone: own.tombstone,
     hidden: own.hidden,
     state: valueOf(own.state),
     headData: own.headData,
-    puts: () => [],
+    puts: (position) => puts.get(position) ?? ids.map((dataId) => ({ kind: 'staged', dataId })),
     note: own.note,
   };
-  return accept(attempt, ballot, { change, state: own.state, held, base: 0 });
+  await accept(attempt, ballot, { change, state: own.state, held, base: 0, from: own.ballot });
+}
+
+/** Shards for drives that lack them, if they must have them. */
+async function dataFor(
+  attempt: Attempt,
+  register: HeldRegister,
+  ids: readonly DataId[],
+): Promise<ReadonlyMap<number, readonly ShardPut[]>> {
+  const { settings, set, key } = attempt;
+  if (ids.length === 0) return new Map();
+  const { holders, lacking } = await whoHas(settings, set, ids);
+  if (holders.length >= writeQuorum(set.drives.length) || lacking.length === 0) return new Map();
+  return settings.rebuild({ set, key, value: valueOf(register.state), dataIds: ids, positions: lacking });
 }
 
 interface Proposal {
   change: Change;
   /** The sealed envelope. */
   state: Uint8Array;
-  held: ReadonlyMap<number, HeldRegister>;
-  /** The ballot of the value this one was built on; other undecided ones never took effect. */
+  held: Held;
+  /** The ballot of the value this one was built on, which was chosen; 0 if none is known. */
   base: Ballot;
+  /** Above this ballot nothing took effect. */
+  from: Ballot;
 }
 
 /** @returns false when outbid: the value may be on a minority of the drives. */
@@ -267,10 +316,15 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
       puts,
       frees: [...frees.values()],
       keeps: keeps.filter((id) => !given.has(idText(id))),
-      cancels: own === undefined || own.decided || own.ballot === proposal.base ? [] : [own.ballot],
+      cancels: own === undefined ? [] : ballotsAbove(own, proposal.from),
+      base: proposal.base,
       change: change.note === undefined ? undefined : { note: change.note },
     };
   };
+}
+
+function ballotsAbove(layers: PreparedRegister, from: Ballot): Ballot[] {
+  return [layers, ...layers.older].filter((one) => one.ballot > from && !one.decided).map((one) => one.ballot);
 }
 
 function idText(id: DataId): string {

@@ -1,4 +1,4 @@
-import { type Register } from '../store/drive-api.ts';
+import { type LayeredRegister, type Register } from '../store/drive-api.ts';
 import { readQuorum, writeQuorum } from '../store/set.ts';
 import { type Ballot } from './ballot.ts';
 
@@ -21,52 +21,62 @@ export type Judgement =
 /**
  * Judges the newest value.
  *
- * A ballot is chosen when N/2+1 drives accepted it. One that fewer than that can have accepted (counting drives that
- * have not spoken, and drives that hold a newer ballot and may have held this one before) was never acknowledged and
- * is passed over. Everything chosen is on at least one of any N/2 drives, so with that many registers nothing
- * acknowledged is missed.
+ * A ballot is chosen when N/2+1 drives accepted it. One that fewer than that can have accepted, counting drives that
+ * have not spoken, was never acknowledged and is passed over. Everything chosen is on at least one of any N/2 drives,
+ * on top or under newer values that may not have been chosen, so with that many registers nothing acknowledged is missed.
  *
  * @param known registers of different drives of the set, at least N/2 of them
  * @param size N
  * @param dropped ballots found out by other means not to have been chosen
  */
 export function judge(
-  known: readonly Register[],
+  known: readonly LayeredRegister[],
   size: number,
   dropped: ReadonlySet<Ballot> = nothingDropped,
 ): Judgement {
   const quorum = writeQuorum(size);
   const unknown = size - known.length;
   let below = Number.POSITIVE_INFINITY;
-  let above = 0;
   for (;;) {
     const top = newestBelow(known, below);
     if (top === undefined || top.ballot === 0) return { kind: 'value', ballot: 0, register: undefined };
     let holders = 0;
     let decided: Register | undefined;
-    for (const register of known) {
-      if (register.ballot !== top.ballot) continue;
+    for (const layers of known) {
+      const register = layerAt(layers, top.ballot);
+      if (register === undefined) continue;
       holders += 1;
       if (register.decided) decided = register;
     }
     if (decided !== undefined || holders >= quorum) {
       return { kind: 'value', ballot: top.ballot, register: decided ?? top };
     }
-    if (holders + above + unknown >= quorum && !dropped.has(top.ballot)) {
+    if (holders + unknown >= quorum && !dropped.has(top.ballot)) {
       const complete = top.tombstone || holders >= readQuorum(size);
       return { kind: 'maybe', ballot: top.ballot, register: top, complete };
     }
-    above += holders;
     below = top.ballot;
   }
 }
 
 const nothingDropped: ReadonlySet<Ballot> = new Set();
 
-function newestBelow(known: readonly Register[], below: Ballot): Register | undefined {
+/** What a drive has of one ballot, on top or under it. */
+export function layerAt<Top extends LayeredRegister>(
+  layers: Top,
+  ballot: Ballot,
+): Top | Top['older'][number] | undefined {
+  return layers.ballot === ballot ? layers : layers.older.find((older) => older.ballot === ballot);
+}
+
+function newestBelow(known: readonly LayeredRegister[], below: Ballot): Register | undefined {
   let newest: Register | undefined;
-  for (const register of known) {
+  const consider = (register: Register): void => {
     if (register.ballot < below && (newest === undefined || register.ballot > newest.ballot)) newest = register;
+  };
+  for (const layers of known) {
+    consider(layers);
+    layers.older.forEach(consider);
   }
   return newest;
 }

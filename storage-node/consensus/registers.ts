@@ -83,6 +83,15 @@ export interface Registers {
   ): Promise<Changed>;
 }
 
+export interface LostShards {
+  set: ErasureSet;
+  key: IndexKey;
+  /** Refers to the data. */
+  value: Uint8Array;
+  dataIds: readonly DataId[];
+  positions: readonly number[];
+}
+
 export interface RegisterDeps {
   env: Env;
   ballots: BallotClock;
@@ -90,6 +99,11 @@ export interface RegisterDeps {
   dataIdsOf: (key: IndexKey, value: Uint8Array) => readonly DataId[];
   /** Of these, what another register owns for as long as this value may not have taken effect: never freed with it. */
   lentDataOf?: (key: IndexKey, value: Uint8Array) => readonly DataId[];
+  /**
+   * Computes the shards of some data for the drives at these places, from those that others have. Large ones are staged
+   * there when it resolves. Throws when too few shards can be read.
+   */
+  rebuild?: (lost: LostShards) => Promise<ReadonlyMap<number, readonly ShardPut[]>>;
   /** The site epoch this node knows. */
   siteEpoch: () => number;
   /** Told of keys that some drive of the set lacks or has an old value of. */
@@ -107,6 +121,7 @@ export interface RegisterDeps {
 export function createRegisters(deps: RegisterDeps): Registers {
   const readDeadlineMs = deps.readDeadlineMs ?? 5_000;
   const settings = {
+    rebuild: () => Promise.resolve(new Map<number, readonly ShardPut[]>()),
     ...deps,
     readDeadlineMs,
     writeDeadlineMs: deps.writeDeadlineMs ?? 10_000,

@@ -173,7 +173,8 @@ function learnRequest(
     puts: given.puts,
     frees: old.map(({ dataId }) => dataId).filter((id) => !kept.has(text(id))),
     keeps: keeps.filter((id) => !given_.has(text(id))),
-    cancels: had.ballot > 0 && !had.decided ? [had.ballot] : [],
+    // An older value that this drive does not know to be decided may have been all the same.
+    cancels: [],
     change: given.note === undefined ? undefined : { note: given.note },
   };
 }

@@ -3,13 +3,35 @@ import { createHedgeBudget } from '../consensus/hedge.ts';
 import { blockSeed } from '../store/block.ts';
 import { type ShardPut, type StageWriter } from '../store/drive-api.ts';
 import { type DriveHandle, readQuorum } from '../store/set.ts';
+import { type LostShards } from '../consensus/registers.ts';
+import { dataOf } from '../object/state-codec.ts';
 import { shardAt } from '../object/placement.ts';
 import { createStripeReader, type GoodBlock, type StoredData } from '../object/stripe-reader.ts';
 import { type HealDeps } from './types.ts';
 
+export type RebuildDeps = Pick<HealDeps, 'kernels' | 'deadlineMs' | 'throttle' | 'hedges'> & {
+  env: Pick<HealDeps['env'], 'clock'>;
+};
+
 export interface Rebuilt {
   puts: Map<DriveHandle, ShardPut>;
   bytes: number;
+}
+
+/** The shards of some data of a register's value, for the drives at some places of the set. */
+export async function rebuildLost(
+  deps: Omit<RebuildDeps, 'throttle'>,
+  lost: LostShards,
+): Promise<Map<number, ShardPut[]>> {
+  const { set, key, value, positions } = lost;
+  const drives = set.drives.filter(({ position }) => positions.includes(position));
+  const puts = new Map<number, ShardPut[]>();
+  for (const data of dataOf(key, value)) {
+    if (!lost.dataIds.some((id) => Buffer.compare(id, data.dataId) === 0)) continue;
+    const rebuilt = await rebuildShards({ ...deps, throttle: () => Promise.resolve() }, { ...data, key, set }, drives);
+    for (const [{ position }, put] of rebuilt.puts) puts.set(position, [...(puts.get(position) ?? []), put]);
+  }
+  return puts;
 }
 
 interface MadeBlock {
@@ -22,7 +44,7 @@ interface MadeBlock {
  * Large ones are staged and durable on return; a register must still name them (`repair` or `learn`).
  */
 export async function rebuildShards(
-  deps: HealDeps,
+  deps: RebuildDeps,
   data: StoredData,
   drives: readonly DriveHandle[],
 ): Promise<Rebuilt> {
@@ -82,7 +104,7 @@ function giveBlock(writer: StageWriter, index: number, block: MadeBlock): Promis
 
 /** Copies out of the arena: at most a few blocks at a time, and nobody has to say when they are done with them. */
 function makeBlocks(
-  deps: HealDeps,
+  deps: RebuildDeps,
   data: StoredData,
   stripe: { index: number; blockBytes: number; wanted: readonly number[] },
   present: GoodBlock[],

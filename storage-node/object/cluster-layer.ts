@@ -10,6 +10,7 @@ import { type Buckets, createBuckets } from './buckets.ts';
 import { readChanges } from './changes.ts';
 import { type ObjectLayer } from './layer.ts';
 import { listObjects, listVersions } from './listing.ts';
+import { rebuildLost } from '../heal/rebuild.ts';
 import { createObjects, type ObjectsDeps } from './objects.ts';
 import { createSetScanner, type SetScanner } from './set-scan.ts';
 import { dataIdsOf, lentDataOf } from './state-codec.ts';
@@ -52,6 +53,7 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
     env,
     ballots,
     ...{ dataIdsOf, lentDataOf },
+    rebuild: (lost) => rebuildLost({ env, kernels, deadlineMs: readDeadlineMs }, lost),
     siteEpoch: options.siteEpoch,
     lagging: options.lagging,
     readDeadlineMs,

@@ -188,9 +188,11 @@ async function settled(
   set: ErasureSet,
   entry: { key: IndexKey; found: ReadonlyMap<DriveHandle, ScanRow>; answered: readonly Answered<ScanPage>[] },
 ): Promise<LiveRow | undefined> {
-  const known = entry.answered.map(({ drive }) => entry.found.get(drive) ?? absent(entry.key));
+  const known = entry.answered.map(({ drive }) => ({ ...(entry.found.get(drive) ?? absent(entry.key)), older: [] }));
+  const newest = Math.max(...known.map(({ ballot }) => ballot));
   const judgement = judge(known, set.drives.length);
-  if (judgement.kind === 'value') {
+  // Rows show only what lies on top; what a value that was passed over covers, only a look at the register tells.
+  if (judgement.kind === 'value' && judgement.ballot === newest) {
     const row = judgement.register;
     return row === undefined || row.tombstone ? undefined : liveRow({ ...row, key: entry.key });
   }

@@ -21,6 +21,7 @@ import { methodIds } from './methods.ts';
 import {
   readDataIds,
   readHeldRegister,
+  readPreparedRegister,
   readKeyBallot,
   readRegister,
   readOneOf,
@@ -28,6 +29,7 @@ import {
   readSmallShard,
   writeDataIds,
   writeHeldRegister,
+  writePreparedRegister,
   writeKeyBallot,
   writeRegister,
   writeShardPut,
@@ -45,13 +47,15 @@ export const readCall: CallCodec<ReadRequest, ReadReply> = {
   readRequest: (reader) => ({ key: reader.bytes(), withHead: reader.boolean() }),
   writeReply(writer, reply) {
     writeRegister(writer, reply);
+    writer.list(reply.older, writeHeldRegister);
     writer.boolean(reply.head !== undefined);
     if (reply.head !== undefined) writeSmallShard(writer, reply.head);
   },
   readReply(reader) {
     const { ballot, decided, tombstone, hidden, state } = readRegister(reader);
+    const older = reader.list(readHeldRegister);
     const head = reader.boolean() ? readSmallShard(reader) : undefined;
-    return { ballot, decided, tombstone, hidden, state, head };
+    return { ballot, decided, tombstone, hidden, state, older, head };
   },
 };
 
@@ -63,12 +67,12 @@ export const prepareCall: CallCodec<PrepareRequest, PrepareReply> = {
   writeReply(writer, reply) {
     writer.boolean(reply.kind === 'promised');
     if (reply.kind === 'outbid') writer.ballot(reply.promised);
-    writeHeldRegister(writer, reply.register);
+    writePreparedRegister(writer, reply.register);
   },
   readReply(reader) {
-    if (reader.boolean()) return { kind: 'promised', register: readHeldRegister(reader) };
+    if (reader.boolean()) return { kind: 'promised', register: readPreparedRegister(reader) };
     const promised = reader.ballot();
-    return { kind: 'outbid', promised, register: readHeldRegister(reader) };
+    return { kind: 'outbid', promised, register: readPreparedRegister(reader) };
   },
 };
 
@@ -111,13 +115,15 @@ export const acceptCall: CallCodec<AcceptRequest, AcceptReply> = {
     writer.count(request.siteEpoch);
     writer.boolean(request.fromClient);
     writer.count(request.bucketGeneration);
+    writer.ballot(request.base);
     writeValue(writer, request);
   },
   readRequest(reader) {
     const siteEpoch = reader.count();
     const fromClient = reader.boolean();
     const bucketGeneration = reader.count();
-    return { ...readValue(reader), siteEpoch, fromClient, bucketGeneration };
+    const base = reader.ballot();
+    return { ...readValue(reader), siteEpoch, fromClient, bucketGeneration, base };
   },
   writeReply(writer, reply) {
     writer.byte(acceptKinds.indexOf(reply.kind));

@@ -3,6 +3,7 @@ import {
   type DataId,
   type DecideRequest,
   type HeldRegister,
+  type PreparedRegister,
   type Register,
   type ScanRow,
   type ShardPut,
@@ -31,6 +32,14 @@ export function readRegister(reader: WireReader): Register {
     hidden: (flags & hiddenFlag) !== 0,
     state: reader.bytes(),
   };
+}
+
+export function writePreparedRegister(writer: WireWriter, register: PreparedRegister): void {
+  writeHeldRegister(writer, register);
+  writer.list(register.older, writeHeldRegister);
+}
+export function readPreparedRegister(reader: WireReader): PreparedRegister {
+  return { ...readHeldRegister(reader), older: reader.list(readHeldRegister) };
 }
 
 export function writeHeldRegister(writer: WireWriter, register: HeldRegister): void {

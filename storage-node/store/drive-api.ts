@@ -36,6 +36,16 @@ export interface Register {
   state: Uint8Array;
 }
 
+/**
+ * A register with what lies under it. A newer value may turn out never to have been chosen, so what it replaced is kept
+ * until the newer one is decided: otherwise a few writers that fail half-way, each on other drives, could together
+ * cover up a value that was acknowledged.
+ */
+export interface LayeredRegister extends Register {
+  /** What the drive had accepted before, newest first, down to the newest it knows to be decided. Empty if decided. */
+  older: readonly HeldRegister[];
+}
+
 /** One shard's block with the checksum it was stored with. Whoever uses the payload verifies it first (`block.ts`). */
 export interface ShardBlock {
   index: number;
@@ -53,7 +63,7 @@ export interface ReadRequest {
   /** Also return the small shard named by the register's `headData`, if there is one. */
   withHead: boolean;
 }
-export interface ReadReply extends Register {
+export interface ReadReply extends LayeredRegister {
   head: SmallShard | undefined;
 }
 
@@ -67,9 +77,10 @@ export interface HeldRegister extends Register {
   /** The change log's note of this ballot; may be left out when the ballot is decided. */
   note: Uint8Array | undefined;
 }
+export type PreparedRegister = HeldRegister & LayeredRegister;
 /** `promised`: no smaller ballot will be accepted for this key from now on. `outbid`: already promised `promised`. */
 export type PrepareReply =
-  { kind: 'promised'; register: HeldRegister } | { kind: 'outbid'; promised: Ballot; register: HeldRegister };
+  { kind: 'promised'; register: PreparedRegister } | { kind: 'outbid'; promised: Ballot; register: PreparedRegister };
 
 /** Shard data that a register's new state refers to and the drive has not had before. */
 export type ShardPut =
@@ -104,8 +115,10 @@ export interface AcceptRequest {
    * of ballots that were overwritten before they were decided; what is kept here leaves that collection.
    */
   keeps: readonly DataId[];
-  /** Ballots of this key that never took effect, or take effect as this one: their log rows, if any, go. */
+  /** Ballots of this key that never took effect: their log rows and what `older` has of them, if any, go. */
   cancels: readonly Ballot[];
+  /** The value this one was made from, which was chosen: the drive may take it as decided, and forget what is under it. */
+  base: Ballot;
   change: ChangeNote | undefined;
 }
 export type AcceptReply =
@@ -127,7 +140,7 @@ export interface DecideRequest {
   ballot: Ballot;
 }
 
-/** Brings a lagging drive to a value known to be chosen. Refused only by a newer accepted ballot. */
+/** Brings a lagging drive to a value known to be chosen; nothing lies under it. Refused only by a newer accepted ballot. */
 export interface LearnRequest {
   key: IndexKey;
   ballot: Ballot;

@@ -126,6 +126,6 @@ function apply({ shards, storedRow }: MarksDeps, key: IndexKey, mark: Mark): { w
   const { writes, kept } = shards.free(row.frees);
   const waits = kept.length > 0;
   if (row.decided && waits && kept.length === row.frees.length) return { writes, waits };
-  const value = encodeRegister({ ...row, decided: true, frees: kept });
+  const value = encodeRegister({ ...row, decided: true, frees: kept, older: [] });
   return { writes: [...writes, { table: 'registers', key, value }], waits };
 }

@@ -9,6 +9,7 @@ import {
   type IndexKey,
   type LearnReply,
   type LearnRequest,
+  type PreparedRegister,
   type PrepareReply,
   type PrepareRequest,
   type ReadReply,
@@ -17,15 +18,24 @@ import {
 } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
 import { type Guards } from './guards.ts';
-import { type IndexWrite } from './index-store.ts';
 import { createMarks, type Marks } from './marks.ts';
 import { type Promises } from './promises.ts';
 import { quarantineRow } from './quarantine.ts';
 import { acceptWrites } from './register-writes.ts';
-import { ballotIn, decodeLog, decodeRegister, hasFrees, isMarked, isWhole, logKey, type RegisterRow } from './rows.ts';
+import {
+  ballotIn,
+  decodeLog,
+  decodeRegister,
+  hasFrees,
+  isMarked,
+  isWhole,
+  logKey,
+  type OlderRow,
+  type RegisterRow,
+} from './rows.ts';
 import { readSmall } from './shard-read.ts';
 import { type Placed, type ShardStore } from './shard-store.ts';
-import { createTurns, type Turns } from './turns.ts';
+import { createTurns } from './turns.ts';
 
 /** The registers of a drive: its vote on every key. */
 export interface RegisterStore {
@@ -58,36 +68,138 @@ export interface RegisterStoreDeps {
 /** Rows looked at before others get their turn. */
 const resumedAtOnce = 1_000;
 
-/** The parts of a register store, as its methods share them. */
-interface Parts extends RegisterStoreDeps {
-  turns: Turns;
-  undecided: Map<string, Ballot>;
-  marks: Marks;
-}
-
 export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
-  const { core, shards } = deps;
+  const { core, promises, guards, shards } = deps;
+  const { index } = core;
   const turns = createTurns();
-  const storedRow = (key: IndexKey): RegisterRow | undefined =>
-    rottenRow(core, key) === undefined ? stored(core, key) : undefined;
-  const marks = createMarks({ core, shards, turns, storedRow });
   const undecided = new Map<string, Ballot>();
-  const parts: Parts = { ...deps, turns, undecided, marks };
+  const storedRow = (key: IndexKey): RegisterRow | undefined => {
+    const bytes = index.get('registers', key);
+    return bytes === undefined ? undefined : decodeRegister(bytes);
+  };
+  const wholeRow = (key: IndexKey): RegisterRow | undefined =>
+    rottenRow(core, key) === undefined ? storedRow(key) : undefined;
+  const marks = createMarks({ core, shards, turns, storedRow: wholeRow });
+  const rowOf = (key: IndexKey, id?: string): RegisterRow | undefined => {
+    const row = storedRow(key);
+    if (row !== undefined && !row.decided && marks.size > 0 && marks.of(id ?? textOf(key)) === row.ballot) {
+      row.decided = true;
+      row.older = [];
+    }
+    return row;
+  };
+  /** Shards first, then one batch of rows that name them; durable when it resolves. */
+  const store = async (
+    request: AcceptRequest | LearnRequest,
+    before: RegisterRow | undefined,
+    learnt?: { rotten: Buffer | undefined },
+  ): Promise<boolean> => {
+    const placed = await shards.place(request.puts);
+    if (placed === undefined) return false;
+    const writes = acceptWrites(index, request, { before, decided: learnt !== undefined });
+    if (learnt?.rotten !== undefined) writes.push(quarantineRow(request.key, learnt.rotten));
+    await writeDown(core, shards, { ...placed, writes: [...placed.writes, ...writes] });
+    return true;
+  };
+  const mark = (id: string, ballot: Ballot): void => {
+    undecided.delete(id);
+    marks.add(id, ballot);
+  };
+
   return {
-    read: (request) => read(parts, request),
-    prepare: (request) => prepare(parts, request),
-    accept: (request) => accept(parts, request),
-    learn: (request) => learn(parts, request),
+    read({ key, withHead }) {
+      const row = rowOf(key);
+      if (row === undefined) return { ...absent(), head: undefined };
+      const { ballot, decided, tombstone, hidden, state, headData } = row;
+      const head = withHead && headData !== undefined ? readSmall(core, headData) : undefined;
+      const older = row.older.map((one) => ({ ...one, note: undefined }));
+      return { ballot, decided, tombstone, hidden, state, older, head };
+    },
+    async prepare({ key, ballot }) {
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      // From here to the promise nothing may come between: what is accepted later knows of the promise.
+      const register = heldOf(core, key, rowOf(key, id));
+      const promised = Math.max(promises.of(id), register.ballot);
+      if (ballot <= promised || ballot > maxBallot) return { kind: 'outbid', promised, register };
+      await promises.promise(id, ballot);
+      return { kind: 'promised', register };
+    },
+    async accept(request) {
+      const { key, ballot } = request;
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      const row = rowOf(key, id);
+      const refusal = guards.refuse(request) ?? refuse(deps, request, { id, held: row?.ballot ?? 0 });
+      if (refusal !== undefined) return refusal;
+      const covered = promises.promise(id, ballot);
+      const work = covered === undefined ? store(request, row) : covered.then(() => store(request, row));
+      try {
+        if (!(await turns.hold(id, work))) return { kind: 'no-data' };
+      } catch (error) {
+        if (error instanceof StorageError && error.code === 'OutOfSpace') return { kind: 'full' };
+        throw error;
+      }
+      undecided.set(id, ballot);
+      return { kind: 'accepted' };
+    },
+    async learn(request) {
+      const { key, ballot } = request;
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      const rotten = rottenRow(core, key);
+      const row = rotten === undefined ? rowOf(key, id) : undefined;
+      const held = rotten === undefined ? (row?.ballot ?? 0) : ballotIn(rotten);
+      if (held > ballot) return { kind: 'newer', ballot: held };
+      if (core.space.full() && request.puts.length > 0) return { kind: 'full' };
+      if (!(await turns.hold(id, store(request, row, { rotten })))) return { kind: 'no-data' };
+      mark(id, ballot);
+      return { kind: 'learned' };
+    },
     decide(requests) {
       for (const { key, ballot } of requests) {
         const id = textOf(key);
-        if (undecided.get(id) === ballot || needsMark(core, key, ballot)) mark(parts, id, ballot);
+        if (undecided.get(id) === ballot || needsMark(core, key, ballot)) mark(id, ballot);
       }
     },
-    forget: (request) => forget(parts, request),
-    repair: (key, ballot, puts) => repair(parts, { key, ballot }, puts),
+    async forget({ key, ballot }) {
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      const row = rowOf(key, id);
+      if (row === undefined || row.ballot !== ballot || !row.tombstone || !row.decided) return false;
+      return turns.hold(
+        id,
+        promises.raiseFloor(ballot).then(async () => {
+          const { writes, kept } = shards.free(row.frees);
+          if (kept.length > 0) {
+            shards.freed(writes, false);
+            return false;
+          }
+          marks.drop(id);
+          const rows = [...writes, { table: 'registers' as const, key, value: undefined }];
+          await writeDown(core, shards, { writes: rows, appended: [], staged: [] });
+          return true;
+        }),
+      );
+    },
+    async repair(key, ballot, puts) {
+      const id = textOf(key);
+      while (turns.busy(id)) await turns.over(id);
+      core.check();
+      if (rowOf(key, id)?.ballot !== ballot) return false;
+      const work = shards.place(puts).then(async (placed) => {
+        if (placed === undefined) return false;
+        await writeDown(core, shards, placed);
+        return true;
+      });
+      return turns.hold(id, work);
+    },
     isDecided(key, ballot) {
-      const row = rowOf(parts, key);
+      const row = rowOf(key);
       return row !== undefined && row.ballot === ballot && row.decided;
     },
     marks,
@@ -100,145 +212,19 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
   };
 }
 
-function stored({ index }: DriveCore, key: IndexKey): RegisterRow | undefined {
-  const bytes = index.get('registers', key);
-  return bytes === undefined ? undefined : decodeRegister(bytes);
+function absent(): PreparedRegister {
+  const none = { headData: undefined, note: undefined, older: [] };
+  return { ballot: 0, decided: false, tombstone: false, hidden: false, state: new Uint8Array(0), ...none };
 }
 
-function rowOf({ core, marks }: Parts, key: IndexKey, id?: string): RegisterRow | undefined {
-  const row = stored(core, key);
-  if (row !== undefined && !row.decided && marks.size > 0 && marks.of(id ?? textOf(key)) === row.ballot) {
-    row.decided = true;
-  }
-  return row;
-}
-
-function mark({ undecided, marks }: Parts, id: string, ballot: Ballot): void {
-  undecided.delete(id);
-  marks.add(id, ballot);
-}
-
-function read(parts: Parts, { key, withHead }: ReadRequest): ReadReply {
-  const row = rowOf(parts, key);
-  if (row === undefined) return { ...absent(), head: undefined };
-  const { ballot, decided, tombstone, hidden, state, headData } = row;
-  const head = withHead && headData !== undefined ? readSmall(parts.core, headData) : undefined;
-  return { ballot, decided, tombstone, hidden, state, head };
-}
-
-async function prepare(parts: Parts, { key, ballot }: PrepareRequest): Promise<PrepareReply> {
-  const { core, turns, promises } = parts;
-  const id = textOf(key);
-  while (turns.busy(id)) await turns.over(id);
-  core.check();
-  // From here to the promise nothing may come between: what is accepted later knows of the promise.
-  const register = heldOf(core, key, rowOf(parts, key, id));
-  const promised = Math.max(promises.of(id), register.ballot);
-  if (ballot <= promised || ballot > maxBallot) return { kind: 'outbid', promised, register };
-  await promises.promise(id, ballot);
-  return { kind: 'promised', register };
-}
-
-async function accept(parts: Parts, request: AcceptRequest): Promise<AcceptReply> {
-  const { core, turns, promises, guards, undecided } = parts;
-  const { key, ballot } = request;
-  const id = textOf(key);
-  while (turns.busy(id)) await turns.over(id);
-  core.check();
-  const row = rowOf(parts, key, id);
-  const refusal = guards.refuse(request) ?? refuse(parts, request, { id, held: row?.ballot ?? 0 });
-  if (refusal !== undefined) return refusal;
-  const covered = promises.promise(id, ballot);
-  const work = covered === undefined ? store(parts, request, row) : covered.then(() => store(parts, request, row));
-  try {
-    if (!(await turns.hold(id, work))) return { kind: 'no-data' };
-  } catch (error) {
-    if (error instanceof StorageError && error.code === 'OutOfSpace') return { kind: 'full' };
-    throw error;
-  }
-  undecided.set(id, ballot);
-  return { kind: 'accepted' };
-}
-
-async function learn(parts: Parts, request: LearnRequest): Promise<LearnReply> {
-  const { core, turns } = parts;
-  const { key, ballot } = request;
-  const id = textOf(key);
-  while (turns.busy(id)) await turns.over(id);
-  core.check();
-  const rotten = rottenRow(core, key);
-  const row = rotten === undefined ? rowOf(parts, key, id) : undefined;
-  const held = rotten === undefined ? (row?.ballot ?? 0) : ballotIn(rotten);
-  if (held > ballot) return { kind: 'newer', ballot: held };
-  if (core.space.full() && request.puts.length > 0) return { kind: 'full' };
-  if (!(await turns.hold(id, store(parts, request, row, { rotten })))) return { kind: 'no-data' };
-  mark(parts, id, ballot);
-  return { kind: 'learned' };
-}
-
-/** Shards first, then one batch of rows that name them; durable when it resolves. False: staged data is not there. */
-async function store(
-  { core, shards }: Parts,
-  request: AcceptRequest | LearnRequest,
-  before: RegisterRow | undefined,
-  learnt?: { rotten: Buffer | undefined },
-): Promise<boolean> {
-  const placed = await shards.place(request.puts);
-  if (placed === undefined) return false;
-  const writes = acceptWrites(core.index, request, { before, decided: learnt !== undefined });
-  if (learnt?.rotten !== undefined) writes.push(quarantineRow(request.key, learnt.rotten));
-  await writeDown(core, shards, { ...placed, writes: [...placed.writes, ...writes] });
-  return true;
-}
-
-async function forget(parts: Parts, { key, ballot }: DecideRequest): Promise<boolean> {
-  const { core, turns, promises, shards, marks } = parts;
-  const id = textOf(key);
-  while (turns.busy(id)) await turns.over(id);
-  core.check();
-  const row = rowOf(parts, key, id);
-  if (row === undefined || row.ballot !== ballot || !row.tombstone || !row.decided) return false;
-  const remove = async (): Promise<boolean> => {
-    await promises.raiseFloor(ballot);
-    const { writes, kept } = shards.free(row.frees);
-    if (kept.length > 0) {
-      // Somebody still reads what it frees: another time.
-      shards.freed(writes, false);
-      return false;
-    }
-    const rows: IndexWrite[] = [...writes, { table: 'registers', key, value: undefined }];
-    await writeDown(core, shards, { writes: rows, appended: [], staged: [] });
-    marks.drop(id);
-    return true;
-  };
-  return turns.hold(id, remove());
-}
-
-async function repair(parts: Parts, { key, ballot }: DecideRequest, puts: readonly ShardPut[]): Promise<boolean> {
-  const { core, turns, shards } = parts;
-  const id = textOf(key);
-  while (turns.busy(id)) await turns.over(id);
-  core.check();
-  if (rowOf(parts, key, id)?.ballot !== ballot) return false;
-  const place = async (): Promise<boolean> => {
-    const placed = await shards.place(puts);
-    if (placed !== undefined) await writeDown(core, shards, placed);
-    return placed !== undefined;
-  };
-  return turns.hold(id, place());
-}
-
-function absent(): HeldRegister {
-  const state = new Uint8Array(0);
-  return { ballot: 0, decided: false, tombstone: false, hidden: false, state, headData: undefined, note: undefined };
-}
-
-function heldOf(core: DriveCore, key: IndexKey, row: RegisterRow | undefined): HeldRegister {
+function heldOf(core: DriveCore, key: IndexKey, row: RegisterRow | undefined): PreparedRegister {
   if (row === undefined) return absent();
-  const { ballot, decided, tombstone, hidden, state, headData } = row;
-  const log = decided ? undefined : core.index.get('log', logKey(key, ballot));
-  const note = log === undefined ? undefined : decodeLog(key, log).note;
-  return { ballot, decided, tombstone, hidden, state, headData, note };
+  const withNote = ({ ballot, decided, tombstone, hidden, state, headData }: OlderRow): HeldRegister => {
+    const log = decided ? undefined : core.index.get('log', logKey(key, ballot));
+    const note = log === undefined ? undefined : decodeLog(key, log).note;
+    return { ballot, decided, tombstone, hidden, state, headData, note };
+  };
+  return { ...withNote(row), older: row.older.map(withNote) };
 }
 
 /** What promises and the free space say to an accept. */

@@ -2,7 +2,7 @@ import { type Ballot } from '../consensus/ballot.ts';
 import { textOf } from './bytes.ts';
 import { type AcceptRequest, type DataId, type IndexKey, type LearnRequest } from './drive-api.ts';
 import { type IndexStore, type IndexWrite } from './index-store.ts';
-import { encodeLog, encodeRegister, logKey, type RegisterRow } from './rows.ts';
+import { encodeLog, encodeRegister, logKey, type OlderRow, type RegisterRow } from './rows.ts';
 
 /** The rows of one accepted (or learnt) value, beside those of its data. */
 export function acceptWrites(
@@ -21,6 +21,7 @@ export function acceptWrites(
     state,
     headData,
     frees,
+    older: decided ? [] : layersUnder(before, request),
   };
   const writes: IndexWrite[] = [{ table: 'registers', key, value: encodeRegister(row) }];
   for (const cancelled of request.cancels) {
@@ -28,12 +29,26 @@ export function acceptWrites(
   }
   if (before?.decided === true && before.ballot !== ballot && !request.cancels.includes(before.ballot)) {
     writes.push(...confirmLog(index, key, before.ballot));
-  }
+  } else if ('base' in request && request.base > 0) writes.push(...confirmLog(index, key, request.base));
   if (request.change !== undefined) {
     const value = encodeLog({ key, note: request.change.note, decided });
     writes.push({ table: 'log', key: logKey(key, ballot), value });
   }
   return writes;
+}
+
+/** What lies under a value that is accepted now: down to the newest that is known to be decided. */
+function layersUnder(before: RegisterRow | undefined, request: AcceptRequest | LearnRequest): OlderRow[] {
+  const older: OlderRow[] = [];
+  if (before === undefined || !('base' in request)) return older;
+  for (const { ballot, decided, tombstone, hidden, state, headData } of [before, ...before.older]) {
+    if (ballot < request.base) break;
+    if (request.cancels.includes(ballot)) continue;
+    const known = decided || ballot === request.base;
+    older.push({ ballot, decided: known, tombstone, hidden, state, headData });
+    if (known) break;
+  }
+  return older;
 }
 
 /** The log row of a ballot that a newer one replaces: from now on only the row itself can say that it was decided. */

@@ -9,25 +9,34 @@ export interface RegisterRow extends Register {
   headData: DataId | undefined;
   /** Data that may go once this ballot (or a newer one) is decided. */
   frees: DataId[];
+  /** Values accepted before, kept until this one is decided; newest first. */
+  older: OlderRow[];
 }
+export type OlderRow = Omit<RegisterRow, 'frees' | 'older'>;
 
-const bits = { decided: 1, tombstone: 2, hidden: 4, head: 8, frees: 16 } as const;
+const bits = { decided: 1, tombstone: 2, hidden: 4, head: 8, frees: 16, older: 32 } as const;
 const flagsAt = 8;
 const restAt = 9;
 const checkBytes = 4;
 
-/** Ballot (8), flags (1), [head (16)], [count (2), frees (16 each)], state, CRC-32 of all this (4). */
+/**
+ * Ballot (8), flags (1), [head (16)], [count (2), frees (16 each)], [count (1), older rows (length (4), row)], state,
+ * CRC-32 of all this (4).
+ */
 export function encodeRegister(row: RegisterRow): Buffer {
   const headBytes = row.headData === undefined ? 0 : dataIdBytes;
   const freesBytes = row.frees.length === 0 ? 0 : 2 + row.frees.length * dataIdBytes;
-  const bytes = Buffer.allocUnsafe(restAt + headBytes + freesBytes + row.state.length + checkBytes);
+  const older = row.older.map((one) => encodeRegister({ ...one, frees: [], older: [] }));
+  const olderBytes = older.length === 0 ? 0 : older.reduce((sum, { length }) => sum + 4 + length, 1);
+  const bytes = Buffer.allocUnsafe(restAt + headBytes + freesBytes + olderBytes + row.state.length + checkBytes);
   writeBallot(bytes, 0, row.ballot);
   bytes[flagsAt] =
     (row.decided ? bits.decided : 0) |
     (row.tombstone ? bits.tombstone : 0) |
     (row.hidden ? bits.hidden : 0) |
     (headBytes > 0 ? bits.head : 0) |
-    (freesBytes > 0 ? bits.frees : 0);
+    (freesBytes > 0 ? bits.frees : 0) |
+    (olderBytes > 0 ? bits.older : 0);
   let at = restAt;
   if (row.headData !== undefined) {
     bytes.set(row.headData, at);
@@ -40,6 +49,12 @@ export function encodeRegister(row: RegisterRow): Buffer {
       bytes.set(id, at);
       at += dataIdBytes;
     }
+  }
+  if (olderBytes > 0) bytes[at++] = older.length;
+  for (const one of older) {
+    bytes.writeUInt32BE(one.length, at);
+    bytes.set(one, at + 4);
+    at += 4 + one.length;
   }
   bytes.set(row.state, at);
   const checkAt = bytes.length - checkBytes;
@@ -90,6 +105,7 @@ export function copyState(row: Buffer): Buffer {
   const flags = row[flagsAt]!;
   let at = restAt + ((flags & bits.head) === 0 ? 0 : dataIdBytes);
   if ((flags & bits.frees) !== 0) at += 2 + row.readUInt16BE(at) * dataIdBytes;
+  if ((flags & bits.older) !== 0) for (let left = row[at++]!; left > 0; left--) at += 4 + row.readUInt32BE(at);
   const state = Buffer.allocUnsafe(row.length - checkBytes - at);
   row.copy(state, 0, at, row.length - checkBytes);
   return state;
@@ -111,7 +127,16 @@ export function decodeRegister(row: Buffer): RegisterRow {
     at += 2;
     for (let i = 0; i < count; i++, at += dataIdBytes) frees.push(row.subarray(at, at + dataIdBytes));
   }
-  return { ballot, decided, tombstone, hidden, headData, frees, state: row.subarray(at, row.length - checkBytes) };
+  const older: OlderRow[] = [];
+  if ((flags & bits.older) !== 0) {
+    for (let left = row[at++]!; left > 0; left--) {
+      const length = row.readUInt32BE(at);
+      older.push(decodeRegister(row.subarray(at + 4, at + 4 + length)));
+      at += 4 + length;
+    }
+  }
+  const state = row.subarray(at, row.length - checkBytes);
+  return { ballot, decided, tombstone, hidden, headData, frees, older, state };
 }
 
 /** The ballot as it stands in a row, even in a rotten one. */

@@ -2,12 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { judge } from '../../../storage-node/consensus/judge.ts';
-import { type Register } from '../../../storage-node/store/drive-api.ts';
+import { type HeldRegister, type LayeredRegister } from '../../../storage-node/store/drive-api.ts';
 import { readQuorum, writeQuorum } from '../../../storage-node/store/set.ts';
 
-/** `7` accepted, `7d` known to be decided, `7t` a tombstone, `0` nothing. */
-function register(text: string): Register {
+/** `7` accepted, `7d` known to be decided, `7t` a tombstone, `0` nothing; `9>7d` 9 accepted over 7. */
+function layers(text: string): LayeredRegister {
+  const [top, ...older] = text.split('>').map(register);
+  return { ...top!, older };
+}
+
+function register(text: string): HeldRegister {
   return {
+    headData: undefined,
+    note: undefined,
     ballot: Number.parseInt(text, 10),
     decided: text.includes('d'),
     tombstone: text.includes('t'),
@@ -29,7 +36,19 @@ const cases: { name: string; size: number; known: string; want: string }[] = [
   },
   { name: 'one of three cannot have been chosen', size: 4, known: '7 5d 5', want: 'value 5' },
   { name: 'two of four when all spoke cannot have been chosen', size: 4, known: '7 7 5d 5', want: 'value 5' },
-  { name: 'a newer one may hide an older one that was chosen', size: 4, known: '9 7 7 5d', want: 'maybe 7 complete' },
+  { name: 'a newer one lies over an older one that was chosen', size: 4, known: '9>7>5d 7 7 5d', want: 'value 7' },
+  {
+    name: 'three writers got half-way, each on another drive, over a value that was chosen',
+    size: 4,
+    known: '10>6d 9>6 8>6',
+    want: 'value 6',
+  },
+  {
+    name: 'a value carried on counts under the ballot it was first accepted with',
+    size: 4,
+    known: '9>7>5d 7>5d 5d',
+    want: 'maybe 7 complete',
+  },
   { name: 'one that was never written is judged like the others', size: 4, known: '7 0 0 0', want: 'value 0' },
   {
     name: 'a tombstone that cannot have been chosen is passed over too',
@@ -50,7 +69,7 @@ const cases: { name: string; size: number; known: string; want: string }[] = [
 
 for (const { name, size, known, want } of cases) {
   test(`judge: ${name} (${known} of ${size})`, () => {
-    const found = judge(known.split(' ').map(register), size);
+    const found = judge(known.split(' ').map(layers), size);
     const text =
       found.kind === 'value' ? `value ${found.ballot}` : `maybe ${found.ballot}${found.complete ? ' complete' : ''}`;
     assert.equal(text, want);
@@ -67,11 +86,14 @@ test('judge: what a write quorum accepted is never passed over by any N/2 of the
         // Ballot 10 was chosen; afterwards a few drives accepted a newer one that was not.
         const next = (below: number): number => chance.next().value! % below;
         const order = Array.from({ length: size }, (_, i) => i).sort(() => next(2) - 0.5);
-        const drives = Array.from({ length: size }, () => register('5d'));
-        for (const i of order.slice(0, writeQuorum(size))) drives[i] = register('10');
-        for (let i = 0; i < newer; i++) drives[next(size)] = register('20');
+        const drives = Array.from({ length: size }, () => '5d');
+        for (const i of order.slice(0, writeQuorum(size))) drives[i] = '10>5d';
+        for (let i = 0; i < newer; i++) {
+          const at = next(size);
+          drives[at] = `${20 + i}>${drives[at]}`;
+        }
         const heard = [...drives].sort(() => next(2) - 0.5).slice(0, readQuorum(size) + next(readQuorum(size) + 1));
-        const found = judge(heard, size);
+        const found = judge(heard.map(layers), size);
         assert.ok(found.ballot >= 10, `judged ${found.kind} ${found.ballot}`);
       },
     ),

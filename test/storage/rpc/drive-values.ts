@@ -6,6 +6,7 @@ import {
   type HeldRegister,
   type LearnReply,
   type LearnRequest,
+  type PreparedRegister,
   type PrepareReply,
   type ScanRequest,
   type ShardPut,
@@ -35,6 +36,10 @@ const heldRegister: fc.Arbitrary<HeldRegister> = fc.record({
   headData: maybe(dataId),
   note: maybe(bytes),
 });
+const older = fc.array(heldRegister, { maxLength: 3 });
+const preparedRegister: fc.Arbitrary<PreparedRegister> = fc
+  .tuple(heldRegister, older)
+  .map(([held, under]) => ({ ...held, older: under }));
 const smallShard: fc.Arbitrary<SmallShard> = fc.oneof(
   fc.record({ kind: fc.constant('shard' as const), dataId, shard: fc.nat(15), payload, checksum }),
   fc.record({ kind: fc.constantFrom('missing' as const, 'damaged' as const), dataId }),
@@ -63,6 +68,7 @@ const acceptRequest: fc.Arbitrary<AcceptRequest> = fc.record({
   siteEpoch: count,
   fromClient: fc.boolean(),
   bucketGeneration: count,
+  base: ballot,
 });
 const learnRequest: fc.Arbitrary<LearnRequest> = fc.record(value);
 const acceptReply: fc.Arbitrary<AcceptReply> = fc.oneof(
@@ -76,8 +82,8 @@ const learnReply: fc.Arbitrary<LearnReply> = fc.oneof(
   fc.record({ kind: fc.constant('newer' as const), ballot }),
 );
 const prepareReply: fc.Arbitrary<PrepareReply> = fc.oneof(
-  fc.record({ kind: fc.constant('promised' as const), register: heldRegister }),
-  fc.record({ kind: fc.constant('outbid' as const), promised: ballot, register: heldRegister }),
+  fc.record({ kind: fc.constant('promised' as const), register: preparedRegister }),
+  fc.record({ kind: fc.constant('outbid' as const), promised: ballot, register: preparedRegister }),
 );
 
 const scanRequest: fc.Arbitrary<ScanRequest> = fc.record({
@@ -100,7 +106,7 @@ const keyBallot = fc.record({ key, ballot });
 export const driveCalls = {
   read: {
     args: fc.tuple(fc.record({ key, withHead: fc.boolean() })),
-    reply: fc.record({ ...register, head: maybe(smallShard) }),
+    reply: fc.record({ ...register, older, head: maybe(smallShard) }),
   },
   prepare: { args: fc.tuple(keyBallot), reply: prepareReply },
   accept: { args: fc.tuple(acceptRequest), reply: acceptReply },

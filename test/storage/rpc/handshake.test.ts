@@ -206,6 +206,7 @@ test('whatever a peer sends after its hello, the node answers others and holds n
         tombstone: false,
         hidden: false,
         state: request.key,
+        older: [],
         head: undefined,
       }),
   });

@@ -17,6 +17,7 @@ const register = (state: Uint8Array): ReadReply => ({
   tombstone: false,
   hidden: false,
   state,
+  older: [],
   head: undefined,
 });
 /** Answers each read with its own key. */

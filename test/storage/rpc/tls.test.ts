@@ -53,6 +53,7 @@ const register = {
   tombstone: false,
   hidden: false,
   state: Buffer.from('s'),
+  older: [],
   head: undefined,
 };
 const key = Buffer.from('key');

@@ -1,7 +1,12 @@
 import { createBallotClock } from '../../../storage-node/consensus/ballot.ts';
-import { type Change, createRegisters, type Registers } from '../../../storage-node/consensus/registers.ts';
+import {
+  type Change,
+  createRegisters,
+  type LostShards,
+  type Registers,
+} from '../../../storage-node/consensus/registers.ts';
 import { StorageError } from '../../../storage-node/errors.ts';
-import { type DataId, type IndexKey } from '../../../storage-node/store/drive-api.ts';
+import { type DataId, type IndexKey, type ShardPut } from '../../../storage-node/store/drive-api.ts';
 import { type ErasureSet } from '../../../storage-node/store/set.ts';
 import { checkHistory } from '../linearizability/checker.ts';
 import { type Action, type Condition } from '../linearizability/history.ts';
@@ -35,6 +40,7 @@ function startProgram({
     env,
     ballots,
     dataIdsOf: (_key, value) => (value.length === 0 ? [] : [dataIdOf(textOf(value))]),
+    rebuild: rebuildShards,
     siteEpoch: () => 0,
     lagging: () => {},
     readDeadlineMs: 2_000,
@@ -71,6 +77,23 @@ function startProgram({
   };
 }
 
+/** As erasure codes go: any half of the shards gives the others. */
+async function rebuildShards({ set, value, dataIds, positions }: LostShards): Promise<Map<number, ShardPut[]>> {
+  const [dataId] = dataIds;
+  let whole = 0;
+  for (const { api } of set.drives) {
+    const [shard] = await api.readSmall([dataId!], { deadlineMs: 500 }).catch(() => []);
+    if (shard?.kind === 'shard') whole += 1;
+  }
+  if (whole < set.drives.length / 2) throw new StorageError('ReadQuorumLost', 'too few shards');
+  return new Map(positions.map((position) => [position, [smallShard(textOf(value), position)]]));
+}
+
+function smallShard(value: string, position: number): ShardPut {
+  const payload = Buffer.from(shardOf(value, position));
+  return { kind: 'small', dataId: dataIdOf(value), shard: position, payload, checksum: 0n };
+}
+
 function writeOf(value: string): Change {
   const dataId = dataIdOf(value);
   return {
@@ -78,9 +101,7 @@ function writeOf(value: string): Change {
     hidden: false,
     state: Buffer.from(value),
     headData: dataId,
-    puts: (position) => [
-      { kind: 'small', dataId, shard: position, payload: Buffer.from(shardOf(value, position)), checksum: 0n },
-    ],
+    puts: (position) => [smallShard(value, position)],
     note: Buffer.from(`put ${value}`),
   };
 }

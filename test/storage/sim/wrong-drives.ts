@@ -1,5 +1,10 @@
 import { type Ballot } from '../../../storage-node/consensus/ballot.ts';
-import { type DriveApi, type IndexKey, type ReadReply } from '../../../storage-node/store/drive-api.ts';
+import {
+  type DriveApi,
+  type IndexKey,
+  type PreparedRegister,
+  type ReadReply,
+} from '../../../storage-node/store/drive-api.ts';
 import { type Kind } from './kinds.ts';
 import { type RunOptions } from './run.ts';
 
@@ -13,6 +18,12 @@ export interface WrongDrive {
 }
 
 const textOf = (key: IndexKey): string => Buffer.from(key).toString('latin1');
+
+/** What a drive has, without asking it for a promise: no ballot is smaller than this one. */
+async function heldBy(drive: DriveApi, key: IndexKey): Promise<PreparedRegister> {
+  const { register } = await drive.prepare({ key, ballot: 0 });
+  return register;
+}
 
 export const wrongDrives: readonly WrongDrive[] = [
   {
@@ -49,8 +60,8 @@ export const wrongDrives: readonly WrongDrive[] = [
     wrap: (drive) => ({
       ...drive,
       async prepare({ key }) {
-        const held = await drive.read({ key, withHead: false });
-        return { kind: 'promised', register: { ...held, headData: undefined, note: undefined } };
+        const held = await heldBy(drive, key);
+        return { kind: 'promised', register: held };
       },
     }),
   },
@@ -63,9 +74,8 @@ export const wrongDrives: readonly WrongDrive[] = [
       return {
         ...drive,
         async prepare({ key, ballot }) {
-          const held = await drive.read({ key, withHead: false });
-          const register = { ...held, headData: undefined, note: undefined };
-          const promised = Math.max(promises.get(textOf(key)) ?? 0, held.ballot);
+          const register = await heldBy(drive, key);
+          const promised = Math.max(promises.get(textOf(key)) ?? 0, register.ballot);
           if (ballot <= promised) return { kind: 'outbid', promised, register };
           promises.set(textOf(key), ballot);
           return { kind: 'promised', register };

@@ -43,6 +43,7 @@ export function acceptOf(key: Uint8Array, ballot: number, more: Partial<AcceptRe
   return {
     ...{ key, ballot, siteEpoch: 0, fromClient: true, bucketGeneration: 0, tombstone: false, hidden: false },
     ...{ state: Buffer.from(`state ${ballot}`), headData: undefined, puts: [], frees: [], keeps: [], cancels: [] },
+    base: 0,
     change: undefined,
     ...more,
   };
@@ -53,6 +54,7 @@ export function learnOf(key: Uint8Array, ballot: number, more: Partial<LearnRequ
     siteEpoch: _epoch,
     fromClient: _client,
     bucketGeneration: _generation,
+    base: _base,
     ...rest
   } = acceptOf(key, ballot, more);
   return rest;

@@ -10,6 +10,7 @@ import {
   type IndexKey,
   type LearnRequest,
   type LogRow,
+  type PreparedRegister,
   type ScanPage,
   type ScanRequest,
   type ScanRow,
@@ -19,7 +20,7 @@ import {
   type SmallShard,
 } from '../../../storage-node/store/drive-api.ts';
 
-interface Row extends HeldRegister {
+interface Row extends PreparedRegister {
   key: Uint8Array;
   frees: Map<string, Uint8Array>;
 }
@@ -56,11 +57,11 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
   let site: SiteState = { epoch: 0, fenced: false };
 
   const promisedOf = (key: string): Ballot => Math.max(floor, promises.get(key) ?? 0);
-  const heldOf = (key: IndexKey): HeldRegister => {
+  const heldOf = (key: IndexKey): PreparedRegister => {
     const row = rows.get(text(key));
     if (row !== undefined) {
-      const { ballot, decided, tombstone, hidden, state, headData, note } = row;
-      return { ballot, decided, tombstone, hidden, state, headData, note };
+      const { ballot, decided, tombstone, hidden, state, headData, note, older } = row;
+      return { ballot, decided, tombstone, hidden, state, headData, note, older };
     }
     return { ...absent };
   };
@@ -86,6 +87,10 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
     for (const free of request.frees) frees.set(text(free), free);
     for (const kept of [...request.keeps, ...request.puts.map((put) => put.dataId)]) frees.delete(text(kept));
     const { ballot, tombstone, hidden, state, headData } = request;
+    const older = 'base' in request && !decided ? layersUnder(rows.get(id), request) : [];
+    for (const entry of log) {
+      if ('base' in request && entry.ballot === request.base && text(entry.key) === id) entry.decided = true;
+    }
     log = log.filter((row) => text(row.key) !== id || !request.cancels.includes(row.ballot));
     if (request.change !== undefined) {
       log.push({ key: Uint8Array.from(request.key), ballot, note: request.change.note, decided });
@@ -94,13 +99,14 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
     const note = request.change?.note;
     rows.set(id, {
       ...{ key: Uint8Array.from(request.key), ballot, decided, tombstone, hidden, state: Uint8Array.from(state) },
-      ...{ headData, note, frees },
+      ...{ headData, note, frees, older },
     });
     highest = Math.max(highest, ballot);
     if (decided) release(rows.get(id)!);
   };
   const release = (row: Row): void => {
     row.decided = true;
+    row.older = [];
     for (const id of row.frees.keys()) data.delete(id);
     row.frees.clear();
     for (const entry of log) if (entry.ballot === row.ballot && text(entry.key) === text(row.key)) entry.decided = true;
@@ -264,7 +270,7 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
   return drive;
 }
 
-const absent: HeldRegister = {
+const absent: PreparedRegister = {
   ballot: 0,
   decided: false,
   tombstone: false,
@@ -272,7 +278,23 @@ const absent: HeldRegister = {
   state: empty,
   headData: undefined,
   note: undefined,
+  older: [],
 };
+
+/** What lies under a value that is accepted now. */
+function layersUnder(before: Row | undefined, request: AcceptRequest): HeldRegister[] {
+  if (before === undefined) return [];
+  const older: HeldRegister[] = [];
+  for (const one of [before, ...before.older]) {
+    if (one.ballot < request.base) break;
+    if (request.cancels.includes(one.ballot)) continue;
+    const { ballot, tombstone, hidden, state, headData, note } = one;
+    const decided = one.decided || ballot === request.base;
+    older.push({ ballot, decided, tombstone, hidden, state, headData, note });
+    if (decided) break;
+  }
+  return older;
+}
 
 function scan(rows: ReadonlyMap<string, Row>, request: ScanRequest): ScanPage {
   const prefix = text(request.prefix);
