@@ -3,7 +3,14 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { decodeBlockHeader, encodeBlockHeader } from '../../../storage-node/store/block.ts';
 import { type DataRow, decodeData, encodeData } from '../../../storage-node/store/data-row.ts';
-import { copyState, decodeLog, decodeRegister, encodeLog, encodeRegister } from '../../../storage-node/store/rows.ts';
+import {
+  copyState,
+  decodeLog,
+  decodeRegister,
+  encodeLog,
+  encodeRegister,
+  type RegisterRow,
+} from '../../../storage-node/store/rows.ts';
 
 const bytes = (length: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ minLength: length, maxLength: length }).map((array) => Buffer.from(array));
@@ -16,6 +23,7 @@ const register = record({
   tombstone: fc.boolean(),
   hidden: fc.boolean(),
   headData: fc.option(bytes(16), { nil: undefined }),
+  older: fc.constant<RegisterRow['older']>([]),
   frees: fc.array(bytes(16), { maxLength: 5 }),
   state: anyBytes,
 });
