@@ -5,7 +5,7 @@ import { type Recount } from '../storage-node/heal/recount.ts';
 export function statusText(body: unknown): Promise<string> {
   const status = body as ClusterStatus;
   const lines = [
-    `site epoch ${status.site.epoch}, ${status.site.fenced ? 'FENCED: clients cannot write' : 'open'}${status.site.confirmed ? '' : ' (not confirmed by every set)'}`,
+    `site epoch ${status.site.epoch}, ${siteLine(status)}${status.site.confirmed ? '' : ' (not confirmed by every set)'}`,
   ];
   for (const set of status.sets) {
     const reads = set.readable
@@ -64,4 +64,12 @@ function size(bytes: number): string {
     unit += 1;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+function siteLine({ site, lease }: ClusterStatus): string {
+  if (site.fenced) return 'FENCED: clients cannot write';
+  if (!site.leased) return 'open';
+  return lease.remainingMs > 0
+    ? `open under a lease, ${(lease.remainingMs / 1000).toFixed(1)} s left at this node`
+    : 'NO LEASE at this node: its drives take no writes of clients';
 }

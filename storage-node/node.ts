@@ -40,11 +40,18 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
   const network = networkOf(config, log);
   const cluster = await openCluster(config, network);
   const { kernels, ballots, sets } = cluster;
-  const fence = createSiteFence(systemEnv, sets);
+  const fence = createSiteFence({
+    ...{ env: systemEnv, sets, own: [...cluster.ownDrives.values()] },
+    announce: () => {
+      for (const peer of cluster.peers.values())
+        peer.control('site-changed', '', { deadlineMs: 1_000 }).catch(() => {});
+    },
+  });
   let healer: Healer | undefined;
   const layer = createClusterLayer({
     ...{ env: systemEnv, kernels, ballots, sets },
     siteEpoch: fence.epoch,
+    epochPassed: () => void fence.refresh().catch(() => {}),
     lagging: (set, key) => healer?.lagging(set, key),
     damaged: (set, key) => healer?.damaged(set, key),
     announceBucket: (name) => {

@@ -40,9 +40,10 @@ const open: readonly [RegExp, Route][] = [
 const base = '/muster/admin/v1';
 const signed: readonly [string, RegExp, Route][] = [
   ['GET', /^\/status$/, async (parts) => ({ status: 200, body: await clusterStatus(parts) })],
-  ['GET', /^\/site$/, async ({ fence }) => ({ status: 200, body: await fence.read() })],
+  ['GET', /^\/site$/, async ({ fence }) => ({ status: 200, body: { ...(await fence.read()), lease: fence.held() } })],
   ['POST', /^\/fence$/, (parts, { line }) => setFence(parts, line, true)],
   ['POST', /^\/unfence$/, (parts, { line }) => setFence(parts, line, false)],
+  ['POST', /^\/lease$/, (parts, { line }) => lease(parts, line)],
   ['POST', /^\/heal$/, (parts, { line }) => heal(parts, line)],
   [
     'GET',
@@ -124,7 +125,17 @@ async function canStop({ sets, topology }: AdminParts, named: string | undefined
 
 async function setFence({ fence }: AdminParts, line: RequestLine, fenced: boolean): Promise<Reply> {
   const epoch = numberOf(line, 'epoch');
-  return { status: 200, body: await fence.set({ epoch, fenced }) };
+  const leased = line.query.get('leased') === 'true';
+  return { status: 200, body: await fence.set({ epoch, fenced, leased: leased && !fenced }) };
+}
+
+/** The longest lease a node takes: who grants it must come back before that. */
+const longestLeaseMs = 600_000;
+
+async function lease({ fence }: AdminParts, line: RequestLine): Promise<Reply> {
+  const forMs = numberOf(line, 'ms');
+  if (forMs > longestLeaseMs) throw new S3Error('InvalidArgument', 400, `ms must be at most ${longestLeaseMs}`);
+  return { status: 200, body: await fence.lease(numberOf(line, 'epoch'), forMs) };
 }
 
 async function heal(parts: AdminParts, line: RequestLine): Promise<Reply> {

@@ -27,7 +27,9 @@ export interface SetStatus {
 export interface ClusterStatus {
   node: string;
   sets: SetStatus[];
-  site: { epoch: number; fenced: boolean; confirmed: boolean };
+  site: { epoch: number; fenced: boolean; leased: boolean; confirmed: boolean };
+  /** The lease of the node that answers. */
+  lease: { epoch: number; remainingMs: number };
   heal: ReturnType<Healer['status']>;
   healTotals: ReturnType<Healer['totals']>;
 }
@@ -74,11 +76,12 @@ export async function clusterStatus(parts: {
     Promise.all(parts.sets.map((set) => setStatus(set, parts.topology))),
     parts.fence.read(),
   ]);
-  const { epoch, fenced, confirmedSets } = site;
+  const { epoch, fenced, leased, confirmedSets } = site;
   return {
     node: parts.self,
     sets,
-    site: { epoch, fenced, confirmed: confirmedSets === site.sets },
+    site: { epoch, fenced, leased, confirmed: confirmedSets === site.sets },
+    lease: parts.fence.held(),
     heal: parts.healer.status(),
     healTotals: parts.healer.totals(),
   };

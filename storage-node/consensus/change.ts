@@ -4,6 +4,7 @@ import {
   type AcceptReply,
   type AcceptRequest,
   type DataId,
+  type FenceReason,
   type HeldRegister,
   type IndexKey,
   type PreparedRegister,
@@ -306,7 +307,7 @@ function acceptRequests(attempt: Attempt, ballot: Ballot, proposal: Proposal): (
     return {
       key,
       ballot,
-      siteEpoch: settings.siteEpoch(),
+      siteEpoch: guard.siteEpoch ?? settings.siteEpoch(),
       fromClient: guard.fromClient,
       bucketGeneration: guard.bucketGeneration,
       tombstone: change.tombstone,
@@ -339,8 +340,11 @@ function refuse(attempt: Attempt, replies: Answers<AcceptReply>): void {
       .find((value): value is Extract<AcceptReply, { kind: K }> => value.kind === kind);
   const fenced = find('fenced');
   if (fenced !== undefined) {
-    throw new StorageError('Fenced', `the site is fenced at epoch ${fenced.siteEpoch}`, {
-      details: { siteEpoch: String(fenced.siteEpoch) },
+    if (fenced.why === 'old-epoch') attempt.settings.epochPassed();
+    // A drive whose lease ran out while it wrote has the value all the same.
+    const certain = replies.answered.every(({ value }) => value.kind === 'fenced' && value.why !== 'no-lease');
+    throw new StorageError('Fenced', fenceMessages[fenced.why](fenced.siteEpoch), {
+      details: { siteEpoch: String(fenced.siteEpoch), why: fenced.why, ...(certain ? {} : { unknown: '1' }) },
     });
   }
   const bucket = find('bucket-changed');
@@ -359,6 +363,13 @@ function refuse(attempt: Attempt, replies: Answers<AcceptReply>): void {
   const quorum = writeQuorum(attempt.set.drives.length);
   if (replies.answered.length < quorum) throw quorumLost(attempt, replies.answered.length);
 }
+
+const fenceMessages: Record<FenceReason, (epoch: number) => string> = {
+  fenced: (epoch) => `the site is fenced at epoch ${epoch}: it takes no writes of clients`,
+  'old-epoch': (epoch) => `the site is at epoch ${epoch}, and this write was begun under an older one`,
+  'no-lease': (epoch) =>
+    `the site holds no lease of epoch ${epoch}: it takes no writes of clients until it is granted one`,
+};
 
 function quorumLost(attempt: Attempt, answered: number): StorageError {
   const size = attempt.set.drives.length;

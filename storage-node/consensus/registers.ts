@@ -52,6 +52,8 @@ export function sameValue({ ballot, tombstone, hidden, state }: Current, headDat
 export interface WriteGuard {
   fromClient: boolean;
   bucketGeneration: number;
+  /** The site epoch when a long write was begun; that of the moment for the others. */
+  siteEpoch?: number;
 }
 
 export interface Changed {
@@ -66,6 +68,8 @@ export type Decision = Change | 'unchanged';
 
 /** Linearizable registers on the drives of erasure sets. */
 export interface Registers {
+  /** The site epoch that a write begun now belongs to. */
+  siteEpoch(): number;
   /** @throws StorageError ReadQuorumLost, Undecided. */
   get(set: ErasureSet, key: IndexKey, options?: { withHead?: boolean }): Promise<Current>;
   /**
@@ -106,6 +110,8 @@ export interface RegisterDeps {
   rebuild?: (lost: LostShards) => Promise<ReadonlyMap<number, readonly ShardPut[]>>;
   /** The site epoch this node knows. */
   siteEpoch: () => number;
+  /** Told that drives know a newer site epoch. */
+  epochPassed?: () => void;
   /** Told of keys that some drive of the set lacks or has an old value of. */
   lagging: (set: ErasureSet, key: IndexKey) => void;
   /** How long a read waits for drives at all, milliseconds. */
@@ -128,8 +134,10 @@ export function createRegisters(deps: RegisterDeps): Registers {
     graceMs: deps.graceMs ?? 100,
     hedges: deps.hedges ?? createHedgeBudget(),
     lentDataOf: deps.lentDataOf ?? ((): DataId[] => []),
+    epochPassed: deps.epochPassed ?? ((): void => {}),
   };
   return {
+    siteEpoch: deps.siteEpoch,
     async get(set, key, options) {
       const request = { key, withHead: options?.withHead ?? false };
       // A value seen half-way is most often a write that is just being acknowledged: looking again costs less, and

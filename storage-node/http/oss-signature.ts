@@ -95,6 +95,12 @@ const signedParameters = new Set([
 
 /** Proves a request signed in the OSS way: version 1 in header or query, version 4 in the header. @throws S3Error. */
 export function verifyOss(input: GateInput, settings: GateSettings): { accessKey: string; owner: string } {
+  // The operations are S3's and know headers by S3's names, which neither version of this signature covers.
+  const foreign = Object.keys(input.headers).find((name) => name.startsWith('x-amz-'));
+  if (foreign !== undefined) {
+    const message = `There were headers present in the request which were not signed: ${foreign}`;
+    throw new S3Error('AccessDenied', 403, message);
+  }
   if (input.headers['authorization']?.startsWith(`${ossFamily.algorithm} `) === true) return verifyV4(input, settings);
   return verifyV1(input, settings);
 }

@@ -23,6 +23,8 @@ export interface ClusterLayerOptions {
   sets: readonly ErasureSet[];
   /** The site epoch this node knows. */
   siteEpoch: () => number;
+  /** Told that drives know a newer site epoch. */
+  epochPassed?: () => void;
   /** Told of keys some drive is short of, and of shards that were missing or damaged when read. */
   lagging: (set: ErasureSet, key: IndexKey) => void;
   damaged: (set: ErasureSet, key: IndexKey) => void;
@@ -55,6 +57,7 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
     ...{ dataIdsOf, lentDataOf },
     rebuild: (lost) => rebuildLost({ env, kernels, deadlineMs: readDeadlineMs }, lost),
     siteEpoch: options.siteEpoch,
+    ...(options.epochPassed === undefined ? {} : { epochPassed: options.epochPassed }),
     lagging: options.lagging,
     readDeadlineMs,
     writeDeadlineMs,

@@ -1,6 +1,13 @@
 import { type HedgeBudget } from '../consensus/hedge.ts';
 import { type BallotClock } from '../consensus/ballot.ts';
-import { type Change, type Changed, type Current, type Decision, type Registers } from '../consensus/registers.ts';
+import {
+  type Change,
+  type Changed,
+  type Current,
+  type Decision,
+  type Registers,
+  type WriteGuard,
+} from '../consensus/registers.ts';
 import { type Kernels } from '../erasure/types.ts';
 import { type Env } from '../ports.ts';
 import { type ErasureSet } from '../store/set.ts';
@@ -144,6 +151,7 @@ export function partOf(data: ReceivedData, number: number, checksum: Checksum | 
 
 async function put(deps: ObjectsDeps, input: PutInput): Promise<Upload<PutResult>> {
   const bucket = await deps.bucket(input.bucket);
+  const siteEpoch = deps.registers.siteEpoch();
   const place = placeOf(deps.sets, bucket, input.key);
   const data = receive(deps, place, input.expectedBytes);
   let received: ReceivedData | undefined;
@@ -165,7 +173,7 @@ async function put(deps: ObjectsDeps, input: PutInput): Promise<Upload<PutResult
         multipart: false,
       };
       const { puts } = received;
-      return commitVersion(deps, { bucket: input.bucket, key: input.key, draft, puts, conditions });
+      return commitVersion(deps, { bucket: input.bucket, key: input.key, draft, puts, conditions, siteEpoch });
     },
     abort: () => data.abort(),
   };
@@ -179,6 +187,8 @@ export interface VersionCommit {
   draft: VersionDraft;
   puts: Change['puts'];
   conditions: DeleteInput['conditions'];
+  /** Of the site when its bytes began to come: a fence since then holds, also after the site was opened again. */
+  siteEpoch?: number;
   /** The upload that makes it: its version is made once, and only while `allowed` says so. */
   once?: { uploadId: string; allowed: () => Promise<boolean> };
 }
@@ -215,7 +225,8 @@ export async function makeVersion(
     made = version;
     return { state: withVersion(state, version), event: { kind: 'put', version } };
   };
-  await changeKey(deps, { bucket, place, puts: commit.puts }, (state) => {
+  const { puts, siteEpoch } = commit;
+  await changeKey(deps, { bucket, place, puts, siteEpoch }, (state) => {
     const change = decide(state);
     if (once === undefined || change === 'unchanged') return change;
     return once.allowed().then((allowed) => {
@@ -240,11 +251,12 @@ interface KeyChange {
 /** Changes the versions of a key; `decide` sees those of this moment. */
 export function changeKey(
   deps: ObjectsDeps,
-  target: { bucket: Bucket; place: Place; puts?: Change['puts'] },
+  target: { bucket: Bucket; place: Place; puts?: Change['puts']; siteEpoch?: number | undefined },
   decide: (state: KeyState) => KeyChange | 'unchanged' | Promise<KeyChange | 'unchanged'>,
 ): Promise<Changed> {
   const { bucket, place } = target;
-  const guard = { fromClient: true, bucketGeneration: bucket.generation };
+  const guard: WriteGuard = { fromClient: true, bucketGeneration: bucket.generation };
+  if (target.siteEpoch !== undefined) guard.siteEpoch = target.siteEpoch;
   const toChange = (before: KeyState, change: KeyChange | 'unchanged'): Decision | Promise<Decision> => {
     if (change === 'unchanged') return change;
     const { kind, version } = change.event;

@@ -5,6 +5,7 @@ import {
   type DataCheck,
   type DataId,
   type DecideRequest,
+  fenceReasons,
   type IndexKey,
   type LearnReply,
   type LearnRequest,
@@ -131,6 +132,7 @@ export const acceptCall: CallCodec<AcceptRequest, AcceptReply> = {
     if (reply.kind === 'fenced') {
       writer.count(reply.siteEpoch);
       writer.boolean(reply.fenced);
+      writer.byte(fenceReasons.indexOf(reply.why));
     }
     if (reply.kind === 'bucket-changed') {
       writer.count(reply.generation);
@@ -143,7 +145,10 @@ export const acceptCall: CallCodec<AcceptRequest, AcceptReply> = {
       case 'outbid':
         return { kind, promised: reader.ballot() };
       case 'fenced':
-        return { kind, siteEpoch: reader.count(), fenced: reader.boolean() };
+        return {
+          ...{ kind, siteEpoch: reader.count(), fenced: reader.boolean() },
+          why: readOneOf(reader, fenceReasons),
+        };
       case 'bucket-changed':
         return { kind, generation: reader.count(), sealed: reader.boolean() };
       case 'accepted':

@@ -181,12 +181,13 @@ const statFigures = [
   'undecided',
 ] as const satisfies readonly (keyof StatFigures)[];
 
-function writeSiteState(writer: WireWriter, { epoch, fenced }: SiteState): void {
+function writeSiteState(writer: WireWriter, { epoch, fenced, leased }: SiteState): void {
   writer.count(epoch);
   writer.boolean(fenced);
+  writer.boolean(leased);
 }
 function readSiteState(reader: WireReader): SiteState {
-  return { epoch: reader.count(), fenced: reader.boolean() };
+  return { epoch: reader.count(), fenced: reader.boolean(), leased: reader.boolean() };
 }
 
 function writeGuard(writer: WireWriter, { bucketId, generation, sealed }: BucketGuard): void {

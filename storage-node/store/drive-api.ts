@@ -121,13 +121,17 @@ export interface AcceptRequest {
   base: Ballot;
   change: ChangeNote | undefined;
 }
+/** Why a drive takes no write of a client. */
+export const fenceReasons = ['fenced', 'old-epoch', 'no-lease'] as const;
+export type FenceReason = (typeof fenceReasons)[number];
+
 export type AcceptReply =
   /** Durable: state, shards and log row will be there after a power cut. */
   | { kind: 'accepted' }
   /** A promise or an accepted ballot above this one. */
   | { kind: 'outbid'; promised: Ballot }
-  /** The site is fenced, or the writer's site epoch is old. */
-  | { kind: 'fenced'; siteEpoch: number; fenced: boolean }
+  /** The site is fenced, the writer's site epoch is old, or the site's lease is not held here. */
+  | { kind: 'fenced'; siteEpoch: number; fenced: boolean; why: FenceReason }
   /** The bucket was changed, sealed or removed since the writer read it. */
   | { kind: 'bucket-changed'; generation: number; sealed: boolean }
   /** Staged data this drive no longer has (it restarted, or the stage was given up). */
@@ -236,10 +240,28 @@ export interface LogRequest {
   limit: number;
 }
 
-/** Fence of the whole site as this drive knows it. */
+/** Who may write at the whole site, as this drive knows it. */
 export interface SiteState {
   epoch: number;
+  /** No client may. */
   fenced: boolean;
+  /** Clients may only while the node of the drive holds a lease of this epoch or a newer one. */
+  leased: boolean;
+}
+/** The right of a node's drives to take writes of clients for a while. Kept in memory: a node that restarts has none. */
+export interface SiteLease {
+  epoch: number;
+  /** End by this process's monotonic clock, milliseconds. */
+  endsAtMs: number;
+}
+
+/**
+ * Orders what is known of a site: the newer epoch counts; within one epoch a site is first fenced, then opened. So a
+ * late order to fence does not take back the opening that followed it. Positive when `a` is newer.
+ */
+export function compareSiteStates(a: SiteState, b: SiteState): number {
+  const phase = ({ fenced, leased }: SiteState): number => (fenced ? 0 : leased ? 2 : 1);
+  return a.epoch === b.epoch ? phase(a) - phase(b) : a.epoch - b.epoch;
 }
 export interface BucketGuard {
   bucketId: Uint8Array;
@@ -303,7 +325,7 @@ export interface DriveApi {
   forget(request: DecideRequest, options?: CallOptions): Promise<boolean>;
 
   siteState(options?: CallOptions): Promise<SiteState>;
-  /** Durable; a smaller epoch than the present one is refused by answering the present state. */
+  /** Durable; a state older than the present one (`compareSiteStates`) is refused by answering the present one. */
   setSiteState(state: SiteState, options?: CallOptions): Promise<SiteState>;
   /** Durable; a smaller generation is refused by answering the present guard. */
   guardBucket(guard: BucketGuard, options?: CallOptions): Promise<BucketGuard>;

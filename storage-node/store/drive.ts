@@ -1,7 +1,7 @@
 import { type Env } from '../ports.ts';
 import { compactOnce } from './compact.ts';
 import { createDataTable } from './data-table.ts';
-import { type DataCheck, type DriveApi, type DriveStat } from './drive-api.ts';
+import { type DataCheck, type DriveApi, type DriveStat, type SiteLease } from './drive-api.ts';
 import {
   type BlockMemory,
   createSpaceWatch,
@@ -45,6 +45,8 @@ export interface Drive extends DriveApi {
   settleMarks(): Promise<void>;
   /** Resolves when the bytes of every segment file that rows refer to have been counted. */
   counted: Promise<void>;
+  /** The site's lease as its node holds it; undefined takes it back. */
+  lease(lease: SiteLease | undefined): void;
   /** Why it has stopped; undefined while it works. */
   stopReason(): string | undefined;
   close(): Promise<void>;
@@ -97,6 +99,7 @@ async function open(options: DriveOptions): Promise<Drive> {
       return compacting;
     },
     settleMarks: () => registers.marks.flush(true),
+    lease: guards.lease,
     counted,
     stopReason: stopper.reason,
     async close() {

@@ -143,7 +143,8 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
         throw error;
       }
       undecided.set(id, ballot);
-      return { kind: 'accepted' };
+      // A process that was frozen meanwhile must not say of a lease long over that it covered this.
+      return guards.refuse(request) ?? { kind: 'accepted' };
     },
     async learn(request) {
       const { key, ballot } = request;

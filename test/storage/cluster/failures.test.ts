@@ -191,7 +191,7 @@ test('a fenced site refuses clients on every node and says so; reads go on; a ne
   await client.send(new CreateBucketCommand({ Bucket }));
   await client.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'before' }));
   const fenced = await world.admin(1, 'POST', '/fence?epoch=7');
-  assert.deepEqual(fenced, { status: 200, body: { epoch: 7, fenced: true } });
+  assert.deepEqual(fenced, { status: 200, body: { epoch: 7, fenced: true, leased: false } });
   for (const node of [0, 1, 2, 3]) {
     await assert.rejects(world.client(node).send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x' })), {
       name: 'SiteFenced',

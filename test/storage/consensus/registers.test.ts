@@ -77,7 +77,7 @@ for (const { size, down, reads, writes } of [
 test('a fenced drive quorum refuses clients and says so; housekeeping goes on', async () => {
   const drives = memoryDrives(4);
   const node = nodeOn(drives, 1);
-  for (const drive of drives) await drive.setSiteState({ epoch: 7, fenced: true });
+  for (const drive of drives) await drive.setSiteState({ epoch: 7, fenced: true, leased: false });
   const refused = node.registers.change(node.set, key, guard, () => plain(Buffer.from('x')));
   await assert.rejects(refused, (error: StorageError) => error.code === 'Fenced' && error.details['siteEpoch'] === '7');
   const own = { fromClient: false, bucketGeneration: 1 };

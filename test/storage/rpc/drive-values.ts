@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   type AcceptReply,
   type AcceptRequest,
+  fenceReasons,
   type HeldRegister,
   type LearnReply,
   type LearnRequest,
@@ -74,7 +75,10 @@ const learnRequest: fc.Arbitrary<LearnRequest> = fc.record(value);
 const acceptReply: fc.Arbitrary<AcceptReply> = fc.oneof(
   fc.record({ kind: fc.constantFrom('accepted' as const, 'no-data' as const, 'full' as const) }),
   fc.record({ kind: fc.constant('outbid' as const), promised: ballot }),
-  fc.record({ kind: fc.constant('fenced' as const), siteEpoch: count, fenced: fc.boolean() }),
+  fc.record({
+    ...{ kind: fc.constant('fenced' as const), siteEpoch: count, fenced: fc.boolean() },
+    why: fc.constantFrom(...fenceReasons),
+  }),
   fc.record({ kind: fc.constant('bucket-changed' as const), generation: count, sealed: fc.boolean() }),
 );
 const learnReply: fc.Arbitrary<LearnReply> = fc.oneof(
@@ -94,7 +98,7 @@ const scanRequest: fc.Arbitrary<ScanRequest> = fc.record({
   skipTombstones: fc.boolean(),
   skipHidden: fc.boolean(),
 });
-const siteState = fc.record({ epoch: count, fenced: fc.boolean() });
+const siteState = fc.record({ epoch: count, fenced: fc.boolean(), leased: fc.boolean() });
 const guard = fc.record({
   bucketId: fc.uint8Array({ minLength: 8, maxLength: 8 }),
   generation: count,

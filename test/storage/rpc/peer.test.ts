@@ -130,7 +130,7 @@ describe('calls that are given up', () => {
         options?.signal?.addEventListener('abort', () => aborted++);
         return new Promise<never>(() => {});
       },
-      siteState: () => Promise.resolve({ epoch: 1, fenced: false }),
+      siteState: () => Promise.resolve({ epoch: 1, fenced: false, leased: false }),
     });
     return { drive, started: () => started, aborted: () => aborted };
   }
@@ -227,7 +227,7 @@ describe('a peer that goes away', () => {
     const events: string[] = [];
     const drive = scriptedDrive({
       read: () => new Promise<never>(() => {}),
-      siteState: () => Promise.resolve({ epoch: 1, fenced: false }),
+      siteState: () => Promise.resolve({ epoch: 1, fenced: false, leased: false }),
       stage: () =>
         stageWriter({
           write: (_block, release) => blocks.push(release),
@@ -386,7 +386,7 @@ describe('a peer that goes away', () => {
     const answer = gate();
     const drive = scriptedDrive({
       read: (request) => answer.promise.then(() => register(request.key)),
-      siteState: () => Promise.resolve({ epoch: 1, fenced: false }),
+      siteState: () => Promise.resolve({ epoch: 1, fenced: false, leased: false }),
     });
     const nodes = await loopback({ drives: { 0: drive } });
     const { api, health } = remoteDrive(nodes.peer, 0);

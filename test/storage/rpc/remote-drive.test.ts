@@ -72,7 +72,7 @@ describe('a drive behind the wire answers as the drive itself', () => {
     await assert.rejects(ask(nodes.peer, unknown, undefined, target), /knows no method 200/);
     const unreadable = { ...siteStateCall, method: methodIds.accept };
     await assert.rejects(ask(nodes.peer, unreadable, undefined, target), /unreadable call/);
-    answer = { epoch: 3, fenced: true };
+    answer = { epoch: 3, fenced: true, leased: false };
     assert.deepEqual(await api.siteState(), answer);
     assert.equal(nodes.server.connections, 1);
   });
@@ -86,7 +86,7 @@ test('marks of decided ballots arrive, in order', async () => {
   const arrived: unknown[] = [];
   const drive = scriptedDrive({
     decide: (requests) => arrived.push(plain(requests)),
-    siteState: () => Promise.resolve({ epoch: 1, fenced: false }),
+    siteState: () => Promise.resolve({ epoch: 1, fenced: false, leased: false }),
   });
   await using nodes = await loopback({ drives: { 0: drive } });
   const { api } = remoteDrive(nodes.peer, 0);
@@ -117,7 +117,7 @@ test('pins are taken before a later call is, and released', async () => {
     },
     siteState() {
       events.push('call');
-      return Promise.resolve({ epoch: 1, fenced: false });
+      return Promise.resolve({ epoch: 1, fenced: false, leased: false });
     },
   });
   await using nodes = await loopback({ drives: { 0: drive } });

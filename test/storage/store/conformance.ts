@@ -507,21 +507,55 @@ function listings(check: Check): void {
 
 function fences(check: Check): void {
   check('clients are refused while the site is fenced, or under an old epoch; healing is not', async (one) => {
-    assert.deepEqual(await one.drive.siteState(), { epoch: 0, fenced: false });
-    assert.deepEqual(await one.drive.setSiteState({ epoch: 3, fenced: true }), { epoch: 3, fenced: true });
-    assert.deepEqual(await one.drive.setSiteState({ epoch: 2, fenced: false }), { epoch: 3, fenced: true });
+    const shut = { epoch: 3, fenced: true, leased: false };
+    const open = { epoch: 3, fenced: false, leased: false };
+    assert.deepEqual(await one.drive.siteState(), { epoch: 0, fenced: false, leased: false });
+    assert.deepEqual(await one.drive.setSiteState(shut), shut);
+    assert.deepEqual(await one.drive.setSiteState({ ...open, epoch: 2 }), shut);
     const drive = await one.again();
-    assert.deepEqual(await drive.siteState(), { epoch: 3, fenced: true });
+    assert.deepEqual(await drive.siteState(), shut);
     const later = now + 60_000 * 2048;
     await drive.prepare({ key, ballot: later });
-    const fenced = { kind: 'fenced', siteEpoch: 3, fenced: true };
+    const fenced = { kind: 'fenced', siteEpoch: 3, fenced: true, why: 'fenced' };
     assert.deepEqual(await drive.accept(acceptOf(key, later, { siteEpoch: 3 })), fenced);
     assert.equal((await drive.accept(acceptOf(key, later, { fromClient: false }))).kind, 'accepted');
-    await drive.setSiteState({ epoch: 3, fenced: false });
+    await drive.setSiteState(open);
+    assert.deepEqual(await drive.setSiteState(shut), open, 'a late order to fence does not take the opening back');
     await put(drive, acceptOf(key, later + 1, { siteEpoch: 3 }));
     await drive.prepare({ key, ballot: later + 2 });
     assert.equal((await drive.accept(acceptOf(key, later + 2, { siteEpoch: 2 }))).kind, 'fenced');
   });
+
+  check(
+    'a leased site takes writes of clients only while its node holds a lease of its epoch or a newer one',
+    async (one) => {
+      let drive = one.drive;
+      await drive.setSiteState({ epoch: 5, fenced: false, leased: true });
+      let ballot = now + 60_000 * 2048;
+      const reply = async (): Promise<unknown> => {
+        ballot += 1;
+        await drive.prepare({ key, ballot });
+        const answer = await drive.accept(acceptOf(key, ballot, { siteEpoch: 5 }));
+        return answer.kind === 'fenced' ? answer.why : answer.kind;
+      };
+      const endsAtMs = (ms: number): number => one.home.clock.monotonicMs() + ms;
+      assert.equal(await reply(), 'no-lease');
+      drive.lease({ epoch: 4, endsAtMs: endsAtMs(60_000) });
+      assert.equal(await reply(), 'no-lease', 'a lease of an older epoch is none');
+      drive.lease({ epoch: 5, endsAtMs: endsAtMs(60_000) });
+      assert.equal(await reply(), 'accepted');
+      drive.lease({ epoch: 5, endsAtMs: endsAtMs(-1) });
+      assert.equal(await reply(), 'no-lease', 'one that has run out is none');
+      drive.lease({ epoch: 6, endsAtMs: endsAtMs(60_000) });
+      assert.equal(await reply(), 'accepted');
+      drive.lease(undefined);
+      assert.equal(await reply(), 'no-lease', 'one that was taken back is none');
+      drive.lease({ epoch: 5, endsAtMs: endsAtMs(60_000) });
+      drive = await one.again();
+      assert.deepEqual(await drive.siteState(), { epoch: 5, fenced: false, leased: true });
+      assert.equal(await reply(), 'no-lease', 'a restart begins without one');
+    },
+  );
 
   check('writers that do not know the present settings of a bucket are refused', async (one) => {
     const guard = { bucketId, generation: 4, sealed: false };

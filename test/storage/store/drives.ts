@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type Env } from '../../../storage-node/ports.ts';
+import { type Clock, type Env } from '../../../storage-node/ports.ts';
 import { type Drive, openDrive } from '../../../storage-node/store/drive.ts';
 import { openLmdbIndex } from '../../../storage-node/store/lmdb-index.ts';
 import { realFileSystem } from '../../../storage-node/store/real-file-system.ts';
@@ -14,6 +14,8 @@ import { kernels } from './requests.ts';
 export interface DriveHome {
   open(settings?: { reserveBytes?: number }): Promise<Drive>;
   remove(): void;
+  /** The clock of the drives opened here. */
+  clock: Clock;
 }
 
 /** LMDB and files in a directory of its own. */
@@ -21,6 +23,7 @@ export function realHome(): DriveHome & { directory: string } {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'muster-drive-'));
   return {
     directory,
+    clock: systemEnv.clock,
     open: (settings = {}) =>
       openDrive({
         ...{ name: 'real', driveId: 'drive-1', directory, env: systemEnv, files: realFileSystem, hasher: kernels },
@@ -46,6 +49,7 @@ export function simHome(random: () => number = Math.random): SimHome {
   return {
     disk,
     index,
+    clock: clock.env.clock,
     open: (settings = {}) =>
       openDrive({
         ...{ name: 'sim', driveId: 'drive-1', directory: '/drive', env: clock.env, files: disk.files, hasher: kernels },

@@ -4,6 +4,7 @@ import {
   type AcceptRequest,
   type BucketGuard,
   bucketIdBytes,
+  compareSiteStates,
   type DriveApi,
   DriveUnavailable,
   type HeldRegister,
@@ -54,7 +55,7 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
   let log: LogRow[] = [];
   let floor: Ballot = 0;
   let highest: Ballot = 0;
-  let site: SiteState = { epoch: 0, fenced: false };
+  let site: SiteState = { epoch: 0, fenced: false, leased: false };
 
   const promisedOf = (key: string): Ballot => Math.max(floor, promises.get(key) ?? 0);
   const heldOf = (key: IndexKey): PreparedRegister => {
@@ -114,7 +115,8 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
   const accept = (request: AcceptRequest): AcceptReply => {
     const id = text(request.key);
     if (request.fromClient && (site.fenced || request.siteEpoch < site.epoch)) {
-      return { kind: 'fenced', siteEpoch: site.epoch, fenced: site.fenced };
+      const why = site.fenced ? 'fenced' : 'old-epoch';
+      return { kind: 'fenced', siteEpoch: site.epoch, fenced: site.fenced, why };
     }
     const guard = guards.get(text(request.key.subarray(0, bucketIdBytes)));
     if (guard !== undefined && request.fromClient && (guard.sealed || request.bucketGeneration < guard.generation)) {
@@ -251,7 +253,7 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
     siteState: () => call('siteState', () => ({ ...site })),
     setSiteState: (state) =>
       call('setSiteState', () => {
-        if (state.epoch >= site.epoch) site = { ...state };
+        if (compareSiteStates(state, site) >= 0) site = { ...state };
         return { ...site };
       }),
     guardBucket: (guard) =>
