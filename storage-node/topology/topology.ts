@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { StorageError } from '../errors.ts';
 import { setSizes } from '../erasure/geometry.ts';
 import { expand } from './expand.ts';
@@ -37,12 +38,29 @@ export const rpcPortOffset = 1000;
 export function parseTopology(patterns: readonly string[]): Topology {
   const names = patterns.flatMap((one) => one.split(/[\s,]+/).filter((part) => part !== '')).flatMap(expand);
   if (names.length === 0) throw refused('no drives are named');
-  const doubled = names.find((name, i) => names.indexOf(name) !== i);
-  if (doubled !== undefined) throw refused(`${doubled} is named twice`);
   const local = names.filter((name) => name.startsWith('/'));
-  if (local.length === names.length) return singleMachine(names);
+  if (local.length === names.length) {
+    refuseDoubled(names, (name) => posix.resolve(name));
+    return singleMachine(names);
+  }
   if (local.length > 0) throw refused(`${local[0]} names no node while others do`);
+  refuseDoubled(names, (name) => {
+    const { host, port, path } = parseUrl(name);
+    return `${idOf(host, port)}${posix.resolve(path)}`;
+  });
   return manyNodes(names);
+}
+
+/** Two names of one drive would put two shards on it, or start a node that finds the directory taken. */
+function refuseDoubled(names: readonly string[], driveOf: (name: string) => string): void {
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const drive = driveOf(name);
+    const before = seen.get(drive);
+    if (before === name) throw refused(`${name} is named twice`);
+    if (before !== undefined) throw refused(`${name} and ${before} are one drive, named twice`);
+    seen.set(drive, name);
+  }
 }
 
 function singleMachine(drives: string[]): Topology {
@@ -62,7 +80,7 @@ function manyNodes(names: readonly string[]): Topology {
   const nodes = new Map<string, TopologyNode>();
   for (const name of names) {
     const { host, port, path } = parseUrl(name);
-    const id = `${host.replaceAll(':', '-').replace(/[[\]]/g, '')}-${port}`.toLowerCase();
+    const id = idOf(host, port);
     const node = nodes.get(id) ?? { index: nodes.size, id, host, port, drives: [] };
     node.drives.push(path);
     nodes.set(id, node);
@@ -87,6 +105,10 @@ function manyNodes(names: readonly string[]): Topology {
     return { index, members: Array.from({ length: size }, (_unused, i) => ({ node: group * size + i, drive })) };
   });
   return { nodes: all, sets, singleMachine: false };
+}
+
+function idOf(host: string, port: number): string {
+  return `${host.replaceAll(':', '-').replace(/[[\]]/g, '')}-${port}`.toLowerCase();
 }
 
 function parseUrl(name: string): { host: string; port: number; path: string } {
