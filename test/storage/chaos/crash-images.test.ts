@@ -9,7 +9,9 @@ import { verify } from './support/verify.ts';
 import { createVolatileDisk, type VolatileDisk, whyNoVolatileDisk } from './support/volatile-disk.ts';
 
 const skip = whyNoVolatileDisk() ?? false;
-const sizeMiB = 1_024;
+const sizeMiB = 2_048;
+/** The four drives share a small disk. */
+const env = { MUSTER_RESERVE_MIB: '64' };
 const nodes = [0, 1, 2, 3];
 
 /** A few in every run of the tests; many by `MUSTER_CRASH_IMAGES=40`. */
@@ -56,7 +58,7 @@ async function cutUnderLoad(cluster: ChaosCluster, disk: VolatileDisk): Promise<
 /** Starts a cluster from what a cut left. Every second one must do without the node that did not come back. */
 async function proveNothingLost(disk: VolatileDisk, { name, known }: Cut, lost: number | undefined): Promise<void> {
   using left = disk.mountCut(name);
-  const cluster = await startOn(homesIn(left.dir));
+  const cluster = await startOn(homesIn(left.dir), env);
   try {
     if (lost !== undefined) signal(cluster.pids[lost]!, 'SIGKILL');
     const living = nodes.filter((node) => node !== lost);
@@ -85,7 +87,7 @@ test('the disk of these tests loses what was not synced, and nothing else', { sk
 
 test('all nodes lose power at one instant under load: nothing acknowledged is lost or torn', { skip }, async (t) => {
   using disk = createVolatileDisk(sizeMiB);
-  const cluster = await startOn(homesIn(disk.dir));
+  const cluster = await startOn(homesIn(disk.dir), env);
   let cuts: Cut[];
   try {
     await createBuckets(cluster.client(0));

@@ -43,6 +43,7 @@ export async function startOn(homes: readonly string[], env: NodeJS.ProcessEnv =
       onExit: () => {},
     });
   let cluster = await start();
+  await allReady(cluster.endpoints);
   const end = async (): Promise<void> => {
     for (const client of clients.splice(0)) client.destroy();
     await cluster.stop();
@@ -69,6 +70,7 @@ export async function startOn(homes: readonly string[], env: NodeJS.ProcessEnv =
     async restart() {
       await cluster.stop();
       cluster = await start();
+      await allReady(cluster.endpoints);
     },
     async kill() {
       for (const pid of cluster.pids) signal(pid, 'SIGKILL');
@@ -76,6 +78,32 @@ export async function startOn(homes: readonly string[], env: NodeJS.ProcessEnv =
     },
     [Symbol.asyncDispose]: end,
   };
+}
+
+/** Right after the start not every node has found every other one. */
+export async function allReady(endpoints: readonly string[]): Promise<void> {
+  for (const endpoint of endpoints) await until(`${endpoint} is ready`, () => isReady(endpoint));
+}
+
+async function isReady(endpoint: string): Promise<boolean> {
+  const answer = await fetch(`${endpoint}/health/ready`).catch(() => undefined);
+  await answer?.arrayBuffer();
+  return answer?.status === 200;
+}
+
+/** Waits for what is bound to come; the limit is for what never does. */
+export async function until(what: string, holds: () => Promise<boolean> | boolean, limitMs = 60_000): Promise<void> {
+  const endsAt = performance.now() + limitMs;
+  while (!(await holds())) {
+    if (performance.now() > endsAt) throw new Error(`${what}: not so after ${limitMs / 1_000} s`);
+    await pause(50);
+  }
+}
+
+export function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, delayMs);
+  });
 }
 
 /** A client that asks once and says what it heard. */

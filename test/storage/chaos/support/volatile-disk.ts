@@ -21,7 +21,7 @@ export interface VolatileDisk extends Mounted {
    * what it knew to be acknowledged before is what was acknowledged before the cut.
    */
   cut(name: string): void;
-  /** Mounts what a cut left, letting the file systems recover as after any power cut. */
+  /** Mounts what a cut left, letting the file systems recover as after any power cut. Once for each. */
   mountCut(name: string): Mounted;
 }
 
@@ -50,7 +50,7 @@ export function createVolatileDisk(sizeMiB: number): VolatileDisk {
   stack.defer(() => rmSync(home, { recursive: true, force: true }));
   const at = (...names: string[]): string => path.join(home, ...names);
   // Files with holes: the vault never holds more than was written, and clones share it.
-  stack.use(mount(format(at('vault.img'), 32 * sizeMiB), at('vault')));
+  stack.use(mount(format(at('vault.img'), 8 * sizeMiB), at('vault')));
   stack.use(mount(format(at('vault', 'platter.img'), 2 * sizeMiB), at('platter')));
   stack.use(mount(format(at('platter', 'disk.img'), sizeMiB), at('disk')));
   run('sync', ['--file-system', at('platter')]);
@@ -62,6 +62,7 @@ export function createVolatileDisk(sizeMiB: number): VolatileDisk {
     },
     mountCut(name) {
       using layers = new DisposableStack();
+      layers.defer(() => rmSync(at('vault', `${name}.img`)));
       layers.use(mount(at('vault', `${name}.img`), at(`${name}-platter`)));
       layers.use(mount(at(`${name}-platter`, 'disk.img'), at(`${name}-disk`)));
       const both = layers.move();
