@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import {
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { startOn, until } from './support/cluster.ts';
+import { assertAllThere, bodyMiB, Bucket, clientsOf, fill, mebibyte, outcome, put } from './support/filling.ts';
+import { createSmallDisks, whyNoSmallDisk } from './support/small-disk.ts';
+
+const skip = whyNoSmallDisk() ?? false;
+const env = { MUSTER_RESERVE_MIB: '24' };
+/** One file of a drive is full, so that it can be given back as a whole, and another is begun. */
+const sizeMiB = 304;
+
+test(
+  'a full cluster refuses writes with 507, reads and deletes, and takes writes again when there is room',
+  { skip },
+  async () => {
+    using small = createSmallDisks([sizeMiB, sizeMiB, sizeMiB, sizeMiB]);
+    await using cluster = await startOn(
+      small.disks.map(({ dir }) => dir),
+      env,
+    );
+    const clients = clientsOf(cluster);
+    await clients[0]!.send(new CreateBucketCommand({ Bucket }));
+    const { UploadId } = await clients[0]!.send(new CreateMultipartUploadCommand({ Bucket, Key: 'upload' }));
+    const objects = new Map<string, string>();
+    const refusal = '507 InsufficientStorage';
+    assert.equal(await fill(clients, objects, 500), refusal);
+    assert.ok(objects.size * bodyMiB > sizeMiB, `full after only ${objects.size} objects`);
+    for (const client of clients) {
+      for (const bytes of [10, 200_000, 5 * mebibyte]) assert.equal(await put(client, bytes), refusal, `${bytes}`);
+      const part = { Bucket, Key: 'upload', UploadId, PartNumber: 1, Body: randomBytes(5 * mebibyte) };
+      assert.equal(await outcome(client.send(new UploadPartCommand(part))), refusal);
+    }
+    await assertAllThere(clients, objects);
+    for (const Key of [...objects.keys()].slice(10)) {
+      await clients[1]!.send(new DeleteObjectCommand({ Bucket, Key }));
+      objects.delete(Key);
+    }
+    await until('there is room again', async () => (await put(clients[2]!, 5 * mebibyte)) === 'ok');
+    assert.equal(await fill(clients, objects, 20), 'ok');
+    await assertAllThere(clients, objects);
+  },
+);

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import { type ChaosCluster, signal, startOn, until } from './support/cluster.ts';
+import { assertAllThere, Bucket, clientsOf, fill, put } from './support/filling.ts';
+import { createSmallDisks, whyNoSmallDisk } from './support/small-disk.ts';
+
+const skip = whyNoSmallDisk() ?? false;
+const env = { MUSTER_RESERVE_MIB: '16' };
+const refusal = '507 InsufficientStorage';
+
+interface Set {
+  short: number;
+  complete: boolean;
+}
+
+/** A recount that found every shard, and nothing left to heal. */
+async function isWhole(cluster: ChaosCluster): Promise<boolean> {
+  const { status, body } = await cluster.admin(0, 'POST', '/heal?wait=true');
+  if (status !== 200) return false;
+  return (body as { sets: Set[] }).sets.every(({ short, complete }) => complete && short === 0);
+}
+
+async function canStop(cluster: ChaosCluster, node: number): Promise<number> {
+  const { host } = new URL(cluster.endpoints[node]!);
+  const answer = await fetch(`${cluster.endpoints[0]!}/health/can-stop?node=${host}`);
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+test('one full disk stops nobody; when it has room again it is healed and counts in full', { skip }, async () => {
+  using small = createSmallDisks([160, 160, 160, 40]);
+  await using cluster = await startOn(
+    small.disks.map(({ dir }) => dir),
+    env,
+  );
+  const clients = clientsOf(cluster);
+  await clients[0]!.send(new CreateBucketCommand({ Bucket }));
+  const objects = new Map<string, string>();
+  assert.equal(await fill(clients, objects, 40), 'ok', 'three of four are enough to write');
+  await assertAllThere(clients, objects);
+  for (const node of [0, 1, 2]) assert.equal(await canStop(cluster, node), 412, 'the three that take writes must stay');
+  assert.equal(await canStop(cluster, 3), 200, 'the full one is not needed to write');
+  small.disks[3]!.resize(160);
+  await until('the disk that was full is healed', () => isWhole(cluster));
+  for (const node of [0, 1, 2]) assert.equal(await canStop(cluster, node), 200);
+  for (const node of [0, 1]) signal(cluster.pids[node]!, 'SIGKILL');
+  await assertAllThere(clients.slice(2), objects);
+});
+
+test(
+  'another program takes every last byte of all disks: writes are refused, and go on when it lets go',
+  { skip },
+  async () => {
+    using small = createSmallDisks([160, 160, 160, 160]);
+    await using cluster = await startOn(
+      small.disks.map(({ dir }) => dir),
+      env,
+    );
+    const clients = clientsOf(cluster);
+    await clients[0]!.send(new CreateBucketCommand({ Bucket }));
+    const objects = new Map<string, string>();
+    assert.equal(await fill(clients, objects, 12), 'ok');
+    const giveBack = small.disks.map((disk) => disk.fillUp());
+    for (const client of clients) for (const bytes of [10, 5_000_000]) assert.equal(await put(client, bytes), refusal);
+    await assertAllThere(clients, objects);
+    for (const give of giveBack) give();
+    await until('there is room again', async () => (await put(clients[1]!, 5_000_000)) === 'ok');
+    assert.equal(await fill(clients, objects, 8), 'ok');
+    await assertAllThere(clients, objects);
+  },
+);
