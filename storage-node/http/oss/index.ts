@@ -1,7 +1,7 @@
 import { type Operation } from '../operation.ts';
 import { s3Operations } from '../s3/index.ts';
 import { getBucketInfo, putBucket } from './bucket.ts';
-import { speakOss, toOss, toS3 } from './translate.ts';
+import { refusedInOss, speakOss, toOss, toS3 } from './translate.ts';
 
 /** What means the same in both dialects; S3's name, and OSS's where it differs. */
 const shared: Readonly<Record<string, string>> = {
@@ -39,7 +39,11 @@ function inOss(operation: Operation, name: string): Operation {
     actions: [`oss:${name}`],
     async handle(context) {
       speakOss(context.raw.response, context.request.requestId);
-      return toOss(await operation.handle({ ...context, request: toS3(context.request) }));
+      try {
+        return toOss(await operation.handle({ ...context, request: toS3(context.request) }));
+      } catch (error) {
+        throw refusedInOss(error, context.request);
+      }
     },
   };
 }

@@ -1,5 +1,7 @@
 import { type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import { StorageError } from '../../errors.ts';
 import { type Answer, type ParsedRequest } from '../operation.ts';
+import { S3Error } from '../s3-error.ts';
 
 /**
  * OSS says most things in S3's words with another prefix. Operations that mean the same in both are written once, for
@@ -44,25 +46,53 @@ function storageClass(value: string): string {
   return { Standard: 'STANDARD', IA: 'STANDARD_IA' }[value] ?? value;
 }
 
+/** OSS's nearest word for each of S3's classes: all that are here can be read at once. */
+const ossClasses: Readonly<Record<string, string>> = {
+  STANDARD: 'Standard',
+  REDUCED_REDUNDANCY: 'Standard',
+  INTELLIGENT_TIERING: 'Standard',
+  STANDARD_IA: 'IA',
+  ONEZONE_IA: 'IA',
+  GLACIER_IR: 'IA',
+};
+
 function ossName(name: string): string {
   const special = differing.find(([, s3]) => s3 === name);
   if (special !== undefined) return special[0];
   return name.startsWith(prefixes.s3) ? prefixes.oss + name.slice(prefixes.s3.length) : name;
 }
 
-export function renamed<T>(headers: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [ossName(name.toLowerCase()), value]));
+export function renamed(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => {
+      const translated = ossName(name.toLowerCase());
+      return [translated, translated === 'x-oss-storage-class' ? (ossClasses[value] ?? value) : value];
+    }),
+  );
 }
 
 export function toOss(answer: Answer | undefined): Answer | undefined {
   if (answer === undefined) return undefined;
   const translated: Answer = { ...answer, headers: renamed(answer.headers ?? {}) };
-  if (typeof answer.body === 'string') {
-    translated.body = answer.body
-      .replace(' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"', '')
-      .replaceAll('<StorageClass>STANDARD</StorageClass>', '<StorageClass>Standard</StorageClass>');
-  }
+  // A document with many rows comes as bytes.
+  if (answer.body !== undefined) translated.body = inOssWords(Buffer.from(answer.body).toString());
   return translated;
+}
+
+function inOssWords(document: string): string {
+  return document
+    .replace(' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"', '')
+    .replace(/<StorageClass>([A-Z_]+)</g, (text, name: string) => text.replace(name, ossClasses[name] ?? name));
+}
+
+/** What OSS calls it when `x-oss-forbid-overwrite` forbade a write; any other error as it is. */
+export function refusedInOss(error: unknown, request: ParsedRequest): unknown {
+  const forbidden = request.headers['x-oss-forbid-overwrite'] === 'true';
+  if (!forbidden || !(error instanceof StorageError) || error.code !== 'PreconditionFailed') return error;
+  // The source of a copy has conditions of its own.
+  if (error.details['condition'] !== 'If-None-Match') return error;
+  const message = 'The object you specified already exists and can not be overwritten.';
+  return new S3Error('FileAlreadyExists', 409, message, { cause: error });
 }
 
 /** An answer whose head is written while it streams gets OSS's names, too. */
