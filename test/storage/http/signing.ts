@@ -36,8 +36,8 @@ export interface Way {
 
 type Texts = Record<string, string>;
 
-/** Query parameters of the route table that version 1 of OSS's signature does not cover. */
-export const uncoveredInV1 = new Set(['list-type']);
+/** Query parameters that version 1 of OSS's signature does not cover: they say how much of a listing is shown. */
+export const uncoveredInV1 = new Set(['list-type', 'prefix', 'delimiter', 'marker', 'max-keys']);
 
 interface OssSigning {
   buildCanonicalString(method: string, resource: string, request: object, expires?: string): string;
