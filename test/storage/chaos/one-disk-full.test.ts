@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { type ChaosCluster, signal, startOn, until } from './support/cluster.ts';
-import { assertAllThere, Bucket, clientsOf, fill, put } from './support/filling.ts';
+import { assertAllThere, Bucket, clientsOf, fill, outcome, put } from './support/filling.ts';
 import { createSmallDisks, whyNoSmallDisk } from './support/small-disk.ts';
 
 const skip = whyNoSmallDisk() ?? false;
@@ -63,6 +63,14 @@ test(
     assert.equal(await fill(clients, objects, 12), 'ok');
     const giveBack = small.disks.map((disk) => disk.fillUp());
     for (const client of clients) for (const bytes of [10, 5_000_000]) assert.equal(await put(client, bytes), refusal);
+    await assertAllThere(clients, objects);
+    // Not even a delete may find room to be written down; it must not half happen.
+    const removed = [...objects.keys()].slice(0, 4);
+    for (const [i, Key] of removed.entries()) {
+      const how = await outcome(clients[i]!.send(new DeleteObjectCommand({ Bucket, Key })));
+      console.log(how);
+      if (how === 'ok') objects.delete(Key);
+    }
     await assertAllThere(clients, objects);
     for (const give of giveBack) give();
     await until('there is room again', async () => (await put(clients[1]!, 5_000_000)) === 'ok');

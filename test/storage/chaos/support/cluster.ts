@@ -126,21 +126,22 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** Ports for clients in a row, with those for the nodes a thousand above. */
-async function freePorts(count: number): Promise<number> {
+/** Ports for clients in a row, with those for the nodes a thousand above, at all these addresses. */
+export async function freePorts(count: number, hosts: readonly string[] = ['127.0.0.1']): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     // Below those that the system gives to clients: one of them could take a port between now and its use.
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     const wanted = Array.from({ length: count }, (_, i) => [port + i, port + i + 1000]).flat();
-    if ((await Promise.all(wanted.map(isFree))).every(Boolean)) return port;
+    const free = wanted.flatMap((one) => hosts.map((host) => isFree(one, host)));
+    if ((await Promise.all(free)).every(Boolean)) return port;
   }
   throw new Error('no free ports');
 }
 
-function isFree(port: number): Promise<boolean> {
+function isFree(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    server.listen(port, host, () => server.close(() => resolve(true)));
   });
 }
