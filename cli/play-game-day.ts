@@ -4,6 +4,8 @@ import { makeReport, writeReport } from '../console/make-report.ts';
 import { renderText } from '../console/report/render-text.ts';
 import { loadEstate } from '../runbooks/estate.ts';
 import { playGameDay, type GameDayResult } from '../sandbox/game-day.ts';
+import { sites } from '../sandbox/addresses.ts';
+import type { ReceiptsTruth } from '../sandbox/receipts-truth.ts';
 import { scenarioNamed } from '../sandbox/scenarios/index.ts';
 import { startWorld, type World } from '../sandbox/world.ts';
 import { agentAddresses } from '../worker/addresses.ts';
@@ -68,7 +70,10 @@ async function playAndReport(world: World, scenarioName: string, home: string, q
       fresh: () => (live = createLiveView()),
     });
     await world.clients.stop();
-    const reckoning = await reckon(day, world.clients.truthFile, world.adminUrl('hangzhou'));
+    const reckoning = await reckon(day, world.clients.truthFile, {
+      url: world.adminUrl('hangzhou'),
+      buckets: sites.map((site) => world.receiptsAt(site)),
+    });
     const runIds = day.runs.map((run) => run.runId);
     const report = await makeReport(ledger, agentAddresses(estate), {
       runIds,
@@ -84,6 +89,7 @@ async function playAndReport(world: World, scenarioName: string, home: string, q
         `\n  fault to first order at beijing: ${style.bold(reckoning.outageMs === null ? 'never' : seconds(reckoning.outageMs))}`,
       );
       sayDirect(day);
+      sayReceipts(reckoning.receipts);
       say(`  report  file://${written.html}\n  data    file://${written.json}`);
       if (world.temporalUi !== null) say(`  runs    ${world.temporalUi} (while the sandbox is up)`);
     }
@@ -93,6 +99,12 @@ async function playAndReport(world: World, scenarioName: string, home: string, q
     await ledger.close().catch((err: unknown) => note(toMusterError(err).message));
     await client.connection.close();
   }
+}
+
+function sayReceipts({ written, missing, held }: ReceiptsTruth): void {
+  const where = Object.entries(held).map(([site, count]) => `${count.toLocaleString('en')} at ${site}`);
+  const lost = style.bold(`${missing.length} of ${written.toLocaleString('en')} lost`);
+  say(`  receipts, each kept at the site that wrote it: ${where.join(', ')}; ${lost}`);
 }
 
 function sayDirect({ direct, runs, cameBackAtMs }: GameDayResult): void {

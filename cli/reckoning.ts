@@ -4,7 +4,9 @@ import { writeGapOfClients, secondsOfClients, type ClientWrite } from '../consol
 import type { RunExtras } from '../console/report/from-ledger.ts';
 import type { ClientSecond, TruthRow as LostRow } from '../console/report/input.ts';
 import type { GameDayResult } from '../sandbox/game-day.ts';
+import { compareReceipts, type ReceiptsTruth } from '../sandbox/receipts-truth.ts';
 import { compareTruth, readTruth, type TruthRow } from '../sandbox/truth.ts';
+import type { BucketSite } from '../activities/drivers/bucket/config.ts';
 
 export interface Reckoning {
   clients: ClientSecond[];
@@ -12,10 +14,15 @@ export interface Reckoning {
   /** Fault to the first write that clients got acknowledged at the other site, milliseconds; null when there was none. */
   outageMs: number | null;
   lost: number;
+  receipts: ReceiptsTruth;
 }
 
 /** Counts against the database that is the primary at the end. The clients must have stopped. */
-export async function reckon(result: GameDayResult, truthFile: string, finalUrl: string): Promise<Reckoning> {
+export async function reckon(
+  result: GameDayResult,
+  truthFile: string,
+  final: { url: string; buckets: readonly BucketSite[] },
+): Promise<Reckoning> {
   const rows: TruthRow[] = [];
   for await (const row of readTruth(truthFile)) rows.push(row);
   const direct = result.direct.acks().map((ack): TruthRow => ({
@@ -26,7 +33,8 @@ export async function reckon(result: GameDayResult, truthFile: string, finalUrl:
     outcome: 'acked',
     site: 'hangzhou',
   }));
-  const lost = await lostRows([...rows, ...direct], finalUrl);
+  const lost = await lostRows([...rows, ...direct], final.url);
+  const receipts = await compareReceipts(rows, final.buckets);
   const writes = rows.map((row): ClientWrite => ({
     endAtMs: row.endAtMs,
     acked: row.outcome === 'acked',
@@ -38,7 +46,8 @@ export async function reckon(result: GameDayResult, truthFile: string, finalUrl:
   );
   return {
     clients: secondsOfClients(writes),
-    extras: extrasOf(result, { rows, direct, writes, lost, heardUntilMs }),
+    extras: extrasOf(result, { rows, direct, writes, lost, heardUntilMs, receipts }),
+    receipts,
     outageMs: firstAway === undefined ? null : firstAway.endAtMs - result.faultAtMs,
     lost: lost.length,
   };
@@ -50,6 +59,7 @@ interface Counted {
   writes: ClientWrite[];
   lost: TruthRow[];
   heardUntilMs: number;
+  receipts: ReceiptsTruth;
 }
 
 /** A lost row belongs to the run whose switch lost it: the failover's if the old site acknowledged it, else the failback's. */
@@ -77,6 +87,7 @@ function extrasOf(result: GameDayResult, counted: Counted): Record<string, RunEx
         lost: counted.lost.filter(byOld).map(toLostRow),
         ackedByOldAfterPromotion: afterPromotion.map(toLostRow),
         twoWritersMs: twoWritersMs(counted.rows, fencedAtMs, homeAtMs),
+        objects: { confirmed: counted.receipts.written, missing: counted.receipts.missing.length },
       },
     },
     [failback.runId]: {

@@ -9,7 +9,7 @@ import { controlAddress } from '../worker/addresses.ts';
 import { clocksOf, readWatch } from '../worker/watch-state.ts';
 import { software } from '../worker/software.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
-import { judge, worstRpoSeconds, type Verdict } from '../workflows/engine/measure.ts';
+import { judge, lossResources, worstRpoSeconds, type Verdict } from '../workflows/engine/measure.ts';
 import type { Plan, RunKind } from '../workflows/engine/plan.ts';
 import type { RunView } from '../workflows/io.ts';
 import type { Context } from './context.ts';
@@ -85,10 +85,9 @@ export function judgeObjectives(view: RunView, plan: Plan): Judged {
   const { started, verified } = view.clocks;
   const rtoSeconds =
     started === undefined || verified === undefined ? null : (verified - started - view.waitedForPeopleMs) / 1000;
-  const stateful = plan.steps.filter((step) => step.verb === 'promote').map((step) => step.resource);
   return {
     rto: judge(plan.objectives.rtoSeconds, rtoSeconds),
-    rpo: judge(plan.objectives.rpoSeconds, worstRpoSeconds(view.measurements, stateful)),
+    rpo: judge(plan.objectives.rpoSeconds, worstRpoSeconds(view.measurements, lossResources(plan).judged)),
   };
 }
 

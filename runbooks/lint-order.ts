@@ -45,8 +45,10 @@ function frozenFinding(path: PlanPath, promote: PlanStep, resource: string): Lin
     const message = `${promote.resource} is promoted while ${resource} may still be written`;
     return [error(rule, promote.id, message, `put "fence: ${resource}" before it`)];
   }
+  const own = path.plan.resources.find((r) => r.name === resource);
+  const judged = own === undefined || (driver?.measuresLoss?.(own) ?? true);
   const frozen = path.ofVerb('observe', resource).some((observe) => {
-    const isLastWord = observe.args['freeze'] === true && observe.judge === 'rpo';
+    const isLastWord = observe.args['freeze'] === true && (observe.judge === 'rpo' || !judged);
     return isLastWord && path.comesBefore(observe, promote) && fences.some((fence) => path.comesBefore(fence, observe));
   });
   if (frozen || driver?.verbs.observe === undefined || fences.length === 0) return [];

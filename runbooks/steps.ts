@@ -6,6 +6,7 @@ import type {
   Mode,
   Need,
   OnFailure,
+  PlanResource,
   PlanStep,
   RunKind,
   Undo,
@@ -54,6 +55,11 @@ export function describeVerb(catalogue: DriverCatalogue, driver: string, verb: V
 
 export function isStateful(catalogue: DriverCatalogue, driver: string): boolean {
   return own<DriverDescription>(catalogue, driver)?.stateful ?? false;
+}
+
+/** Whether the loss of a resource is measured and judged. */
+export function measuresLoss(catalogue: DriverCatalogue, resource: PlanResource): boolean {
+  return own<DriverDescription>(catalogue, resource.driver)?.measuresLoss?.(resource) ?? true;
 }
 
 export function routesClients(catalogue: DriverCatalogue, driver: string): boolean {
@@ -193,7 +199,8 @@ function clockOf(context: PlanContext, resource: EstateResource, verb: Verb): Cl
 
 function judgesLoss(context: PlanContext, resource: EstateResource, verb: Verb): boolean {
   const looks = verb === 'check' || verb === 'observe';
-  return looks && movesWriter(context.kind) && isStateful(context.catalogue, resource.driver);
+  const { catalogue, kind } = context;
+  return looks && movesWriter(kind) && isStateful(catalogue, resource.driver) && measuresLoss(catalogue, resource);
 }
 
 function argsOf(context: PlanContext, verb: Verb, purpose?: Purpose): JsonObject {

@@ -12,6 +12,8 @@ export interface TruthRow {
   outcome: TruthOutcome;
   /** Site that answered, when one did. */
   site: string | null;
+  /** Whether the answer said that the order's receipt is kept at that site. */
+  receipt?: 'written' | 'pending';
 }
 
 export interface TruthComparison {

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bucketSite, type BucketSite } from '../activities/drivers/bucket/config.ts';
 import { driverCatalogue } from '../activities/drivers/index.ts';
 import { loadEstate } from '../runbooks/estate.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
@@ -13,6 +14,7 @@ import { siteFaults, type SiteFaults } from './world/faults.ts';
 import { choosePlaces, returnPlaces, type Places } from './world/places.ts';
 import * as programs from './world/programs.ts';
 import { startParts, type Blueprint, type Parts } from './world/start.ts';
+import { startStorageAt } from './world/storage.ts';
 import { databaseUrl, endpointsOf, linkDefinitions, wire, type Env } from './world/wiring.ts';
 
 export interface WorldOptions {
@@ -49,6 +51,8 @@ export interface World extends SiteFaults {
   /** The same with a superuser's rights, to count what is there. Holds a secret. */
   adminUrl(site: Site): string;
   dataDir(site: Site): string;
+  /** The shop's bucket as somebody beside the site's cluster reaches it. Holds a secret. */
+  receiptsAt(site: Site): BucketSite;
   links: Links;
   processes: Processes;
   entry: programs.EntryHandle;
@@ -97,9 +101,9 @@ interface Base {
 
 async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const { processes, places } = base;
-  const parts: Parts = { temporal: true, worker: true, agents: true, clients: true, ...options.parts };
+  const parts: Parts = { temporal: true, worker: true, agents: true, clients: true, storage: true, ...options.parts };
   const load = { clients: options.clients ?? 20, everyMs: options.everyMs ?? 100 };
-  const resource = await writeEstate(places, options);
+  const { resource, receipts } = await writeEstate(places, options, parts.storage);
   if (places.databasesElsewhere !== null) {
     const why = `their user cannot get into ${places.home}`;
     options.onProgress?.(`         the databases lie in ${places.databasesElsewhere}: ${why}`);
@@ -107,7 +111,7 @@ async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const temporal = parts.temporal ? await startTemporalIn(places, processes, options.anyPorts ?? false) : null;
   const env = await wire(base.links, places, temporal);
   if (options.scenario !== undefined) env.control['MUSTER_SCENARIO'] = options.scenario;
-  const blueprint: Blueprint = { processes, places, resource, env, temporal, parts, load, primary };
+  const blueprint: Blueprint = { processes, places, resource, receipts, env, temporal, parts, load, primary };
   await startParts(blueprint, options.onProgress);
   const world = assemble(base, blueprint);
   await writeSandboxFile(world);
@@ -120,20 +124,30 @@ async function startTemporalIn(places: Places, processes: Processes, anyPorts: b
   return startTemporal({ processes, home: places.home, dir, host: places.host.control, anyPorts });
 }
 
-function assemble({ links, processes, places }: Base, { resource, env, temporal, parts, load }: Blueprint): World {
+function assemble(
+  { links, processes, places }: Base,
+  { resource, receipts, env, temporal, parts, load }: Blueprint,
+): World {
   const startPrograms = async (site: Site): Promise<void> => {
-    const shop = programs.startShopAt({ processes, places }, site);
+    const shop = programs.startShopAt({ processes, places, parts }, site);
     const agent = parts.agents ? programs.startAgentAt({ processes, env }, site) : null;
     await Promise.all([shop, agent]);
+  };
+  const startStorage = async (site: Site): Promise<void> => {
+    if (receipts !== null) await startStorageAt({ processes, places }, site);
   };
   const clients = programs.clientsHandle(places, load.clients);
   return {
     ...{ home: places.home, estate: places.estate, env, links, processes, clients },
-    endpoints: endpointsOf(places, temporal),
+    endpoints: endpointsOf(places, temporal, parts.storage),
     temporalUi: temporal?.uiUrl ?? null,
     ...databasesOf(places),
     entry: programs.entryHandle(places),
-    ...siteFaults({ links, processes, places, resource, env, startPrograms }),
+    ...siteFaults({ links, processes, places, resource, env, startStorage, startPrograms }),
+    receiptsAt: (site) => {
+      if (receipts === null) throw new MusterError('SETUP_FAILED', 'this world has no storage');
+      return bucketSite(receipts, site, { ...process.env, ...env[site] });
+    },
     async stop() {
       if (parts.clients) await Promise.race([clients.stop().catch(() => {}), sleep(farewellMs)]);
       await tearDown(processes, links, places);
@@ -141,16 +155,25 @@ function assemble({ links, processes, places }: Base, { resource, env, temporal,
   };
 }
 
-async function writeEstate(places: Places, { ask = false, editEstate }: WorldOptions): Promise<PlanResource> {
+async function writeEstate(
+  places: Places,
+  { ask = false, editEstate }: WorldOptions,
+  storage: boolean,
+): Promise<{ resource: PlanResource; receipts: PlanResource | null }> {
   let yaml = await readFile(library, 'utf8');
+  if (!storage) yaml = withoutStorage(yaml);
   if (ask) yaml = yaml.replace('declare: automatic', 'declare: ask');
   await writeFile(places.estate, editEstate?.(yaml) ?? yaml);
   const { services } = loadEstate(places.estate, driverCatalogue);
-  const resource = Object.values(services)
-    .flatMap((s) => s.resources)
-    .find((r) => r.driver === 'postgres');
+  const resources = Object.values(services).flatMap((s) => s.resources);
+  const resource = resources.find((r) => r.driver === 'postgres');
   if (resource === undefined) throw new MusterError('ESTATE_INVALID', 'the sandbox needs a service with a database');
-  return resource;
+  return { resource, receipts: resources.find((r) => r.driver === 'bucket') ?? null };
+}
+
+/** The estate of a world without storage clusters. */
+function withoutStorage(yaml: string): string {
+  return yaml.replace(/^      receipts:\n(?: {8,}.*\n)+/m, '').replace('after: [orders, receipts]', 'after: [orders]');
 }
 
 function databasesOf({ sites, secrets }: Places): Pick<World, 'directUrl' | 'adminUrl' | 'dataDir'> {

@@ -30,6 +30,7 @@ async function main(): Promise<void> {
   }
   const node = await startNode(config, log);
   process.send?.({ ready: node.endpoint });
+  process.stdout.write(`${JSON.stringify({ ready: true, node: node.id, endpoint: node.endpoint })}\n`);
   flushCompileCache();
   let stopping = false;
   const stop = (): void => {

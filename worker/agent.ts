@@ -2,14 +2,17 @@
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import { createDrivers, driverCatalogue } from '../activities/drivers/index.ts';
+import { guardedBucket } from '../activities/drivers/bucket/guarded.ts';
 import { guardedPostgres } from '../activities/drivers/postgres/access.ts';
 import { getState } from '../activities/guard/client.ts';
 import { openGranter, type Granter } from '../activities/guard/granter-store.ts';
+import type { GuardedDatabase } from '../activities/guard/database.ts';
 import { startGuard, type Guard } from '../activities/guard/guard.ts';
 import type { Route } from '../activities/guard/http.ts';
 import { startAgentServer } from '../activities/guard/server.ts';
 import { loadEstate, type EstateService } from '../runbooks/estate.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
+import type { PlanResource } from '../workflows/engine/plan.ts';
 import { createActivities } from './activities.ts';
 import { agentAddresses, controlAddress } from './addresses.ts';
 import { hostAndPort, loadAgentConfig } from './config.ts';
@@ -19,6 +22,9 @@ import { metricsRoute } from './metrics-route.ts';
 import { announceReady, onShutdown } from './ready.ts';
 import { installRuntime, keepWorking } from './temporal-worker.ts';
 import { startVantage } from './vantage.ts';
+
+/** What a guard stands beside, by driver. */
+const guardedKinds = { postgres: guardedPostgres, bucket: guardedBucket };
 
 const config = loadAgentConfig(process.env);
 const site = config.MUSTER_SITE;
@@ -68,20 +74,27 @@ async function learnFromOthers(own: Granter): Promise<void> {
 }
 
 function startGuards(service: EstateService): Guard[] {
-  const guarded = service.resources.filter((r) => r.driver === 'postgres' && Object.hasOwn(r.sites, site));
+  const guarded = service.resources.filter(
+    (r) => Object.hasOwn(guardedKinds, r.driver) && Object.hasOwn(r.sites, site),
+  );
   return guarded.map((resource) =>
     startGuard({
       service: service.name,
       resource: resource.name,
       site,
       leaseMs: service.policy.leaseSeconds * 1_000,
-      database: guardedPostgres(resource, site, service.policy.leaseSeconds * 1_000),
+      database: guardedOf(resource, service.policy.leaseSeconds * 1_000),
       granters: others.map(({ site: name, url }) => ({ name, url })),
       token: config.MUSTER_AGENT_TOKEN,
       stateFile: path.join(home, `guard-${service.name}-${resource.name}.json`),
       onEvent: (event) => log.info({ service: service.name, resource: resource.name, ...event }, 'guard'),
     }),
   );
+}
+
+function guardedOf(resource: PlanResource, leaseMs: number): GuardedDatabase {
+  const make = guardedKinds[resource.driver as keyof typeof guardedKinds];
+  return make(resource, site, leaseMs);
 }
 
 function findGuard(service: string, resource: string): Guard {

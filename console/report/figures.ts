@@ -1,4 +1,4 @@
-import { judge, type Confidence, type Measurement } from '../../workflows/engine/measure.ts';
+import { judge, lossResources, type Confidence, type Measurement } from '../../workflows/engine/measure.ts';
 import type { ClockName } from '../../workflows/engine/plan.ts';
 import { clockId } from './clocks.ts';
 import type { Facts } from './facts.ts';
@@ -34,11 +34,9 @@ function spanOf(clocks: Partial<Record<ClockName, number>>, from: ClockName, to:
 
 /** What was lost, by resource and method. The larger method is the figure: they guard each other. */
 export function rpoOf({ plan, state, measurements }: Facts): RpoReport | null {
-  const names = plan.steps
-    .filter((step) => step.judge === 'rpo' || step.verb === 'promote')
-    .map((step) => step.resource);
+  const { judged: names, unmeasured } = lossResources(plan);
   if (plan.kind === 'reprotect' || names.length === 0) return null;
-  const resources = [...new Set(names)].map((resource) => rpoOfResource(resource, measurements));
+  const resources = names.map((resource) => rpoOfResource(resource, measurements));
   const missing = resources.filter((r) => r.seconds === null).map((r) => r.resource);
   const moves = plan.steps.some((step) => step.verb === 'promote');
   const why =
@@ -48,7 +46,7 @@ export function rpoOf({ plan, state, measurements }: Facts): RpoReport | null {
         ? `the loss of ${missing.join(', ')} was not measured`
         : null;
   const seconds = why === null ? Math.max(...resources.map((r) => r.seconds ?? 0)) : null;
-  return { targetSeconds: plan.objectives.rpoSeconds, seconds, why, resources };
+  return { targetSeconds: plan.objectives.rpoSeconds, seconds, why, resources, unmeasured };
 }
 
 function rpoOfResource(resource: string, measurements: readonly Measurement[]): RpoReport['resources'][number] {
@@ -96,8 +94,11 @@ function rpoObjective(run: RunReport, rpo: RpoReport): ObjectiveReport {
   const worst = rpo.resources.find((r) => r.seconds === rpo.seconds);
   const methods = worst?.methods.filter((m) => m.seconds === rpo.seconds).map((m) => m.method) ?? [];
   const method = rpo.seconds === null ? 'none' : `${methods.join(', ')}, largest of its methods`;
+  // A sentence about everything must not be built on a part.
+  const of = rpo.unmeasured.length === 0 ? '' : ` of ${rpo.resources.map((r) => r.resource).join(', ')}`;
   const said = {
-    known: (text: string) => (rpo.seconds === 0 ? 'No writes were lost (0 s)' : `At most ${text} of writes were lost`),
+    known: (text: string) =>
+      rpo.seconds === 0 ? `No writes${of} were lost (0 s)` : `At most ${text} of writes${of} were lost`,
     unknown: `Nobody can say what was lost: ${rpo.why ?? 'not measured'}`,
   };
   const confidence = confidenceOf(rpo.seconds, worst?.confidence ?? 'unknown');

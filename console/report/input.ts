@@ -77,6 +77,8 @@ export interface RunTruth {
   ackedByOldAfterPromotion: TruthRow[];
   /** How long clients of the entry could have reached two writers, milliseconds. */
   twoWritersMs: number;
+  /** Objects whose writers were told that they are kept, and how many of them no site has at the end. */
+  objects?: { confirmed: number; missing: number };
 }
 
 export interface TruthRow {

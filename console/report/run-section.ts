@@ -139,7 +139,9 @@ function rpoTable(rpo: RpoReport): Markup {
   return html`<h3>Data loss</h3>
     <table>
       <tbody>
-        ${rpo.resources.flatMap(rpoRows)} ${rpo.why === null ? null : figureRow('Service as a whole', rpo.why, null)}
+        ${rpo.resources.flatMap(rpoRows)}
+        ${rpo.unmeasured.map((name) => figureRow(name, 'copied nowhere: what was written stayed where it was', 'not measured'))}
+        ${rpo.why === null ? null : figureRow('Service as a whole', rpo.why, null)}
         <tr>
           <td>Objective</td>
           <td class="number">${formatSeconds(rpo.targetSeconds)}</td>

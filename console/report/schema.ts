@@ -48,6 +48,11 @@ const rpo = z
         methods: z.array(z.strictObject({ method: z.string(), seconds: seconds.nullable(), confidence })),
       }),
     ),
+    unmeasured: z
+      .array(z.string())
+      .describe(
+        'resources that the estate says are copied nowhere: their data stayed where it was, outside the objective',
+      ),
   })
   .meta({ id: 'rpo' });
 

@@ -24,6 +24,7 @@ function checksOf(run: RunReport, truth: RunTruth): Check[] {
   if (run.rpo !== null) checks.unshift(lossInside(run, truth));
   if (run.plannedMode === 'graceful' && run.mode === 'graceful' && run.rpo !== null)
     checks.push(plannedLosesNothing(run, truth));
+  if (truth.objects !== undefined) checks.push(objectsKept(run, truth.objects));
   const served = servedInTime(run);
   return served === null ? checks : [...checks, served];
 }
@@ -50,6 +51,15 @@ function lossInside(run: RunReport, truth: RunTruth): Check {
 
 function reportedText(seconds: number | null): string {
   return seconds === null ? 'the loss was reported as unknown' : `at most ${formatSeconds(seconds)} was reported`;
+}
+
+/** An object whose writer was told that it is kept is at the site that said so, whatever happened to that site since. */
+function objectsKept(run: RunReport, { confirmed, missing }: NonNullable<RunTruth['objects']>): Check {
+  const sentence =
+    missing === 0
+      ? `${title(run)}: all ${count(confirmed, 'object')} that were confirmed are where they were written.`
+      : `${title(run)}: ${count(missing, 'object')} of ${confirmed} that were confirmed are gone.`;
+  return { id: `${run.runId}/objects`, agrees: missing === 0, sentence };
 }
 
 function oneWriter(run: RunReport, truth: RunTruth): Check {

@@ -61,12 +61,24 @@ function movedPart(run: RunReport, service: string): string {
 
 function lostPart(run: RunReport, loss: LossReport): string | null {
   if (run.rpo === null) return null;
+  const apart = run.rpo.unmeasured;
+  if (apart.length > 0)
+    return `${lostOfMeasured(run.rpo, loss)}; ${apart.join(', ')} stayed at ${run.from}, copied nowhere`;
   if (loss.countedRows === 0) return 'No acknowledged write was lost';
   if (loss.countedRows !== null)
     return `${count(loss.countedRows, 'acknowledged write')} ${loss.countedRows === 1 ? 'was' : 'were'} lost, ${loss.notListed.length === 0 ? 'every one of them listed' : `${loss.notListed.length} of them not listed`}`;
   return run.rpo.seconds === null
     ? 'What was lost is not known'
     : `At most ${formatSeconds(run.rpo.seconds)} of writes were lost`;
+}
+
+function lostOfMeasured(rpo: NonNullable<RunReport['rpo']>, loss: LossReport): string {
+  const names = rpo.resources.map((r) => r.resource).join(', ');
+  if (loss.countedRows === 0) return `No acknowledged write of ${names} was lost`;
+  if (loss.countedRows !== null) return `${count(loss.countedRows, 'acknowledged write')} of ${names} lost`;
+  return rpo.seconds === null
+    ? `What was lost of ${names} is not known`
+    : `At most ${formatSeconds(rpo.seconds)} of writes of ${names} were lost`;
 }
 
 function homePart(runs: readonly RunReport[]): string | null {

@@ -33,8 +33,9 @@ export async function runClient(options: ClientOptions, stop: AbortSignal): Prom
 async function order(connection: Client, { name, timeoutMs }: ClientOptions): Promise<TruthRow> {
   const id = randomUUID();
   const sentAtMs = Date.now();
-  const { outcome, site } = await post(connection, name, timeoutMs, { id, customer: name, amountCents: 100 });
-  return { id, client: name, sentAtMs, endAtMs: Date.now(), outcome, site };
+  const { outcome, site, receipt } = await post(connection, name, timeoutMs, { id, customer: name, amountCents: 100 });
+  const row: TruthRow = { id, client: name, sentAtMs, endAtMs: Date.now(), outcome, site };
+  return receipt === undefined ? row : { ...row, receipt };
 }
 
 async function post(connection: Client, name: string, timeoutMs: number, body: object) {
@@ -51,12 +52,17 @@ async function post(connection: Client, name: string, timeoutMs: number, body: o
       signal: AbortSignal.timeout(timeoutMs),
     });
     // Half an answer is none: reading it to its end fails.
-    await answer.arrayBuffer();
+    const receipt = receiptIn(await answer.text());
     const site = headers['x-muster-site'];
-    return { outcome: outcomeOf(statusCode, headers[outcomeHeader]), site: typeof site === 'string' ? site : null };
+    const outcome = outcomeOf(statusCode, headers[outcomeHeader]);
+    return { outcome, site: typeof site === 'string' ? site : null, receipt };
   } catch (err) {
-    return { outcome: neverSent(err) ? ('refused' as const) : ('unknown' as const), site: null };
+    return { outcome: neverSent(err) ? ('refused' as const) : ('unknown' as const), site: null, receipt: undefined };
   }
+}
+
+function receiptIn(text: string): TruthRow['receipt'] {
+  return /"receipt":"(written|pending)"/.exec(text)?.[1] as TruthRow['receipt'];
 }
 
 /** Only an answer that says so is a refusal: of any other failure nobody knows. */

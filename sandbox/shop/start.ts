@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 import { outcomeHeader, readBody } from '../entry/http.ts';
 import { Orders, orderSchema, type Placed } from './orders.ts';
+import { Receipts, type ReceiptsOptions } from './receipts.ts';
 import { WritableProbe } from './writable.ts';
 
 export interface ShopOptions {
@@ -14,11 +15,20 @@ export interface ShopOptions {
   maxConnections?: number;
   /** Sessions held open even while no order comes. */
   warmSessions?: number;
+  /** Where receipts go; without it none are written. */
+  receipts?: ReceiptsOptions;
 }
 
 export interface Shop {
   url: string;
   close(): Promise<void>;
+}
+
+interface Parts {
+  site: string;
+  orders: Orders;
+  probe: WritableProbe;
+  receipts: Receipts | null;
 }
 
 interface Answer {
@@ -30,7 +40,7 @@ interface Answer {
 const warmEveryMs = 5_000;
 const statusOf: Record<Placed['kind'], number> = { placed: 201, known: 200, refused: 503, unknown: 500 };
 
-/** The sample application of one site: `POST /orders` answers after the commit, `GET /orders/:id`, `GET /healthz`. */
+/** The sample application of one site: `POST /orders` answers after the commit and the receipt, `GET /orders/:id`, `GET /healthz`. */
 export async function startShop(options: ShopOptions): Promise<Shop> {
   const { site, databaseUrl: url } = options;
   const { connectMs = 1000, queryMs = 2000, maxConnections = 4, warmSessions = 4 } = options;
@@ -38,9 +48,11 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
   const warming = setInterval(() => void orders.keepWarm(warmSessions), warmEveryMs);
   void orders.keepWarm(warmSessions);
   const probe = new WritableProbe({ url, limitMs: 500, everyMs: 200 });
+  const receipts = options.receipts === undefined ? null : new Receipts(options.receipts);
+  const parts: Parts = { site, orders, probe, receipts };
   const server = createServer({ keepAliveTimeout: 65_000, noDelay: true }, (message, response) => {
     response.on('error', () => {});
-    const reply = serve(message, response, orders, probe);
+    const reply = serve(message, response, parts);
     reply.then((answer) => send(response, answer, site)).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
@@ -54,7 +66,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
       clearInterval(warming);
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await Promise.all([closed, probe.close(), orders.close()]);
+      await Promise.all([closed, probe.close(), orders.close(), receipts?.close()]);
     },
   };
 }
@@ -62,21 +74,24 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 async function serve(
   message: IncomingMessage,
   response: ServerResponse,
-  orders: Orders,
-  probe: WritableProbe,
+  { site, orders, probe, receipts }: Parts,
 ): Promise<Answer> {
   const { method, url = '/' } = message;
   if (method === 'GET' && url === '/healthz') {
     const health = probe.now();
-    return { status: health.writable ? 200 : 503, body: health };
+    return { status: health.writable ? 200 : 503, body: { ...health, receipts: receipts?.counts() ?? null } };
   }
-  if (method === 'POST' && url === '/orders') return place(await readBody(message, response), orders);
+  if (method === 'POST' && url === '/orders')
+    return place(await readBody(message, response), { site, orders, receipts });
   const id = /^\/orders\/([^/?]+)$/.exec(url)?.[1];
   if (method === 'GET' && id !== undefined) return find(id, orders);
   return { status: 404, body: { error: `no ${method} ${url}` } };
 }
 
-async function place(body: Buffer | null | undefined, orders: Orders): Promise<Answer> {
+async function place(
+  body: Buffer | null | undefined,
+  { site, orders, receipts }: Omit<Parts, 'probe'>,
+): Promise<Answer> {
   let order;
   try {
     order = orderSchema.parse(JSON.parse(body?.toString() ?? ''));
@@ -85,7 +100,14 @@ async function place(body: Buffer | null | undefined, orders: Orders): Promise<A
   }
   const placed = await orders.place(order);
   const status = statusOf[placed.kind];
-  if (placed.kind === 'placed' || placed.kind === 'known') return { status, body: { id: order.id } };
+  if (placed.kind === 'placed' || placed.kind === 'known') {
+    // The order stands whatever becomes of its receipt: the answer says which.
+    const written = receipts === null ? null : await receipts.write(order, site);
+    return {
+      status,
+      body: { id: order.id, ...(written === null ? {} : { receipt: written ? 'written' : 'pending' }) },
+    };
+  }
   return { status, body: { id: order.id, error: placed.why }, outcome: placed.kind };
 }
 

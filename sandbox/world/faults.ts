@@ -5,6 +5,7 @@ import { signalDatabase } from '../processes/database.ts';
 import type { Processes } from '../processes.ts';
 import { startSiteDatabase } from './databases.ts';
 import type { Places } from './places.ts';
+import { storageNames } from './storage.ts';
 import type { Env } from './wiring.ts';
 
 /** What can happen to a whole site. */
@@ -16,8 +17,8 @@ export interface SiteFaults {
   /** The paused site goes on where it was. */
   thawSite(site: Site): Promise<void>;
   /**
-   * Power is back at a killed site: its links work (without any fault), its database starts on its own as it was left,
-   * then agent and shop.
+   * Power is back at a killed site: its links work (without any fault), its database and storage start on their own as
+   * they were left, then agent and shop.
    */
   bootSite(site: Site): Promise<void>;
   /** The line on which the databases replicate takes this long each way, milliseconds; 0 clears it. */
@@ -30,6 +31,8 @@ interface FaultyWorld {
   places: Places;
   resource: PlanResource;
   env: Record<Site, Env>;
+  /** Starts the nodes of a site's storage again, where it has any. */
+  startStorage: (site: Site) => Promise<void>;
   /** Starts agent and shop of a site again. */
   startPrograms: (site: Site) => Promise<void>;
 }
@@ -38,7 +41,7 @@ export function siteFaults(world: FaultyWorld): SiteFaults {
   const { links, processes, places } = world;
   const signalSite = (site: Site, signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void => {
     signalDatabase(places.sites[site].dataDir, signal);
-    for (const name of [`shop-${site}`, `agent-${site}`]) processes.signal(name, signal);
+    for (const name of [`shop-${site}`, `agent-${site}`, ...storageNames(site)]) processes.signal(name, signal);
   };
   return {
     // The relays run in this process: within one turn of its event loop no last words get over a link.
@@ -53,7 +56,7 @@ export function siteFaults(world: FaultyWorld): SiteFaults {
         links.resetConnections(link);
         links.clear(link);
       }
-      await startSiteDatabase(world.resource, site, world.env[site]);
+      await Promise.all([startSiteDatabase(world.resource, site, world.env[site]), world.startStorage(site)]);
       await world.startPrograms(site);
     },
     delayReplication: (ms) => links.set('replication', ms > 0 ? { kind: 'delay', ms } : { kind: 'clear' }),

@@ -3,7 +3,9 @@ import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
 import { placeAddresses, sites, type Place, type Site } from '../addresses.ts';
+import { rpcPortOffset } from '../../storage-node/topology/topology.ts';
 import { freePort, returnPort } from '../ports.ts';
+import { nodesPerSite } from './storage.ts';
 import { serverMaker, type MakeServer } from './template.ts';
 
 /** Where things of one site listen and lie. */
@@ -12,6 +14,8 @@ export interface SitePlace {
   databasePort: number;
   shopPort: number;
   agentPort: number;
+  /** Where clients reach the nodes of the storage cluster; nodes reach each other on these plus 1000. */
+  storage: number[];
   dataDir: string;
   /** What the site's agent keeps; survives the site's death as a disk does. */
   home: string;
@@ -34,7 +38,8 @@ export interface Places {
     ledgerDir: string;
   };
   sites: Record<Site, SitePlace>;
-  secrets: { database: string; shop: string; agent: string; entry: string };
+  receiptsUser: string;
+  secrets: { database: string; shop: string; agent: string; entry: string; receipts: string };
   makeServer: MakeServer;
   /** Set when PostgreSQL's files cannot lie under the home, because its user cannot get there. */
   databasesElsewhere: string | null;
@@ -61,6 +66,7 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
       databasePort: await port(site, 5432),
       shopPort: await port(site, 3000),
       agentPort: await port(site, 7811),
+      storage: await storagePorts(host[site], anyPorts),
       dataDir: join(databases, site),
       home: siteHome,
     };
@@ -79,7 +85,8 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
       clientsPort: await port('control', 8082),
       ledgerDir: join(databases, 'ledger'),
     },
-    secrets: { database: password, shop: secret(), agent: secret(), entry: secret() },
+    receiptsUser: 'receipts',
+    secrets: { database: password, shop: secret(), agent: secret(), entry: secret(), receipts: secret() },
   };
 }
 
@@ -87,9 +94,28 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
 export function returnPlaces({ host, control, sites: all }: Places): void {
   const { ledgerPort, workerPort, entryPort, adminPort, clientsPort } = control;
   for (const port of [ledgerPort, workerPort, entryPort, adminPort, clientsPort]) returnPort(host.control, port);
-  for (const { host: at, databasePort, shopPort, agentPort } of Object.values(all)) {
-    for (const port of [databasePort, shopPort, agentPort]) returnPort(at, port);
+  for (const { host: at, databasePort, shopPort, agentPort, storage } of Object.values(all)) {
+    for (const port of [databasePort, shopPort, agentPort, ...storage, ...storage.map(peerPort)]) returnPort(at, port);
   }
+}
+
+/** Below those that systems give to outgoing connections, which could take a neighbour's in between. */
+const anyStoragePorts = { from: 12_000, to: 28_000 };
+const peerPort = (port: number): number => port + rpcPortOffset;
+
+/** Ports whose counterpart for the other nodes is free as well. */
+async function storagePorts(host: string, anyPorts: boolean): Promise<number[]> {
+  const ports: number[] = [];
+  const { from, to } = anyStoragePorts;
+  let wanted = anyPorts ? from + Math.floor(Math.random() * (to - from)) : 9000;
+  while (ports.length < nodesPerSite) {
+    const port = await freePort(host, wanted);
+    const peer = await freePort(host, peerPort(port));
+    wanted = port + 1;
+    if (peer === peerPort(port)) ports.push(port);
+    else for (const one of [port, peer]) returnPort(host, one);
+  }
+  return ports;
 }
 
 /** `postgres/` under the home; where the server's user cannot get there, a directory elsewhere with a link to it. */

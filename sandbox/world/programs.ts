@@ -20,12 +20,20 @@ interface Programs {
 }
 type With<Key extends keyof Programs> = Pick<Programs, Key>;
 
-export async function startShopAt({ processes, places }: With<'processes' | 'places'>, site: Site): Promise<void> {
-  const { host, shopPort, databasePort } = places.sites[site];
+export async function startShopAt(
+  { processes, places, parts }: With<'processes' | 'places'> & { parts: { storage: boolean } },
+  site: Site,
+): Promise<void> {
+  const { host, shopPort, databasePort, storage } = places.sites[site];
   const env = {
     MUSTER_SITE: site,
     MUSTER_LISTEN: `${host}:${shopPort}`,
     MUSTER_SHOP_DATABASE_URL: databaseUrl({ host, port: databasePort }, places.secrets.shop, 'shop', 'shop'),
+    ...(parts.storage && {
+      MUSTER_SHOP_RECEIPTS_URLS: storage.map((port) => http({ host, port })).join(','),
+      MUSTER_SHOP_RECEIPTS_USER: places.receiptsUser,
+      MUSTER_SHOP_RECEIPTS_PASSWORD: places.secrets.receipts,
+    }),
   };
   await processes.startProgram({ name: `shop-${site}`, script: program('sandbox/shop.ts'), env });
 }

@@ -7,16 +7,19 @@ import type { TemporalServer } from '../temporal.ts';
 import { createPrimary, createStandby, startLedger } from './databases.ts';
 import type { Places } from './places.ts';
 import * as programs from './programs.ts';
+import * as storage from './storage.ts';
 import type { Env } from './wiring.ts';
 
 /** What a world can do without, for tests. The worker and the agents need Temporal. */
-export type Parts = Record<'temporal' | 'worker' | 'agents' | 'clients', boolean>;
+export type Parts = Record<'temporal' | 'worker' | 'agents' | 'clients' | 'storage', boolean>;
 
 export interface Blueprint {
   processes: Processes;
   places: Places;
   /** The database of the service, as the estate describes it. */
   resource: PlanResource;
+  /** The shop's bucket; null without storage. */
+  receipts: PlanResource | null;
   env: Record<Place, Env>;
   temporal: TemporalServer | null;
   parts: Parts;
@@ -33,7 +36,8 @@ export async function startParts(world: Blueprint, onProgress?: (line: string) =
   const temporalUp = temporal === null ? Promise.resolve() : startup.add('Temporal', temporal.ready);
   const databasesUp = startDatabases(startup, world);
   if (parts.worker) startWorker(startup, world, temporalUp);
-  const opened = parts.agents ? startAgents(startup, world, temporalUp, databasesUp) : databasesUp;
+  const storageUp = startStorage(startup, world);
+  const opened = parts.agents ? startAgents(startup, world, temporalUp, dataUp(databasesUp, storageUp)) : databasesUp;
   startTraffic(startup, world, opened[primary]);
   await startup.end();
 }
@@ -53,6 +57,26 @@ function startAgents(
     );
   };
   return { hangzhou: start('hangzhou'), beijing: start('beijing') };
+}
+
+/** The cluster of each site, with its bucket; the standby's is fenced before any agent looks at it. */
+function startStorage(startup: Startup, world: Blueprint): Record<Site, Promise<void>> {
+  const { receipts, primary, env } = world;
+  const start = (site: Site): Promise<void> => {
+    if (receipts === null) return Promise.resolve();
+    const nodesUp = storage.startStorageAt(world, site);
+    const standby = site !== primary;
+    return startup.add(
+      `storage ${site}`,
+      nodesUp.then(() => storage.prepareBucket(receipts, site, { env: env.control, standby })),
+    );
+  };
+  return { hangzhou: start('hangzhou'), beijing: start('beijing') };
+}
+
+function dataUp(...parts: Record<Site, Promise<void>>[]): Record<Site, Promise<void>> {
+  const both = (site: Site): Promise<void> => Promise.all(parts.map((part) => part[site])).then(() => undefined);
+  return { hangzhou: both('hangzhou'), beijing: both('beijing') };
 }
 
 function startDatabases(startup: Startup, world: Blueprint): Record<Site, Promise<void>> {

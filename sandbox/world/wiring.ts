@@ -46,7 +46,7 @@ export async function wire(
   return { control, hangzhou, beijing };
 }
 
-async function controlEnv({ control, secrets, estate }: Places, reach: Reach): Promise<Env> {
+async function controlEnv({ control, secrets, estate, receiptsUser }: Places, reach: Reach): Promise<Env> {
   const worker = await reach('control', control.workerPort);
   const admin = await reach('control', control.adminPort);
   return {
@@ -55,6 +55,8 @@ async function controlEnv({ control, secrets, estate }: Places, reach: Reach): P
     MUSTER_CONTROL_URL: http(worker),
     MUSTER_ENTRY_ADMIN_URL: http(admin),
     MUSTER_ENTRY_TOKEN: secrets.entry,
+    MUSTER_RECEIPTS_USER: receiptsUser,
+    MUSTER_RECEIPTS_PASSWORD: secrets.receipts,
   };
 }
 
@@ -73,13 +75,15 @@ async function temporalEnv(
 }
 
 async function siteEnv(site: Site, { sites: all, secrets }: Places, reach: Reach): Promise<Env> {
-  const { databasePort, shopPort, agentPort } = all[site];
+  const { databasePort, shopPort, agentPort, storage } = all[site];
   const database = await reach(site, databasePort);
   const replication = await reach(site, databasePort, 'replication');
   const [shop, agent] = await Promise.all([reach(site, shopPort), reach(site, agentPort)]);
+  const nodes = await Promise.all(storage.map((port) => reach(site, port)));
   return {
     [`MUSTER_${upper(site)}_AGENT_URL`]: http(agent),
     [`MUSTER_${upper(site)}_SHOP_URL`]: http(shop),
+    [`MUSTER_${upper(site)}_RECEIPTS_URLS`]: nodes.map(http).join(','),
     [`MUSTER_${upper(site)}_ORDERS_URL`]: databaseUrl(database, secrets.database),
     [`MUSTER_${upper(site)}_ORDERS_REPLICATION_URL`]: databaseUrl(replication, secrets.database),
   };
@@ -109,11 +113,15 @@ function ownSiteEnv(site: Site, { sites: all }: Places): Env {
 export function endpointsOf(
   { host, control, sites: all }: Places,
   temporal: { address: string; uiUrl: string | null } | null,
+  withStorage: boolean,
 ): Record<string, string> {
   const atControl = (port: number): string => http({ host: host.control, port });
   const ofSite = (site: Site): Record<string, string> => {
-    const { shopPort, agentPort, databasePort } = all[site];
+    const { shopPort, agentPort, databasePort, storage } = all[site];
     return {
+      ...(withStorage
+        ? { [`${site} storage`]: storage.map((port) => http({ host: host[site], port })).join(',') }
+        : {}),
       [`${site} shop`]: http({ host: host[site], port: shopPort }),
       [`${site} agent`]: http({ host: host[site], port: agentPort }),
       [`${site} database`]: `${host[site]}:${databasePort}`,

@@ -135,7 +135,10 @@ const longestLeaseMs = 600_000;
 async function lease({ fence }: AdminParts, line: RequestLine): Promise<Reply> {
   const forMs = numberOf(line, 'ms');
   if (forMs > longestLeaseMs) throw new S3Error('InvalidArgument', 400, `ms must be at most ${longestLeaseMs}`);
-  return { status: 200, body: await fence.lease(numberOf(line, 'epoch'), forMs) };
+  // A node that was frozen reads what was sent long ago as if it came now.
+  const leftMs = Math.min(forMs, numberOf(line, 'until') - Date.now());
+  if (forMs > 0 && leftMs <= 0) throw new S3Error('InvalidArgument', 400, 'the lease ran out before it came here');
+  return { status: 200, body: await fence.lease(numberOf(line, 'epoch'), forMs === 0 ? 0 : leftMs) };
 }
 
 async function heal(parts: AdminParts, line: RequestLine): Promise<Reply> {

@@ -38,31 +38,71 @@ export interface DevCluster {
 }
 
 const clusterId = 'dev';
-const main = path.join(import.meta.dirname, '..', 'main.ts');
+/** The program of one node. */
+export const nodeProgram = path.join(import.meta.dirname, '..', 'main.ts');
 const days = 365;
+
+/** Where the nodes of a cluster on one machine listen, and where their drives lie. */
+export interface LocalCluster {
+  /** Loopback addresses; nodes reach each other on these ports plus 1000. */
+  listen: readonly { host: string; port: number }[];
+  drivesPerNode: number;
+  dir: string;
+  tls: boolean;
+  plainRpc: boolean;
+  account: { user: string; password: string };
+}
+
+/** One process to start: what its environment holds besides that of the one who starts it. Holds a secret. */
+export interface LocalNode {
+  id: string;
+  endpoint: string;
+  env: Record<string, string>;
+}
+
+/** Makes the certificates that are missing and says how to start each node. Starts nothing. */
+export function localNodes(cluster: LocalCluster): { nodes: LocalNode[]; caFile: string | undefined } {
+  const { dir, drivesPerNode, tls, plainRpc, account } = cluster;
+  mkdirSync(dir, { recursive: true });
+  // Few addresses and many ports: written out, since ports have no ranges of their own in drive names.
+  const names = cluster.listen.flatMap(({ host, port }, i) =>
+    Array.from(
+      { length: drivesPerNode },
+      (_, d) => `http://${host}:${port}${path.resolve(dir, `node${i + 1}`, `drive${d + 1}`)}`,
+    ),
+  );
+  const drives = names.join(' ');
+  const { nodes } = parseTopology([drives]);
+  const hosts = [...new Set([...cluster.listen.map(({ host }) => host), 'localhost'])];
+  const ids = nodes.map(({ id }) => id);
+  const ca = plainRpc && !tls ? undefined : certificates(dir, ids, hosts);
+  const common = {
+    ...{ MUSTER_DRIVES: drives, MUSTER_CLUSTER_ID: clusterId },
+    ...{ MUSTER_ROOT_USER: account.user, MUSTER_ROOT_PASSWORD: account.password },
+  };
+  return {
+    caFile: tls ? ca : undefined,
+    nodes: nodes.map((node): LocalNode => {
+      const certs = path.join(dir, 'certs', node.id);
+      const env: Record<string, string> = { ...common, MUSTER_NODE: node.id, MUSTER_BIND: node.host };
+      if (plainRpc) env['MUSTER_PLAIN_RPC'] = 'true';
+      else env['MUSTER_CERTS_DIR'] = certs;
+      if (tls) {
+        env['MUSTER_TLS_CERT'] = path.join(certs, certificateFiles.certificate);
+        env['MUSTER_TLS_KEY'] = path.join(certs, certificateFiles.key);
+      }
+      return { id: node.id, endpoint: `${tls ? 'https' : 'http'}://${node.host}:${node.port}`, env };
+    }),
+  };
+}
 
 /** Starts one process a node, with real certificates between them; resolves when all are up. */
 export async function startDev(options: DevOptions): Promise<DevCluster> {
   const { dir, port } = options;
-  const last = port + options.nodes - 1;
   mkdirSync(dir, { recursive: true });
-  // One loopback address and many ports: written out, since ports have no ranges of their own in drive names.
-  const names = Array.from({ length: options.nodes }, (_, i) =>
-    Array.from(
-      { length: options.drivesPerNode },
-      (_unused, d) => `http://127.0.0.1:${port + i}${path.resolve(dir, `node${i + 1}`, `drive${d + 1}`)}`,
-    ),
-  ).flat();
-  const drives = names.join(' ');
-  const { nodes } = parseTopology([drives]);
   const account = accountOf(options);
-  const certs =
-    options.plainRpc && !options.tls
-      ? undefined
-      : certificates(
-          dir,
-          nodes.map(({ id }) => id),
-        );
+  const listen = Array.from({ length: options.nodes }, (_, i) => ({ host: '127.0.0.1', port: port + i }));
+  const { nodes, caFile } = localNodes({ ...options, listen, account });
   const children: ChildProcess[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(children.map(endChild));
@@ -70,19 +110,8 @@ export async function startDev(options: DevOptions): Promise<DevCluster> {
   try {
     await Promise.all(
       nodes.map((node) => {
-        const nodeCerts = path.join(dir, 'certs', node.id);
-        const args = ['--drives', drives, '--node', node.id, '--cluster-id', clusterId, '--bind', '127.0.0.1'];
-        if (options.plainRpc) args.push('--plain-rpc', 'true');
-        else args.push('--certs-dir', nodeCerts);
-        if (options.tls)
-          args.push(
-            '--tls-cert',
-            path.join(nodeCerts, certificateFiles.certificate),
-            '--tls-key',
-            path.join(nodeCerts, certificateFiles.key),
-          );
-        const child = fork(main, args, {
-          env: { ...leanEnv(options.env), MUSTER_ROOT_USER: account.user, MUSTER_ROOT_PASSWORD: account.password },
+        const child = fork(nodeProgram, [], {
+          env: { ...leanEnv(options.env), ...node.env },
           stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
           execArgv: [...leanFlags, ...process.execArgv.filter((flag) => !flag.startsWith('--max-semi'))],
         });
@@ -97,11 +126,10 @@ export async function startDev(options: DevOptions): Promise<DevCluster> {
   children.forEach((child, i) => {
     child.on('exit', (code, signal) => options.onExit(nodes[i]!.id, signal ?? `code ${code}`));
   });
-  const scheme = options.tls ? 'https' : 'http';
   return {
-    endpoints: Array.from({ length: last - port + 1 }, (_, i) => `${scheme}://127.0.0.1:${port + i}`),
+    endpoints: nodes.map(({ endpoint }) => endpoint),
     credentialsFile: account.file,
-    caFile: options.tls ? certs : undefined,
+    caFile,
     pids: children.map(({ pid }) => pid!),
     dir,
     stop,
@@ -156,7 +184,7 @@ function accountOf({ dir, env }: DevOptions): { user: string; password: string; 
 }
 
 /** Makes what certificates are missing. @returns the file with the authority. */
-function certificates(dir: string, nodeIds: readonly string[]): string {
+function certificates(dir: string, nodeIds: readonly string[], hosts: readonly string[]): string {
   const certsDir = path.join(dir, 'certs');
   const caFile = path.join(certsDir, certificateFiles.authority);
   const missing = nodeIds.some((id) => !existsSync(path.join(certsDir, id, certificateFiles.key)));
@@ -165,7 +193,7 @@ function certificates(dir: string, nodeIds: readonly string[]): string {
   mkdirSync(certsDir, { recursive: true });
   writeClusterCa(certsDir, ca);
   for (const nodeId of nodeIds) {
-    const node = issueNodeCertificate({ ca, clusterId, nodeId, hosts: ['127.0.0.1', 'localhost'], days });
+    const node = issueNodeCertificate({ ca, clusterId, nodeId, hosts: [...hosts], days });
     mkdirSync(path.join(certsDir, nodeId), { recursive: true });
     writeNodeFiles(path.join(certsDir, nodeId), node, [ca.certificate]);
   }

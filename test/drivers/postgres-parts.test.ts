@@ -7,7 +7,7 @@ import { validatePostgres } from '../../activities/drivers/postgres/config.ts';
 import { addressOf, conninfoOf, parseDatabaseUrl, passwordLine } from '../../activities/drivers/postgres/conninfo.ts';
 import { checksumHolds, type ControlFile } from '../../activities/drivers/postgres/control-file.ts';
 import { fullXid } from '../../activities/drivers/postgres/fork.ts';
-import { leaseMarginMs } from '../../activities/drivers/postgres/granters.ts';
+import { leaseMarginMs } from '../../activities/drivers/guarded/granters.ts';
 import {
   forkAfter,
   parseHistory,

@@ -20,7 +20,7 @@ const said: string[] = [];
 let world: World;
 
 before(async () => {
-  const parts = { temporal: false, worker: false, agents: false };
+  const parts = { temporal: false, worker: false, agents: false, storage: false };
   world = await startWorld({
     dir,
     parts,

@@ -13,9 +13,13 @@ export function readRunbooksFile(name: string): string {
 
 export const runbooksFolder = folder;
 
-/** The sandbox's own estate: service `shop` with `orders` (postgres) and `entry` (proxy). */
-export function sandboxEstate(): Estate {
-  return parseEstate(readRunbooksFile('library/sandbox.yaml'), 'sandbox.yaml', testCatalogue);
+export function readShopEstate(): string {
+  return readFileSync(path.join(import.meta.dirname, 'shop-estate.yaml'), 'utf8');
+}
+
+/** Service `shop` with `orders` (postgres) and `entry` (proxy). */
+export function shopEstate(): Estate {
+  return parseEstate(readShopEstate(), 'shop-estate.yaml', testCatalogue);
 }
 
 const parts = {

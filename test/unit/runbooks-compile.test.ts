@@ -11,9 +11,9 @@ import type { MusterError } from '../../workflows/engine/errors.ts';
 import type { Mode, Plan, RunKind } from '../../workflows/engine/plan.ts';
 import type { RunEvent } from '../../workflows/engine/run.ts';
 import { testCatalogue as catalogue } from '../support/catalogue.ts';
-import { anyEstate, estateText, readRunbooksFile, sandboxEstate } from '../support/estates.ts';
+import { anyEstate, estateText, readRunbooksFile, shopEstate } from '../support/estates.ts';
 
-const base = { estate: sandboxEstate(), service: 'shop', epoch: 7, catalogue };
+const base = { estate: shopEstate(), service: 'shop', epoch: 7, catalogue };
 
 /** One line a step: `id @site [modes] <- after`, and what is special about it. */
 function outline(plan: Plan): string[] {

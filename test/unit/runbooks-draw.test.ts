@@ -10,10 +10,10 @@ import { nearest } from '../../runbooks/nearest.ts';
 import { parseRunbook } from '../../runbooks/runbook.ts';
 import type { Mode, Plan } from '../../workflows/engine/plan.ts';
 import { testCatalogue as catalogue } from '../support/catalogue.ts';
-import { anyEstate, sandboxEstate } from '../support/estates.ts';
+import { anyEstate, shopEstate } from '../support/estates.ts';
 
 function failover(mode: Mode): Plan {
-  return compile({ estate: sandboxEstate(), service: 'shop', kind: 'failover', mode, epoch: 2, catalogue });
+  return compile({ estate: shopEstate(), service: 'shop', kind: 'failover', mode, epoch: 2, catalogue });
 }
 
 test('the text shows order, what runs side by side, where, how long, what then, and the point of no return', () => {
@@ -53,9 +53,9 @@ test('the Mermaid chart has a node for each step, an arrow for each order that d
 
 test('a question cannot break out of its label', () => {
   const text = 'kind: reprotect\nservice: shop\nsteps:\n  - gate: \'Say "yes"] --> <b> #1 & go\'\n  - fence: orders\n';
-  const runbook = parseRunbook(text, 'ask.yaml', sandboxEstate(), catalogue);
+  const runbook = parseRunbook(text, 'ask.yaml', shopEstate(), catalogue);
   const plan = compile({
-    estate: sandboxEstate(),
+    estate: shopEstate(),
     service: 'shop',
     kind: 'reprotect',
     mode: 'graceful',
@@ -180,9 +180,9 @@ test('a forecast names the gates that people must open before clients are served
     'kind: failover\nservice: shop\nsteps:\n  - gate: Go?\n    id: go\n  - fence: orders\n  - observe: orders\n  - promote: orders',
     '  - route: entry\n  - verify: entry\n  - gate: Commit?\n    id: commit\n',
   ].join('\n');
-  const runbook = parseRunbook(text, 'ask.yaml', sandboxEstate(), catalogue);
+  const runbook = parseRunbook(text, 'ask.yaml', shopEstate(), catalogue);
   const input = {
-    estate: sandboxEstate(),
+    estate: shopEstate(),
     service: 'shop',
     kind: 'failover',
     mode: 'ungraceful',

@@ -3,12 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { driverCatalogue } from '../../activities/drivers/index.ts';
 import { compile } from '../../runbooks/compile.ts';
 import { loadEstate, parseEstate } from '../../runbooks/estate.ts';
 import { parseRunbook } from '../../runbooks/runbook.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { testCatalogue } from '../support/catalogue.ts';
-import { estateText, readRunbooksFile, runbooksFolder, sandboxEstate } from '../support/estates.ts';
+import { estateText, readRunbooksFile, readShopEstate, runbooksFolder, shopEstate } from '../support/estates.ts';
 
 function refusalOf(act: () => unknown): MusterError {
   try {
@@ -24,11 +25,11 @@ const parse = (text: string): unknown => parseEstate(text, 'muster.yaml', testCa
 
 for (const name of ['sandbox.yaml', 'postgres-pair.yaml'])
   test(`library/${name} is a valid estate whose plans are safe`, () => {
-    const estate = parseEstate(readRunbooksFile(`library/${name}`), name, testCatalogue);
+    const estate = parseEstate(readRunbooksFile(`library/${name}`), name, driverCatalogue);
     for (const service of Object.keys(estate.services))
       for (const kind of ['failover', 'failback', 'reprotect', 'drill'] as const)
         assert.ok(
-          compile({ estate, service, kind, mode: 'graceful', epoch: 2, catalogue: testCatalogue }).steps.length > 0,
+          compile({ estate, service, kind, mode: 'graceful', epoch: 2, catalogue: driverCatalogue }).steps.length > 0,
         );
   });
 
@@ -95,7 +96,7 @@ for (const name of invalid)
   });
 
 function compileText(text: string, fileName: string): unknown {
-  const estate = sandboxEstate();
+  const estate = shopEstate();
   const runbook = parseRunbook(text, fileName, estate, testCatalogue);
   const { kind, service } = runbook;
   return compile({ estate, service, kind, mode: 'graceful', epoch: 2, runbook, catalogue: testCatalogue });
@@ -163,7 +164,7 @@ test('a file that is not there is an error of the estate that says what to do', 
 });
 
 test('anchors and merges are plain YAML and may be used', () => {
-  const text = readRunbooksFile('library/sandbox.yaml')
+  const text = readShopEstate()
     .replace('objectives: {', 'objectives: &goals {')
     .concat(
       '  mail:\n    primary: hangzhou\n    standby: beijing\n    objectives: { <<: *goals, rtoSeconds: 60 }\n',
@@ -181,7 +182,7 @@ test('names that every object has are names like others', () => {
 });
 
 test('a key with a slip anywhere is found at its line, with the key that was meant', () => {
-  const lines = readRunbooksFile('library/sandbox.yaml').split('\n');
+  const lines = readShopEstate().split('\n');
   // Keys of Muster's own part of the file; the names and the drivers' keys below `resources` are not.
   const ours =
     /^ *(version|control|sites|services|primary|standby|objectives|level|policy|holdSeconds|resources|drills):/;
@@ -203,7 +204,7 @@ test('a key with a slip anywhere is found at its line, with the key that was mea
 });
 
 test('whatever the text, the answer is an estate or one ESTATE_INVALID, each line of which names the file', () => {
-  const valid = readRunbooksFile('library/sandbox.yaml');
+  const valid = readShopEstate();
   const cut = fc
     .tuple(fc.nat(valid.length), fc.nat(40), fc.string({ maxLength: 8 }))
     .map(([at, length, patch]) => valid.slice(0, at) + patch + valid.slice(at + length));
@@ -249,12 +250,12 @@ test('what a driver finds is placed in the file, and a plain secret is told of o
 test('no secret that stands in plain text is ever repeated, in whatever field', () => {
   const secret = fc.stringMatching(/^[a-zA-Z0-9]{12,20}$/).map((text) => `Zq${text}`);
   const hide = fc.constantFrom<(value: string) => string>(
-    (value) => readRunbooksFile('library/sandbox.yaml').replace('env:MUSTER_AGENT_TOKEN', value),
-    (value) => readRunbooksFile('library/sandbox.yaml').replace('env:MUSTER_ENTRY_TOKEN', value),
+    (value) => readShopEstate().replace('env:MUSTER_AGENT_TOKEN', value),
+    (value) => readShopEstate().replace('env:MUSTER_ENTRY_TOKEN', value),
     (value) =>
-      readRunbooksFile('library/sandbox.yaml').replace('env:MUSTER_HANGZHOU_ORDERS_URL', `postgres://m:${value}@h/d`),
+      readShopEstate().replace('env:MUSTER_HANGZHOU_ORDERS_URL', `postgres://m:${value}@h/d`),
     (value) =>
-      readRunbooksFile('library/sandbox.yaml').replace('env:MUSTER_BEIJING_AGENT_URL', `http://a:${value}@h:1`),
+      readShopEstate().replace('env:MUSTER_BEIJING_AGENT_URL', `http://a:${value}@h:1`),
   );
   fc.assert(
     fc.property(secret, hide, (value, put) => {

@@ -9,10 +9,10 @@ import { lint } from '../../runbooks/lint.ts';
 import { parseRunbook } from '../../runbooks/runbook.ts';
 import type { Mode, Plan, PlanStep, RunKind } from '../../workflows/engine/plan.ts';
 import { testCatalogue as catalogue } from '../support/catalogue.ts';
-import { anyEstate, estateText, sandboxEstate } from '../support/estates.ts';
+import { anyEstate, estateText, shopEstate } from '../support/estates.ts';
 
 function planOf(kind: RunKind, mode: Mode = 'graceful'): Plan {
-  return compile({ estate: sandboxEstate(), service: 'shop', kind, mode, epoch: 2, catalogue });
+  return compile({ estate: shopEstate(), service: 'shop', kind, mode, epoch: 2, catalogue });
 }
 
 type Edit = (steps: PlanStep[]) => PlanStep[];

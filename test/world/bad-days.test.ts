@@ -27,7 +27,7 @@ let estate: Estate;
 before(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'muster-bad-'));
   const editEstate = (yaml: string): string => yaml.replace('rpoSeconds: 5', 'rpoSeconds: 2');
-  world = await startWorld({ dir: home, ask: true, editEstate });
+  world = await startWorld({ dir: home, ask: true, editEstate, parts: { storage: false } });
   Object.assign(process.env, world.env.control);
   estate = loadEstate(world.estate, driverCatalogue);
   client = await connectClient({ address: world.env.control['TEMPORAL_ADDRESS'] ?? '', namespace: 'default' });

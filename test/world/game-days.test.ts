@@ -36,6 +36,8 @@ function mustBeHonest({ report }: { report: Report }): void {
     [],
   );
   assert.deepEqual(report.loss.notListed, []);
+  const objects = report.truth?.checks.find((check) => check.id.endsWith('/objects'));
+  assert.match(objects?.sentence ?? '', /all [\d,]{3,} objects/, 'hardly any receipt was confirmed');
   assert.deepEqual(
     report.runs.map((run) => run.outcome),
     ['unprotected', 'protected', 'protected'],

@@ -26,7 +26,7 @@ let estate: Estate;
 
 before(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'muster-kill-'));
-  world = await startWorld({ dir: home });
+  world = await startWorld({ dir: home, parts: { storage: false } });
   Object.assign(process.env, world.env.control);
   estate = loadEstate(world.estate, driverCatalogue);
   client = await connectClient({ address: world.env.control['TEMPORAL_ADDRESS'] ?? '', namespace: 'default' });

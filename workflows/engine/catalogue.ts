@@ -1,4 +1,4 @@
-import type { Effect, Json, Need, Verb } from './plan.ts';
+import type { Effect, Json, Need, PlanResource, Verb } from './plan.ts';
 
 /** Where a verb is performed: by the control plane, or by the agent of the run's `from` or `to` site. */
 export type RunsAt = 'control' | 'from' | 'to';
@@ -23,6 +23,11 @@ export interface DriverDescription {
   verbs: Partial<Record<Verb, VerbDescription>>;
   /** Holds client data with one writer at a time: needs fence before promote and counts for the RPO. */
   stateful: boolean;
+  /**
+   * Whether a loss of this resource is measured and judged; always when not given. What is copied nowhere has no figure
+   * and no objective: the estate says so, and reports repeat it.
+   */
+  measuresLoss?(resource: PlanResource): boolean;
   /** Sends clients to a site: is switched after every stateful resource is promoted. */
   routes: boolean;
   /** Checks the driver's part of the estate. Paths are relative to the resource. Never echoes a secret's value. */

@@ -57,6 +57,10 @@ export const errorCatalogue = {
     retryable: true,
     hint: 'The database does not answer; check the server, its address and the link.',
   },
+  STORAGE_UNREACHABLE: {
+    retryable: true,
+    hint: 'No node of the storage cluster answers for it; see `muster storage-node status` there.',
+  },
   PROXY_UNREACHABLE: { retryable: true, hint: 'The admin address of the entry does not answer; check the proxy.' },
   LEDGER_UNREACHABLE: {
     retryable: true,

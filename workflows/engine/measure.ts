@@ -1,4 +1,5 @@
 /** Figures and their honesty. A number nobody measured is `unknown`, and unknown never passes (design §1.2). */
+import type { Plan, PlanStep } from './plan.ts';
 
 export type Confidence = 'measured' | 'estimated' | 'unknown';
 
@@ -26,6 +27,17 @@ export function judge(target: number, actual: number | null, why = 'not measured
   if (actual === null || Number.isNaN(actual)) return { kind: 'unknown', target, why };
   if (actual <= target) return { kind: 'met', target, actual };
   return { kind: 'missed', target, actual, by: actual - target };
+}
+
+/** The resources that a plan moves: those whose loss is judged, and those it looks at without judging any. */
+export function lossResources(plan: Pick<Plan, 'steps'>): { judged: string[]; unmeasured: string[] } {
+  const of = (wanted: (step: PlanStep) => boolean): string[] =>
+    plan.steps.filter(wanted).map(({ resource }) => resource);
+  const measured = new Set(of(({ judge: objective }) => objective === 'rpo'));
+  const looked = new Set(of(({ verb }) => verb === 'observe'));
+  const promoted = [...new Set(of(({ verb }) => verb === 'promote'))];
+  const unmeasured = promoted.filter((name) => looked.has(name) && !measured.has(name));
+  return { judged: [...new Set([...measured, ...promoted])].filter((name) => !unmeasured.includes(name)), unmeasured };
 }
 
 /**

@@ -12,9 +12,9 @@ import { forkAfter, readHistory } from './history.ts';
 import { readControlFile } from './control-file.ts';
 import { rejoining, relationOf } from './rejoin.ts';
 import { isStandbyDir, serverState, startServer } from './server.ts';
-import type { PostgresServices } from './services.ts';
+import type { DriverServices } from '../guarded/services.ts';
 import { connectSql, dropSql } from './sql.ts';
-import { done, measure, type PostgresVerb } from './verb.ts';
+import { done, measure, type DriverVerb } from '../guarded/verb.ts';
 
 const MAX_KEYS = 200;
 
@@ -23,9 +23,9 @@ const MAX_KEYS = 200;
  * closed, when it does not run; one that has nothing of its own is not touched. Changes no data, so every failure is
  * thrown: CONFLICT_EXPORT_FAILED, DATABASE_UNREACHABLE.
  */
-export const backup: PostgresVerb = { perform, confirm: readBack };
+export const backup: DriverVerb = { perform, confirm: readBack };
 
-async function perform(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function perform(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   if (input.args['diverged'] !== true) {
     throw new MusterError('CONFIG_INVALID', `backup of ${input.resource.name}: only { diverged: true } is known here`);
   }
@@ -48,7 +48,7 @@ async function perform(input: VerbInput, context: VerbContext, services: Postgre
 }
 
 /** One flat directory: agents hand these files out by name. */
-function fileOf(input: VerbInput, services: PostgresServices): string {
+function fileOf(input: VerbInput, services: DriverServices): string {
   const name = `conflicts-${input.resource.name}-${input.runId}`.replace(/[^\w.-]+/g, '_');
   return path.join(services.home(), 'evidence', `${name}.jsonl`);
 }
@@ -114,7 +114,7 @@ function outcome(input: VerbInput, set: ConflictSet | null, why: string): Perfor
 }
 
 /** The file is there; its figures are the ones that were counted when it was written, so only an intact one counts. */
-async function readBack(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function readBack(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const file = fileOf(input, services);
   if (!existsSync(file)) return { status: 'not-yet', why: `${file} is not there` };
   const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');

@@ -3,10 +3,10 @@ import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
 import { newestCanary } from './canary.ts';
 import { slotOf, urlOf } from './config.ts';
-import { guardAt, isShut } from './granters.ts';
-import type { PostgresServices } from './services.ts';
+import { guardAt, isShut } from '../guarded/granters.ts';
+import type { DriverServices } from '../guarded/services.ts';
 import { oneRow, withSql } from './sql.ts';
-import { done, measure, type PostgresVerb } from './verb.ts';
+import { done, measure, type DriverVerb } from '../guarded/verb.ts';
 
 const ALIVE_MS = 1_000;
 /** An unplanned move asks the source too, in case it lives, but never waits for it. */
@@ -28,12 +28,12 @@ interface Identity {
  * is alive and the database at the returning site is closed. Estimates the loss if the move were made now.
  * Throws TARGET_DEAD, TARGET_NOT_STANDBY, ALREADY_PRIMARY; LAG_UNKNOWN while the source is up and does not feed the target.
  */
-export const check: PostgresVerb = {
+export const check: DriverVerb = {
   perform: (input, context, services) =>
     input.plan.kind === 'reprotect' ? checkReturning(input, context, services) : checkTarget(input, services),
 };
 
-async function checkTarget(input: VerbInput, services: PostgresServices): Promise<PerformOutcome> {
+async function checkTarget(input: VerbInput, services: DriverServices): Promise<PerformOutcome> {
   const { plan, resource } = input;
   const sourceMs = plan.mode === 'ungraceful' ? COURTESY_MS : ALIVE_MS;
   const seenDown = plan.mode === 'ungraceful' && input.clocks.detected !== undefined;
@@ -125,7 +125,7 @@ function evidenceOf({ systemId, majorVersion, standby, lsn, canaryAtMs }: Identi
 async function checkReturning(
   input: VerbInput,
   context: VerbContext,
-  services: PostgresServices,
+  services: DriverServices,
 ): Promise<PerformOutcome> {
   const { plan, resource } = input;
   const limit = { timeoutMs: ALIVE_MS, signal: context.signal };

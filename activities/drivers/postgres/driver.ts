@@ -9,9 +9,9 @@ import { promote } from './promote.ts';
 import { rejoin } from './rejoin.ts';
 import { replicate } from './replicate.ts';
 import { restore } from './restore.ts';
-import { environmentServices, type PostgresServices } from './services.ts';
+import { environmentServices, type DriverServices } from '../guarded/services.ts';
 import { unfence } from './unfence.ts';
-import { bindVerb } from './verb.ts';
+import { bindVerb } from '../guarded/verb.ts';
 import { verify } from './verify.ts';
 
 const reads: VerbDescription = {
@@ -47,8 +47,8 @@ const descriptions = {
 } as const satisfies Record<string, VerbDescription>;
 
 /** A PostgreSQL pair: one writer, one streaming standby, each with a guard beside it. */
-export function createPostgresDriver(services: Partial<PostgresServices> = {}): Driver {
-  const all: PostgresServices = { ...environmentServices, ...services };
+export function createPostgresDriver(services: Partial<DriverServices> = {}): Driver {
+  const all: DriverServices = { ...environmentServices, ...services };
   return {
     kind: 'postgres',
     stateful: true,

@@ -10,13 +10,14 @@ import {
   closeAt,
   guardAt,
   isShut,
+  leaseProof,
   leaseMarginMs,
   readStopped,
   stopAll,
   type StoppedGranter,
-} from './granters.ts';
-import type { PostgresServices } from './services.ts';
-import { afterChange, done, waitMs, type PostgresVerb } from './verb.ts';
+} from '../guarded/granters.ts';
+import type { DriverServices } from '../guarded/services.ts';
+import { afterChange, done, waitMs, type DriverVerb } from '../guarded/verb.ts';
 
 /** For reading back: a site that is believed dead is asked all the same, for no longer than this. */
 const DEAD_SITE_MS = 300;
@@ -28,7 +29,7 @@ const DEAD_SITE_MS = 300;
  * A granter that cannot be asked may go on granting to a writer that it still reaches: without the guard's answer the
  * outcome stays unknown, unless `args.acceptRisk` says that people took that risk.
  */
-export const fence: PostgresVerb = {
+export const fence: DriverVerb = {
   perform: (input, context, services) =>
     input.args['returning'] === true
       ? fenceReturning(input, context, services)
@@ -41,11 +42,7 @@ export const fence: PostgresVerb = {
 
 type Proof = { by: 'guard'; answer: CloseAnswer } | { by: 'lease' } | { by: 'accepted-risk' };
 
-async function fenceWriter(
-  input: VerbInput,
-  context: VerbContext,
-  services: PostgresServices,
-): Promise<PerformOutcome> {
+async function fenceWriter(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const graceful = input.plan.mode === 'graceful';
   const startedAt = performance.now();
   const over = new AbortController();
@@ -73,18 +70,6 @@ async function fenceWriter(
   }
 }
 
-/** Resolves when the last grant of every granter has certainly ended. */
-async function leaseProof(input: VerbInput, granters: readonly StoppedGranter[], signal: AbortSignal): Promise<Proof> {
-  const { leaseMs } = input.plan;
-  const silent = granters.filter((granter) => granter.remainingMs === null);
-  const longest = Math.max(0, ...granters.map(({ remainingMs }) => remainingMs ?? leaseMs));
-  if (longest > 0) await sleep(longest + leaseMarginMs(leaseMs), undefined, { signal });
-  if (silent.length === 0) return { by: 'lease' };
-  if (input.args['acceptRisk'] === true) return { by: 'accepted-risk' };
-  const who = silent.map(({ site, why }) => `${site} (${why})`).join(', ');
-  throw new MusterError('FENCE_UNCONFIRMED', `a granter that does not answer may still grant: ${who}`);
-}
-
 function evidenceOf(proof: Proof, granters: readonly StoppedGranter[], waitedMs: number): JsonObject {
   return {
     by: proof.by,
@@ -99,7 +84,7 @@ function evidenceOf(proof: Proof, granters: readonly StoppedGranter[], waitedMs:
 async function confirmWriter(
   input: VerbInput,
   context: VerbContext,
-  services: PostgresServices,
+  services: DriverServices,
 ): Promise<PerformOutcome> {
   const { plan } = input;
   const limit = { timeoutMs: plan.mode === 'graceful' ? ASK_MS : DEAD_SITE_MS, signal: context.signal };
@@ -141,7 +126,7 @@ async function confirmWriter(
 async function fenceReturning(
   input: VerbInput,
   context: VerbContext,
-  services: PostgresServices,
+  services: DriverServices,
 ): Promise<PerformOutcome> {
   const { plan } = input;
   const agent = agentOf(input, services, plan.to);
@@ -159,7 +144,7 @@ async function fenceReturning(
 async function confirmReturning(
   input: VerbInput,
   context: VerbContext,
-  services: PostgresServices,
+  services: DriverServices,
 ): Promise<PerformOutcome> {
   try {
     const guard = await guardAt(input, services, input.plan.to, { timeoutMs: ASK_MS, signal: context.signal });

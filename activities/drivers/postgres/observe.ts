@@ -6,20 +6,20 @@ import { newestCanary } from './canary.ts';
 import { slotOf, urlOf } from './config.ts';
 import { judgeLag, observeLag, type Lag } from './lag.ts';
 import { hasReached } from './lsn.ts';
-import type { PostgresServices } from './services.ts';
+import type { DriverServices } from '../guarded/services.ts';
 import { connectSql, dropSql, oneRow, withSql, type SqlClient } from './sql.ts';
-import { done, evidenceText, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
+import { done, evidenceText, measure, poll, waitMs, type DriverVerb } from '../guarded/verb.ts';
 
 /**
  * Three looks at how far the standby is: `{prepare: true}` while the source still runs (with a checkpoint there, so that
  * it can stop fast), `{freeze: true}` after the fence, for good, and without arguments the lag of now.
  */
-export const observe: PostgresVerb = {
+export const observe: DriverVerb = {
   perform: (input, context, services) =>
     input.args['freeze'] === true ? freeze(input, context) : lagOfNow(input, context, services),
 };
 
-async function lagOfNow(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function lagOfNow(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const { plan, resource } = input;
   const limits = { connectMs: 1_000, statementMs: waitMs(input), signal: context.signal };
   const reach = async (site: string): Promise<SqlClient | null> =>

@@ -1,15 +1,13 @@
 import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
 import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
-import { getState } from '../../guard/client.ts';
-import type { AgentState } from '../../guard/protocol.ts';
 import { slotOf, urlOf } from './config.ts';
-import { ASK_MS, grantersTo, nameHolder } from './granters.ts';
+import { nameHolder, requireGranter } from '../guarded/granters.ts';
 import { forkAfter, readHistory } from './history.ts';
-import type { PostgresServices } from './services.ts';
+import type { DriverServices } from '../guarded/services.ts';
 import { ensureSlot } from './slots.ts';
 import { oneRow, withSql, type SqlClient } from './sql.ts';
-import { afterChange, done, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
+import { afterChange, done, measure, poll, waitMs, type DriverVerb } from '../guarded/verb.ts';
 
 const POLL_MS = 10;
 
@@ -18,9 +16,9 @@ const POLL_MS = 10;
  * name this site for the plan's epoch, and lets the guard open. Repeating it goes on where the last attempt ended.
  * Throws LEASE_REFUSED, AGENT_UNREACHABLE or EPOCH_STALE before anything is changed when no granter could give the lease.
  */
-export const promote: PostgresVerb = { perform, confirm: readWriter };
+export const promote: DriverVerb = { perform, confirm: readWriter };
 
-async function perform(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function perform(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const startedAt = performance.now();
   const url = urlOf(input.resource, input.plan.to);
   const limits = { statementMs: 2_000, signal: context.signal };
@@ -38,37 +36,6 @@ async function perform(input: VerbInput, context: VerbContext, services: Postgre
       return done(evidence, [measure(input, 'promoteSeconds', 's', { value: seconds, method: 'clock' })]);
     });
   });
-}
-
-/** A primary that nobody may open helps nobody: one granter must be there, and none may know a newer epoch. */
-async function requireGranter(input: VerbInput, services: PostgresServices, signal: AbortSignal): Promise<void> {
-  const failures: MusterError[] = [];
-  const asked = grantersTo(input, services, input.plan.to).map(async (granter) => {
-    try {
-      refuseOtherHolder(input, await getState(granter, { timeoutMs: ASK_MS, signal }));
-    } catch (err) {
-      failures.push(toMusterError(err));
-      throw err;
-    }
-  });
-  // The first that can grant is enough; a dead one is not waited for.
-  const isThere = await Promise.any(asked).then(
-    () => true,
-    () => false,
-  );
-  const stale = failures.find(({ code }) => code === 'EPOCH_STALE');
-  if (stale !== undefined) throw stale;
-  if (!isThere) throw failures[0] ?? new MusterError('LEASE_REFUSED', `nobody can grant to ${input.plan.to}`);
-}
-
-function refuseOtherHolder(input: VerbInput, { site, granters }: AgentState): void {
-  const { service, epoch, to } = input.plan;
-  const known = granters.find((one) => one.service === service);
-  if (known === undefined) throw new MusterError('LEASE_REFUSED', `${site} does not know ${service}`);
-  const taken = known.epoch > epoch || (known.epoch === epoch && known.holder !== to) || known.stoppedThrough >= epoch;
-  if (!taken) return;
-  const what = `${site} knows epoch ${Math.max(known.epoch, known.stoppedThrough)} of ${service}, held by ${known.holder}`;
-  throw new MusterError('EPOCH_STALE', `${what}; this plan has epoch ${epoch}`);
 }
 
 async function becomePrimary(
@@ -121,7 +88,7 @@ async function noteFork(input: VerbInput, client: SqlClient, oldestXid: string |
   return { timeline: present.timeline, forkLsn: fork?.lsn ?? null };
 }
 
-async function open(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<JsonObject> {
+async function open(input: VerbInput, context: VerbContext, services: DriverServices): Promise<JsonObject> {
   const { service, to, epoch } = input.plan;
   const named = await nameHolder(input, services, to, context.signal);
   if (!named.taken.some((site) => site !== to)) {

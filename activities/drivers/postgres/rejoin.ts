@@ -12,7 +12,7 @@ import { lastComplaint, serverState, startServer, stopServer } from './server.ts
 import { writeOwned } from './settings.ts';
 import { dropIdleSlots, ensureSlot, isStreaming, receivedTimeline, writtenTimeline } from './slots.ts';
 import { withSql } from './sql.ts';
-import { afterChange, done, evidenceText, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
+import { afterChange, done, evidenceText, measure, poll, waitMs, type DriverVerb } from '../guarded/verb.ts';
 
 /** A server that follows shows up within this long, or it does not at all. */
 const FOLLOW_MS = 8_000;
@@ -23,7 +23,7 @@ const FOLLOW_MS = 8_000;
  * Success is a row in the upstream's `pg_stat_replication`, not a server that started.
  * Throws CONFLICT_EXPORT_FAILED when it has rows of its own that no earlier step has saved, REJOIN_FAILED.
  */
-export const rejoin: PostgresVerb = { perform, confirm: readStreaming };
+export const rejoin: DriverVerb = { perform, confirm: readStreaming };
 
 /** The site that rejoins and the one it is to follow, as the step says, else by the kind of run. */
 export function rejoining(input: VerbInput): { site: string; upstream: string } {

@@ -4,17 +4,17 @@ import { newestProbe, PROBE_WRITER_ID, writeCanary } from './canary.ts';
 import { sharedConfig, slotOf, urlOf } from './config.ts';
 import { observeLag, type Lag } from './lag.ts';
 import { hasReached } from './lsn.ts';
-import type { PostgresServices } from './services.ts';
+import type { DriverServices } from '../guarded/services.ts';
 import { isStreaming } from './slots.ts';
 import { connectSql, dropSql, oneRow, type SqlClient } from './sql.ts';
-import { done, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
+import { done, measure, poll, waitMs, type DriverVerb } from '../guarded/verb.ts';
 
 /**
  * Waits until the service is protected again: the standby `args.standby` streams from the new writer and is inside the
  * objective, by position and by a mark of our own that one clock times on its way over. With `synchronous: true` commits
  * wait for it from here on. Throws DATABASE_UNREACHABLE.
  */
-export const replicate: PostgresVerb = { perform: protect, confirm: protect };
+export const replicate: DriverVerb = { perform: protect, confirm: protect };
 
 interface Pair {
   primary: SqlClient;
@@ -22,7 +22,7 @@ interface Pair {
   standbyName: string;
 }
 
-async function protect(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function protect(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const { resource } = input;
   const { writer, standby } = roles(input);
   const limits = { connectMs: 1_000, statementMs: 2_000, signal: context.signal };
@@ -55,7 +55,7 @@ function roles(input: VerbInput): { writer: string; standby: string } {
 async function judgePair(
   input: VerbInput,
   context: VerbContext,
-  services: PostgresServices,
+  services: DriverServices,
   pair: Pair,
 ): Promise<PerformOutcome> {
   const { rpoSeconds } = input.plan.objectives;

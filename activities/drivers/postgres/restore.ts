@@ -6,16 +6,16 @@ import { cloneServer } from './clone.ts';
 import { siteServer, type SiteServer } from './config.ts';
 import { findScratch, markScratch, prepareScratchDir, removeScratch, scratchSettings } from './scratch.ts';
 import { startServer } from './server.ts';
-import type { PostgresServices } from './services.ts';
+import type { DriverServices } from '../guarded/services.ts';
 import { oneRow, withSql } from './sql.ts';
 import { countRows, readTables } from './tables.ts';
-import { afterChange, done, measure, poll, waitMs, type PostgresVerb } from './verb.ts';
+import { afterChange, done, measure, poll, waitMs, type DriverVerb } from '../guarded/verb.ts';
 
 /**
  * An isolated drill: copies the standby beside itself, starts the copy on a port of its own and promotes it there. Nobody
  * follows it and it follows nobody. `{remove: true}` leaves nothing of it. Throws DATABASE_UNREACHABLE.
  */
-export const restore: PostgresVerb = {
+export const restore: DriverVerb = {
   perform: (input, context, services) =>
     afterChange(() => (input.args['remove'] === true ? remove(input) : makeCopy(input, context, services))),
   confirm: (input) => (input.args['remove'] === true ? confirmRemoved(input) : confirmCopy(input)),
@@ -25,7 +25,7 @@ function standbyOf(input: VerbInput): SiteServer {
   return siteServer(input.resource, input.plan.to);
 }
 
-async function makeCopy(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function makeCopy(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const server = standbyOf(input);
   const before = await findScratch(server);
   if (before.madeBy === input.token && before.url !== null) return confirmCopy(input);

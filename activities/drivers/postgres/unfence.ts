@@ -1,15 +1,15 @@
 import { toMusterError, MusterError } from '../../../workflows/engine/errors.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
-import { ASK_MS, guardAt, nameHolder } from './granters.ts';
-import type { PostgresServices } from './services.ts';
-import { afterChange, done, poll, waitMs, type PostgresVerb } from './verb.ts';
+import { ASK_MS, guardAt, nameHolder } from '../guarded/granters.ts';
+import type { DriverServices } from '../guarded/services.ts';
+import { afterChange, done, poll, waitMs, type DriverVerb } from '../guarded/verb.ts';
 
 /**
  * Undo of a fence: the old writer gets the service back under this plan's epoch, which is newer than everything that was
  * stopped. Its guard learns that from the granters, starts the database and opens it. Safe because nobody else was ever
  * named for this epoch: a promotion names its holder first, and the granters refuse a second one.
  */
-export const unfence: PostgresVerb = {
+export const unfence: DriverVerb = {
   async perform(input, context, services) {
     const named = await nameHolder(input, services, input.plan.from, context.signal);
     if (named.stale)
@@ -28,7 +28,7 @@ export const unfence: PostgresVerb = {
   confirm: readOpen,
 };
 
-async function readOpen(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome> {
+async function readOpen(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const { epoch, from } = input.plan;
   try {
     const guard = await guardAt(input, services, from, { timeoutMs: ASK_MS, signal: context.signal });

@@ -6,7 +6,7 @@ import { sharedConfig, siteServer, urlOf } from './config.ts';
 import { findScratch } from './scratch.ts';
 import { withSql, type SqlClient } from './sql.ts';
 import { countRows, readTables } from './tables.ts';
-import { done, measure, type PostgresVerb } from './verb.ts';
+import { done, measure, type DriverVerb } from '../guarded/verb.ts';
 
 /** Tables that change while a copy is made have a little more or less in it; beyond this share something is wrong. */
 const TOLERATED_SHARE = 0.01;
@@ -17,7 +17,7 @@ const TOLERATED_ROWS = 100;
  * back, and every guarded table can be read. `{scratch: true}`: the restored copy has the rows that the standby has.
  * Throws VERIFY_FAILED.
  */
-export const verify: PostgresVerb = {
+export const verify: DriverVerb = {
   perform: (input, context) => (input.args['scratch'] === true ? verifyCopy(input) : verifyWriter(input, context)),
 };
 

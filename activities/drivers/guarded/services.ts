@@ -4,7 +4,7 @@ import type { Guard } from '../../guard/guard.ts';
 import { resolveReference } from '../../references.ts';
 
 /** What the verbs use of the process they run in. The composition root provides it. */
-export interface PostgresServices {
+export interface DriverServices {
   /** Guard of a database in this process, `null` where there is none (the control plane). */
   guardFor(service: string, resource: string): Pick<Guard, 'openNow'> | null;
   /** The control plane's granter as this process reaches it. @throws MusterError SECRET_MISSING */
@@ -18,7 +18,7 @@ export interface PostgresServices {
 }
 
 /** Taken from the environment: MUSTER_CONTROL_URL, MUSTER_AGENT_TOKEN, MUSTER_HOME (default `.muster`). */
-export const environmentServices: PostgresServices = {
+export const environmentServices: DriverServices = {
   guardFor: () => null,
   control: () => ({
     site: 'control',

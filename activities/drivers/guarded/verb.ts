@@ -3,12 +3,12 @@ import { toMusterError } from '../../../workflows/engine/errors.ts';
 import type { Confidence, Measurement } from '../../../workflows/engine/measure.ts';
 import type { Json, JsonObject } from '../../../workflows/engine/plan.ts';
 import type { PerformOutcome, VerbContext, VerbHandler, VerbInput } from '../../driver.ts';
-import type { PostgresServices } from './services.ts';
+import type { DriverServices } from './services.ts';
 
 /** A verb's two halves before they are given their services. */
-export interface PostgresVerb {
-  perform(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome>;
-  confirm?(input: VerbInput, context: VerbContext, services: PostgresServices): Promise<PerformOutcome>;
+export interface DriverVerb {
+  perform(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome>;
+  confirm?(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome>;
 }
 
 export function done(evidence: JsonObject, measurements: Measurement[] = []): PerformOutcome {
@@ -77,9 +77,9 @@ export function evidenceText(input: VerbInput, key: string): string | null {
 }
 
 export function bindVerb(
-  verb: PostgresVerb,
+  verb: DriverVerb,
   description: Omit<VerbHandler, 'perform' | 'confirm'>,
-  services: PostgresServices,
+  services: DriverServices,
 ): VerbHandler {
   const { perform, confirm } = verb;
   return {

@@ -1,0 +1,51 @@
+import type { VerbDescription } from '../../../workflows/engine/catalogue.ts';
+import type { Driver } from '../../driver.ts';
+import { environmentServices, type DriverServices } from '../guarded/services.ts';
+import { bindVerb } from '../guarded/verb.ts';
+import { check } from './check.ts';
+import { validateBucket } from './config.ts';
+import { fence } from './fence.ts';
+import { observe } from './observe.ts';
+import { promote } from './promote.ts';
+import { unfence } from './unfence.ts';
+import { verify } from './verify.ts';
+
+const reads: VerbDescription = {
+  effect: 'read',
+  needs: ['target'],
+  runsAt: 'control',
+  estimateSeconds: 0.05,
+  withinSeconds: 5,
+  undo: null,
+  repeatable: true,
+};
+const changes: VerbDescription = { ...reads, effect: 'change', estimateSeconds: 0.2 };
+
+const descriptions = {
+  check: reads,
+  observe: { ...reads, needs: ['nothing'] },
+  fence: { ...changes, needs: ['nothing'], withinSeconds: 30, undo: 'unfence' },
+  unfence: { ...changes, needs: ['source'], estimateSeconds: 1, withinSeconds: 60 },
+  promote: { ...changes, effect: 'irreversible', runsAt: 'to', withinSeconds: 60 },
+  verify: { ...reads, withinSeconds: 30 },
+} as const satisfies Record<string, VerbDescription>;
+
+/** A bucket on Muster's own storage clusters, one at each site, each with a guard beside it. */
+export function createBucketDriver(services: Partial<DriverServices> = {}): Driver {
+  const all: DriverServices = { ...environmentServices, ...services };
+  return {
+    kind: 'bucket',
+    stateful: true,
+    routes: false,
+    measuresLoss: ({ shared }) => shared['replication'] !== 'none',
+    validate: validateBucket,
+    verbs: {
+      check: bindVerb(check, descriptions.check, all),
+      observe: bindVerb(observe, descriptions.observe, all),
+      fence: bindVerb(fence, descriptions.fence, all),
+      unfence: bindVerb(unfence, descriptions.unfence, all),
+      promote: bindVerb(promote, descriptions.promote, all),
+      verify: bindVerb(verify, descriptions.verify, all),
+    },
+  };
+}
