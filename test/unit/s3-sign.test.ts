@@ -27,10 +27,16 @@ class Sha256 {
 
 test('requests are signed as a signer that nobody here wrote signs them', async () => {
   const theirs = new SignatureV4({
-    ...{ service: 's3', region: credentials.region, sha256: Sha256 as never, uriEscapePath: false, applyChecksum: false },
+    ...{
+      service: 's3',
+      region: credentials.region,
+      sha256: Sha256 as never,
+      uriEscapePath: false,
+      applyChecksum: false,
+    },
     credentials: { accessKeyId: credentials.accessKey, secretAccessKey: credentials.secretKey },
   });
-  const text = fc.string({ unit: 'binary', maxLength: 20 }).filter((s) => s.isWellFormed());
+  const text = fc.string({ unit: 'grapheme', maxLength: 20 });
   const arbitrary = fc.record({
     key: text.filter((s) => s !== '' && !/^\.{1,2}$/.test(s) && !s.includes('/')),
     query: fc.dictionary(fc.stringMatching(/^[a-z-]{1,10}$/), fc.stringMatching(/^[\w.~ /+:-]{0,12}$/), { maxKeys: 4 }),
