@@ -68,6 +68,8 @@ describe('a drive', () => {
     const cluster = fakeCluster(4);
     cluster.put('hung', 0);
     const asked = setStatus(cluster.sets[0]!, cluster.topology);
+    // The others have answered by then.
+    await new Promise(setImmediate);
     context.mock.timers.tick(1_100);
     assert.equal((await asked).answering, 3);
   });
