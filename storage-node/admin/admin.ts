@@ -145,6 +145,7 @@ async function heal(parts: AdminParts, line: RequestLine): Promise<Reply> {
   const kind = line.query.get('verify') === 'true' ? 'scrub' : 'recount';
   const only = line.query.has('set') ? numberOf(line, 'set') : undefined;
   const chosen = parts.sets.filter(({ index }) => only === undefined || index === only);
+  if (chosen.length === 0) throw new S3Error('InvalidArgument', 400, `there is no set ${only}`);
   const passes = chosen.map((set) => parts.healer.run(set, kind));
   if (line.query.get('wait') !== 'true') {
     for (const pass of passes) pass.catch(() => {});
@@ -162,8 +163,9 @@ async function changes({ layer }: AdminParts, line: RequestLine, bucket: string)
 }
 
 function numberOf(line: RequestLine, name: string): number {
-  const value = Number(line.query.get(name));
-  if (!Number.isSafeInteger(value) || value < 0)
+  const text = line.query.get(name) ?? '';
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
     throw new S3Error('InvalidArgument', 400, `${name} must be a whole number, 0 or more`);
   return value;
 }
