@@ -3,29 +3,15 @@ import { test } from 'node:test';
 import { CreateBucketCommand, DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { type ChaosCluster, signal, startOn, until } from './support/cluster.ts';
 import { assertAllThere, Bucket, clientsOf, fill, outcome, put } from './support/filling.ts';
+import { canStop as askWhetherToStop, isWhole } from './support/health.ts';
 import { createSmallDisks, whyNoSmallDisk } from './support/small-disk.ts';
 
 const skip = whyNoSmallDisk() ?? false;
 const env = { MUSTER_RESERVE_MIB: '16' };
 const refusal = '507 InsufficientStorage';
 
-interface Set {
-  short: number;
-  complete: boolean;
-}
-
-/** A recount that found every shard, and nothing left to heal. */
-async function isWhole(cluster: ChaosCluster): Promise<boolean> {
-  const { status, body } = await cluster.admin(0, 'POST', '/heal?wait=true');
-  if (status !== 200) return false;
-  return (body as { sets: Set[] }).sets.every(({ short, complete }) => complete && short === 0);
-}
-
-async function canStop(cluster: ChaosCluster, node: number): Promise<number> {
-  const { host } = new URL(cluster.endpoints[node]!);
-  const answer = await fetch(`${cluster.endpoints[0]!}/health/can-stop?node=${host}`);
-  await answer.arrayBuffer();
-  return answer.status;
+function canStop(cluster: ChaosCluster, node: number): Promise<number> {
+  return askWhetherToStop(cluster.endpoints[0]!, new URL(cluster.endpoints[node]!).host);
 }
 
 test('one full disk stops nobody; when it has room again it is healed and counts in full', { skip }, async () => {
@@ -42,7 +28,7 @@ test('one full disk stops nobody; when it has room again it is healed and counts
   for (const node of [0, 1, 2]) assert.equal(await canStop(cluster, node), 412, 'the three that take writes must stay');
   assert.equal(await canStop(cluster, 3), 200, 'the full one is not needed to write');
   small.disks[3]!.resize(160);
-  await until('the disk that was full is healed', () => isWhole(cluster));
+  await until('the disk that was full is healed', () => isWhole(cluster.endpoints[0]!));
   for (const node of [0, 1, 2]) assert.equal(await canStop(cluster, node), 200);
   for (const node of [0, 1]) signal(cluster.pids[node]!, 'SIGKILL');
   await assertAllThere(clients.slice(2), objects);
@@ -68,7 +54,6 @@ test(
     const removed = [...objects.keys()].slice(0, 4);
     for (const [i, Key] of removed.entries()) {
       const how = await outcome(clients[i]!.send(new DeleteObjectCommand({ Bucket, Key })));
-      console.log(how);
       if (how === 'ok') objects.delete(Key);
     }
     await assertAllThere(clients, objects);

@@ -53,7 +53,9 @@ export async function createNetwork(nodes: readonly Relayed[]): Promise<Network>
         pipes.add(pipe);
         join(near, far, () => wayOf(dialler, node));
         join(far, near, () => wayOf(node, dialler));
-        far.once('close', () => pipes.delete(pipe));
+        const over = (): void => void (near.destroyed && far.destroyed && pipes.delete(pipe));
+        near.once('close', over);
+        far.once('close', over);
         applyTo(pipe, wayOf);
         return undefined;
       }),
