@@ -44,7 +44,11 @@ export function createMetrics(parts: {
       help,
       labelNames,
       registers,
-      collect: () => collect((value, labels) => (labels === undefined ? made.set(value) : made.set(labels, value))),
+      collect() {
+        // What is not known now must not be told as it was.
+        made.reset();
+        return collect((value, labels) => (labels === undefined ? made.set(value) : made.set(labels, value)));
+      },
     });
   };
   const stats = [
@@ -61,7 +65,11 @@ export function createMetrics(parts: {
       `muster_storage_drive_${name}`,
       `${help}, by drive of this node.`,
       async (set) => {
-        for (const [drive, api] of parts.drives) set((await api.stat())[field], { drive: String(drive) });
+        for (const [drive, api] of parts.drives) {
+          // A drive too broken to say how it is must not take the other metrics away.
+          const stat = await api.stat().catch(() => undefined);
+          if (stat !== undefined) set(stat[field], { drive: String(drive) });
+        }
       },
       ['drive'],
     );
