@@ -27,7 +27,8 @@ const longestPauseMs = 60_000;
 
 export function createHealQueue(options: HealQueueOptions): HealQueue {
   const { clock, capacity = 100_000, delayMs = 1_000 } = options;
-  const waiting = new Map<string, { target: HealTarget; dueMs: number; attempts: number }>();
+  /** `again`: met once more while it was being healed, perhaps after that had looked. */
+  const waiting = new Map<string, { target: HealTarget; dueMs: number; attempts: number; again: boolean }>();
   let dropped = 0;
   let stopped = false;
   let armed = false;
@@ -44,26 +45,41 @@ export function createHealQueue(options: HealQueueOptions): HealQueue {
     for (const [id, entry] of [...waiting]) {
       if (stopped) return;
       if (entry.dueMs > clock.monotonicMs()) continue;
-      const health = await options.heal(entry.target);
-      options.onHealed?.(health);
-      if (health.kind !== 'short') waiting.delete(id);
-      else {
+      entry.again = false;
+      const health = await attempt(entry.target);
+      if (health !== undefined) options.onHealed?.(health);
+      if (health === undefined || health.kind === 'short') {
         entry.attempts += 1;
         entry.dueMs = clock.monotonicMs() + Math.min(longestPauseMs, delayMs * 2 ** entry.attempts);
-      }
+      } else if (entry.again) {
+        entry.attempts = 0;
+        entry.dueMs = clock.monotonicMs() + delayMs;
+      } else waiting.delete(id);
+    }
+  };
+  /** A key that cannot even be looked at must not keep those behind it waiting. */
+  const attempt = async (target: HealTarget): Promise<KeyHealth | undefined> => {
+    try {
+      return await options.heal(target);
+    } catch {
+      return undefined;
     }
   };
   return {
     add(set, key) {
       if (stopped) return;
       const id = `${set.index}/${Buffer.from(key).toString('latin1')}`;
-      if (waiting.has(id)) return;
+      const known = waiting.get(id);
+      if (known !== undefined) {
+        known.again = true;
+        return;
+      }
       if (waiting.size >= capacity) {
         dropped += 1;
         return;
       }
       const target = { set, key: Uint8Array.from(key) };
-      waiting.set(id, { target, dueMs: clock.monotonicMs() + delayMs, attempts: 0 });
+      waiting.set(id, { target, dueMs: clock.monotonicMs() + delayMs, attempts: 0, again: false });
       arm();
     },
     get length() {
