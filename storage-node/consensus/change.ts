@@ -3,6 +3,7 @@ import { sleep } from '../ports.ts';
 import {
   type AcceptReply,
   type AcceptRequest,
+  type DataCheck,
   type DataId,
   type FenceReason,
   type HeldRegister,
@@ -175,8 +176,11 @@ async function whoHas(
     graceMs: 0,
     enough: () => false,
   });
+  // What is staged counts: the accept that follows names it.
+  const isWhole = (checks: readonly DataCheck[]): boolean =>
+    checks.every((check) => check === 'ok' || check === 'staged');
   const positions = (whole: boolean): number[] =>
-    answered.filter(({ value }) => value.every((check) => check === 'ok') === whole).map(({ drive }) => drive.position);
+    answered.filter(({ value }) => isWhole(value) === whole).map(({ drive }) => drive.position);
   return { holders: positions(true), lacking: positions(false), unheard: set.drives.length - answered.length };
 }
 

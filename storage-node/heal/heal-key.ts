@@ -30,18 +30,19 @@ export async function healKey(deps: HealDeps, target: HealTarget, verify: boolea
   }
   if (survey === 'absent') return whole;
   if (typeof survey === 'string') return { ...whole, kind: 'short', reason: survey };
-  const lacking = await lackingShards(deps, survey, verify);
+  const { lacking, staged } = await shardsOf(deps, survey, verify);
   const lagging = survey.replies.filter(({ value }) => value.ballot < survey.wanted.ballot).map(({ drive }) => drive);
   const result: KeyHealth = {
     ...whole,
     shardsLacking: [...lacking.values()].reduce((sum, list) => sum + list.length, 0),
   };
-  if (result.shardsLacking === 0 && lagging.length === 0) {
+  if (result.shardsLacking === 0 && lagging.length === 0 && staged.size === 0) {
     markDecided(survey);
     return absentees(survey, result);
   }
   try {
     const puts = await rebuildAll(deps, survey, lacking, result);
+    for (const [drive, own] of staged) puts.set(drive, [...own, ...(puts.get(drive) ?? [])]);
     await install(deps, survey, lagging, puts);
     return absentees(survey, { ...result, kind: 'healed' });
   } catch (error) {
@@ -90,10 +91,16 @@ async function surveyKey(deps: HealDeps, target: HealTarget): Promise<Survey | s
   return { target, replies: answered, wanted, data: data.map((one) => ({ ...one, key, set })) };
 }
 
-/** By drive: the data it should have shards of and does not. */
-async function lackingShards(deps: HealDeps, survey: Survey, verify: boolean): Promise<Map<DriveHandle, StoredData[]>> {
-  const lacking = new Map<DriveHandle, StoredData[]>();
-  if (survey.data.length === 0) return lacking;
+interface ShardsHeld {
+  /** By drive: the data it should have shards of and does not. */
+  lacking: Map<DriveHandle, StoredData[]>;
+  /** By drive: shards it took when the value was written, though it did not take the value; it needs only name them. */
+  staged: Map<DriveHandle, ShardPut[]>;
+}
+
+async function shardsOf(deps: HealDeps, survey: Survey, verify: boolean): Promise<ShardsHeld> {
+  const held: ShardsHeld = { lacking: new Map(), staged: new Map() };
+  if (survey.data.length === 0) return held;
   const ids = survey.data.map(({ dataId }) => dataId);
   const { answered } = await collect(
     survey.replies.map(({ drive }) => drive),
@@ -101,10 +108,16 @@ async function lackingShards(deps: HealDeps, survey: Survey, verify: boolean): P
     { clock: deps.env.clock, enough: () => false, graceMs: 0, deadlineMs: deps.deadlineMs },
   );
   for (const { drive, value } of answered) {
-    const bad = survey.data.filter((_, i) => value[i] !== 'ok');
-    if (bad.length > 0) lacking.set(drive, bad);
+    const bad = survey.data.filter((_, i) => value[i] === 'missing' || value[i] === 'damaged');
+    if (bad.length > 0) held.lacking.set(drive, bad);
+    const only = survey.data.filter((_, i) => value[i] === 'staged');
+    if (only.length > 0)
+      held.staged.set(
+        drive,
+        only.map(({ dataId }) => ({ kind: 'staged', dataId })),
+      );
   }
-  return lacking;
+  return held;
 }
 
 async function rebuildAll(

@@ -189,7 +189,7 @@ export interface CheckDataRequest {
   dataIds: readonly DataId[];
   verify: boolean;
 }
-const checks = ['ok', 'missing', 'damaged'] as const;
+const checks = ['ok', 'missing', 'damaged', 'staged'] as const;
 
 export const checkDataCall: CallCodec<CheckDataRequest, DataCheck[]> = {
   ...small,

@@ -286,8 +286,11 @@ export interface DriveStat {
   undecided: number;
 }
 
-/** Whether a shard is there; `verify` also reads it and checks every block. */
-export type DataCheck = 'ok' | 'missing' | 'damaged';
+/**
+ * Whether a shard is there; `verify` also reads it and checks every block. `staged`: it is there, but no register names
+ * it, so that nobody can read it, and it goes when the process ends.
+ */
+export type DataCheck = 'ok' | 'staged' | 'missing' | 'damaged';
 
 export interface CallOptions {
   /** Milliseconds the caller waits; the call then fails with `Busy`. What it asked may still happen. */

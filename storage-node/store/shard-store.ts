@@ -63,10 +63,12 @@ export function createShardStore(core: DriveCore, table: DataTable): ShardStore 
     freed: (writes, durable) => table.settle(writes, durable),
     pin: pins.pin,
     async checkData(dataId, verify) {
-      const row = table.get(dataId) ?? staged.get(textOf(dataId))?.row;
+      const named = table.get(dataId);
+      const row = named ?? staged.get(textOf(dataId))?.row;
       if (row === undefined) return 'missing';
       if (!row.extents.every(({ segment }) => core.segments.get(segment) !== undefined)) return 'damaged';
-      return verify && table.get(dataId) !== undefined ? verifyBlocks(core, dataId, blockCount(row)) : 'ok';
+      if (named === undefined) return 'staged';
+      return verify ? verifyBlocks(core, dataId, blockCount(row)) : 'ok';
     },
     dropForgotten() {
       const before = core.env.clock.monotonicMs() - forgottenAfterMs;

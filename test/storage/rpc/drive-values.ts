@@ -118,7 +118,7 @@ export const driveCalls = {
   readSmall: { args: fc.tuple(dataIds), reply: fc.array(smallShard, { maxLength: 5 }) },
   checkData: {
     args: fc.tuple(dataIds, fc.boolean()),
-    reply: fc.array(fc.constantFrom('ok' as const, 'missing' as const, 'damaged' as const)),
+    reply: fc.array(fc.constantFrom('ok' as const, 'staged' as const, 'missing' as const, 'damaged' as const)),
   },
   repair: { args: fc.tuple(fc.record({ key, ballot, puts })), reply: fc.boolean() },
   scan: {

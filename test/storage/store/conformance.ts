@@ -245,7 +245,7 @@ function data(check: Check): void {
       const id = dataIdOf(1);
       await stage(one.drive, id, lengths, { declare });
       assert.equal((await one.drive.readBlocks({ dataId: id, first: 0, count: 1 })).kind, 'missing');
-      assert.deepEqual(await one.drive.checkData([id], false), ['ok']);
+      assert.deepEqual(await one.drive.checkData([id], false), ['staged']);
       await put(one.drive, acceptOf(key, now, { puts: [{ kind: 'staged', dataId: id }] }));
       await readAll(one.drive, id, lengths);
       const drive = await one.again();
