@@ -4,7 +4,7 @@ import { type ErasureSet } from '../store/set.ts';
 import { healKey } from './heal-key.ts';
 import { createHealQueue } from './queue.ts';
 import { type Recount, recountSet } from './recount.ts';
-import { type HealDeps } from './types.ts';
+import { type HealDeps, type KeyHealth } from './types.ts';
 
 /** What is known of a set's health. */
 export interface SetHealStatus {
@@ -73,7 +73,18 @@ export function createHealer(deps: HealDeps, options: HealerOptions): Healer {
 
   const queue = createHealQueue({
     clock,
-    heal: (target) => healKey(deps, target, verifyNext.delete(idOf(target.set, target.key))),
+    async heal(target) {
+      const id = idOf(target.set, target.key);
+      const verify = verifyNext.delete(id);
+      let health: KeyHealth | undefined;
+      try {
+        health = await healKey(deps, target, verify);
+        return health;
+      } finally {
+        // What is damaged looks whole to who does not read it: the next attempt must.
+        if (verify && (health === undefined || health.kind === 'short')) verifyNext.add(id);
+      }
+    },
     onHealed: (health) => {
       if (health.kind === 'healed') totals.keysHealed += 1;
       totals.shardsWritten += health.shardsWritten;
