@@ -32,6 +32,7 @@ export interface RunningNode {
 
 const recountEveryMs = 60 * 60 * 1000;
 const houseEveryMs = 30_000;
+const compactEveryMs = 5_000;
 const uploadsKeptMs = 7 * 24 * 60 * 60 * 1000;
 
 /** Brings a node up: its drives, the way to the others', healing, and the doors for nodes and for clients. */
@@ -162,26 +163,31 @@ function keepHouse(parts: {
       else if (away.delete(set)) healer.driveReturned(set);
     }
   }, 1_000);
-  let busy = false;
-  const house = setInterval(() => {
-    if (busy) return;
-    busy = true;
-    tidy()
-      .catch((error: unknown) => log.warn({ err: error }, 'housekeeping did not get through'))
-      .finally(() => {
-        busy = false;
-      });
-  }, houseEveryMs);
+  /** Does it every so often, but never twice at once. */
+  const every = (ms: number, work: () => Promise<void>): NodeJS.Timeout => {
+    let busy = false;
+    return setInterval(() => {
+      if (busy) return;
+      busy = true;
+      work()
+        .catch((error: unknown) => log.warn({ err: error }, 'housekeeping did not get through'))
+        .finally(() => {
+          busy = false;
+        });
+    }, ms);
+  };
+  const compact = async (): Promise<void> => {
+    for (const drive of cluster.ownDrives.values()) while ((await drive.compactOnce()) > 0);
+  };
   const tidy = async (): Promise<void> => {
     await fence.refresh();
-    for (const drive of cluster.ownDrives.values()) while ((await drive.compactOnce()) > 0);
     if (sets[0]?.drives.find(({ health }) => !health.suspect)?.local !== true) return;
     for (const bucket of await layer.listBuckets()) await layer.uploads.sweep(bucket, uploadsKeptMs);
   };
+  const timers = [watch, every(houseEveryMs, tidy), every(compactEveryMs, compact)];
   return {
     stop() {
-      clearInterval(watch);
-      clearInterval(house);
+      for (const timer of timers) clearInterval(timer);
     },
   };
 }

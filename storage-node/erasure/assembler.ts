@@ -67,9 +67,15 @@ export const op = {
   v128Load32Lane: (lane: number, offset = 0): Code => [simd(0x56), at(0, offset), lane],
   v128Not: simd(77),
   v128And: simd(78),
+  v128AndNot: simd(79),
   v128Or: simd(80),
   v128Xor: simd(81),
   v128Bitselect: simd(82),
+  /** Picks four 32-bit lanes from two vectors: 0..3 are those of the first, 4..7 of the second. */
+  shuffle32: (lanes: readonly [number, number, number, number]): Code => [
+    simd(13),
+    ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte)),
+  ],
   i32x4Splat: simd(17),
   i32x4Shl: simd(171),
   i32x4ShrU: simd(173),

@@ -20,6 +20,8 @@ const wordOf = (i: number): number => [i, 5 * i + 1, 3 * i + 5, 7 * i][i >> 4]! 
 interface Width {
   add: Code;
   and: Code;
+  /** a and not b. */
+  andNot: Code;
   or: Code;
   xor: Code;
   not: Code;
@@ -30,6 +32,7 @@ interface Width {
 const scalar: Width = {
   add: op.i32Add,
   and: op.i32And,
+  andNot: [i32(-1), op.i32Xor, op.i32And],
   or: op.i32Or,
   xor: op.i32Xor,
   not: [i32(-1), op.i32Xor],
@@ -39,6 +42,7 @@ const scalar: Width = {
 const wide: Width = {
   add: op.i32x4Add,
   and: op.v128And,
+  andNot: op.v128AndNot,
   or: op.v128Or,
   xor: op.v128Xor,
   not: op.v128Not,
@@ -59,17 +63,21 @@ interface Registers {
   scratch: number;
 }
 
-/** F, G, H or I of step i, on b, c and d. */
-function mix(width: Width, i: number, { b, c, d }: Registers): Code {
+/**
+ * Adds F, G, H or I of step i, on b, c and d, to what is on the stack. Every step waits for b of the one before, so what
+ * does not need b is added first: the chain through b is what the time goes by.
+ */
+function addMix(width: Width, i: number, { b, c, d }: Registers): Code {
   switch (i >> 4) {
     case 0:
-      return [get(d), get(b), get(c), get(d), width.xor, width.and, width.xor];
+      return [get(c), get(d), width.xor, get(b), width.and, get(d), width.xor, width.add];
     case 1:
-      return [get(c), get(d), get(b), get(c), width.xor, width.and, width.xor];
+      // The two halves share no bit, so they may be added.
+      return [get(c), get(d), width.andNot, width.add, get(b), get(d), width.and, width.add];
     case 2:
-      return [get(b), get(c), width.xor, get(d), width.xor];
+      return [get(c), get(d), width.xor, get(b), width.xor, width.add];
     default:
-      return [get(c), get(b), get(d), width.not, width.or, width.xor];
+      return [get(d), width.not, get(b), width.or, get(c), width.xor, width.add];
   }
 }
 
@@ -77,8 +85,8 @@ function mix(width: Width, i: number, { b, c, d }: Registers): Code {
 function step(width: Width, i: number, registers: Registers, word: Code): Code {
   const { a, b, scratch } = registers;
   return [
-    [get(a), mix(width, i, registers), width.add],
-    [word, width.add, width.constant(sines[i]!), width.add],
+    [get(a), word, width.add, width.constant(sines[i]!), width.add],
+    addMix(width, i, registers),
     [width.rotl(shifts[i >> 4]![i % 4]!, scratch), get(b), width.add, set(a)],
   ];
 }
@@ -139,9 +147,27 @@ function oneStream(): WasmFunction {
   return { name: 'one', parameters, results: [], locals: Array<number>(5).fill(type.i32), body };
 }
 
+/** Bytes behind the states that `many` keeps the words of one block of each lane in, as vectors. */
+export const md5WordBytes = 64 * md5Lanes;
+
+/** Vectors of one group while its words are turned. */
+type Quarter = readonly [number, number, number, number];
+
+/** Four rows of four words become four columns; `rows` are overwritten. */
+function transpose([r0, r1, r2, r3]: Quarter, scratch: Quarter, store: (n: number, value: Code) => Code): Code {
+  const [low0, high0, low1, high1] = scratch;
+  const pick = (one: number, other: number, lanes: Quarter): Code => [get(one), get(other), op.shuffle32(lanes)];
+  return [
+    [pick(r0, r1, [0, 4, 1, 5]), set(low0), pick(r0, r1, [2, 6, 3, 7]), set(high0)],
+    [pick(r2, r3, [0, 4, 1, 5]), set(low1), pick(r2, r3, [2, 6, 3, 7]), set(high1)],
+    [store(0, pick(low0, low1, [0, 1, 4, 5])), store(1, pick(low0, low1, [2, 3, 6, 7]))],
+    [store(2, pick(high0, high1, [0, 1, 4, 5])), store(3, pick(high0, high1, [2, 3, 6, 7]))],
+  ];
+}
+
 /**
- * States lie as vectors: for each group of four lanes a, b, c, d. Words are gathered from four places into a vector; the
- * groups' steps are interleaved, because one chain alone waits for itself most of the time.
+ * States lie as vectors: for each group of four lanes a, b, c, d. The words of a block are turned into vectors first, since
+ * each is used four times. The groups' steps are interleaved, because one chain alone waits for itself most of the time.
  */
 function manyStreams(width: Md5Width): WasmFunction {
   const [states, table, blocks] = [0, 1, 2] as const;
@@ -152,20 +178,18 @@ function manyStreams(width: Md5Width): WasmFunction {
     const a = firstVector + group * 5;
     return { a, b: a + 1, c: a + 2, d: a + 3, scratch: a + 4 };
   };
+  const rows = firstVector + vectors * 5;
   const groups = [...Array(vectors).keys()];
   const lanes = [...Array(width).keys()];
-  const word = (group: number, i: number): Code =>
-    [0, 1, 2, 3].map((lane): Code => [
-      lane === 0 ? [get(pointer(group * 4)), op.i32Load(wordOf(i) * 4), op.i32x4Splat] : [],
-      lane === 0
-        ? []
-        : [
-            set(registersOf(group).scratch),
-            get(pointer(group * 4 + lane)),
-            get(registersOf(group).scratch),
-            op.v128Load32Lane(lane, wordOf(i) * 4),
-          ],
+  const wordAt = (group: number, word: number): number => 16 * md5Lanes + group * 256 + word * 16;
+  const turnWords = (group: number): Code =>
+    [0, 1, 2, 3].map((quarter): Code => [
+      [0, 1, 2, 3].map((n): Code => [get(pointer(group * 4 + n)), op.v128Load(quarter * 16), set(rows + n)]),
+      transpose([rows, rows + 1, rows + 2, rows + 3], [rows + 4, rows + 5, rows + 6, rows + 7], (n, value) => [
+        [get(states), value, op.v128Store(wordAt(group, quarter * 4 + n))],
+      ]),
     ]);
+  const word = (group: number, i: number): Code => [get(states), op.v128Load(wordAt(group, wordOf(i)))];
   const steps = Array.from({ length: 64 }, (_, i): Code =>
     groups.map((group) => step(wide, i, turned(registersOf(group), i), word(group, i))),
   );
@@ -178,6 +202,7 @@ function manyStreams(width: Md5Width): WasmFunction {
     lanes.map((lane): Code => [get(table), op.i32Load(lane * 4), set(pointer(lane))]),
     each((local, offset) => [get(states), op.v128Load(offset), set(local)]),
     whileLoop(get(blocks), [
+      groups.map(turnWords),
       steps,
       each((local, offset) => [
         get(states),
@@ -192,6 +217,6 @@ function manyStreams(width: Md5Width): WasmFunction {
       [get(blocks), i32(1), op.i32Sub, set(blocks)],
     ]),
   ];
-  const locals = [...Array<number>(width).fill(type.i32), ...Array<number>(vectors * 5).fill(type.v128)];
+  const locals = [...Array<number>(width).fill(type.i32), ...Array<number>(vectors * 5 + 8).fill(type.v128)];
   return { name: 'many', parameters: [type.i32, type.i32, type.i32], results: [], locals, body };
 }

@@ -41,9 +41,17 @@ export interface Payload {
    * signatures, trailer) was found right; `md5Hex` is what Content-MD5 claimed and must be compared by the caller.
    * @throws S3 errors such as IncompleteBody, BadDigest, XAmzContentSHA256Mismatch.
    */
-  pipe(target: { write(chunk: Uint8Array): boolean; drained(): Promise<void> }): Promise<PayloadProof>;
+  pipe(target: BodySink): Promise<PayloadProof>;
   /** The whole body, for XML documents. @throws EntityTooLarge / MaxMessageLengthExceeded above `limit` bytes. */
   bytes(limit: number): Promise<Uint8Array>;
+}
+/** Takes a body's bytes as they come. */
+export interface BodySink {
+  /** False: no more until `drained`. */
+  write(chunk: Uint8Array): boolean;
+  drained(): Promise<void>;
+  /** What `write` was given is used up when it returns: its memory may be given back at once. */
+  keepsNothing?: true;
 }
 export interface PayloadProof {
   /** Of Content-MD5, hex; the sink that computes the MD5 anyway compares it. */

@@ -4,7 +4,7 @@ import { createChecksum, type RunningChecksum } from '../hash/checksums.ts';
 import { type Checksum, type ChecksumAlgorithm } from '../object/model.ts';
 import { type ChunkDecoder, createChunkDecoder } from './aws-chunked.ts';
 import { type BodyProof } from './gate.ts';
-import { type Payload, type PayloadProof } from './operation.ts';
+import { type BodySink, type Payload, type PayloadProof } from './operation.ts';
 import { S3Error } from './s3-error.ts';
 
 const headerOf: Record<string, ChecksumAlgorithm> = {
@@ -115,7 +115,7 @@ function checksumOf(headers: Readonly<Record<string, string>>, proof: BodyProof)
 interface Pump {
   proof: BodyProof;
   expected: Expected;
-  target: Parameters<Payload['pipe']>[0];
+  target: BodySink;
 }
 
 /** Pushes the body through; ends when all of it was handed on and everything said about it was found true. */
@@ -169,6 +169,7 @@ function pump(message: IncomingMessage, { proof, expected, target }: Pump): Prom
       try {
         if (decoder === undefined) give(chunk);
         else decoder.push(chunk, give);
+        if (target.keepsNothing === true) giveBack(chunk);
       } catch (error) {
         fail(error);
       }
@@ -185,6 +186,18 @@ function pump(message: IncomingMessage, { proof, expected, target }: Pump): Prom
     const onLost = (): void => fail(new S3Error('IncompleteBody', 400, 'The request body terminated unexpectedly'));
     message.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost);
   });
+}
+
+/** Smaller pieces share their memory with others. */
+const ownMemoryBytes = 16 * 1024;
+
+/**
+ * Frees a piece of a body now. Left to the garbage collector, the memory outside its heap made it mark the whole heap every
+ * six uploads of 10 MiB, a fifth of all processor time.
+ */
+function giveBack(chunk: Buffer): void {
+  const memory = chunk.buffer as ArrayBuffer & { transfer?: (bytes: number) => ArrayBuffer };
+  if (chunk.length >= ownMemoryBytes && chunk.length === memory.byteLength) memory.transfer?.(0);
 }
 
 interface Received {

@@ -12,6 +12,14 @@ const deadEnough = 0.5;
 /** Smaller files are left alone while anything in them is alive, unless there are more than a few of them. */
 const worthBytes = 8 * 1024 * 1024;
 const fewFiles = 16;
+/**
+ * Where objects are overwritten all the time, a file that is half dead now is dead altogether soon: what is copied out of
+ * it too early is copied for nothing. It is left until nothing in it has died for a while, the dead outweigh the living by
+ * this much, or the drive runs short of space.
+ */
+const quietMs = 10 * 60 * 1000;
+const deadMarginBytes = 2 * 1024 ** 3;
+const tightShare = 0.1;
 const rowsAtOnce = 1_000;
 /** Moved and written down together. */
 const batchBytes = 4 * 1024 * 1024;
@@ -28,10 +36,11 @@ interface Stored {
 /**
  * Moves what is alive out of the deadest segment file and deletes the file. What does not match its checksum is not
  * copied, and the file stays until those blocks were healed: nothing is deleted that was not replaced.
+ * @param eager takes any file that is dead enough, also one that is still dying
  * @returns bytes given back
  */
-export async function compactOnce(core: DriveCore, table: DataTable): Promise<number> {
-  const segment = deadest(core);
+export async function compactOnce(core: DriveCore, table: DataTable, eager: boolean): Promise<number> {
+  const segment = deadest(core, eager || isTight(core));
   if (segment === undefined) return 0;
   // Deleted only once a look finds nothing alive: rows change while others are moved.
   for (let pass = 0; pass < mostPasses; pass++) {
@@ -47,15 +56,29 @@ export async function compactOnce(core: DriveCore, table: DataTable): Promise<nu
   return 0;
 }
 
-function deadest(core: DriveCore): Segment | undefined {
+/** Whether room matters more than the work of making it. */
+function isTight({ segments, space }: DriveCore): boolean {
+  if (space.full() || space.freeBytes < space.totalBytes * tightShare) return true;
+  let dead = 0;
+  let live = 0;
+  for (const { end, liveBytes } of segments.all()) {
+    dead += end - liveBytes;
+    live += liveBytes;
+  }
+  return dead > live + deadMarginBytes;
+}
+
+function deadest(core: DriveCore, eager: boolean): Segment | undefined {
+  const nowMs = core.env.clock.monotonicMs();
   const closed = [...core.segments.all()].filter(({ open, holds }) => !open && holds === 0);
   const smallFiles = closed.filter(({ end }) => end < worthBytes).length;
   let found: Segment | undefined;
   for (const segment of closed) {
-    const { liveBytes, end, spoiledAt } = segment;
+    const { liveBytes, end, spoiledAt, lastDeathMs } = segment;
     const isSmall = end < worthBytes;
     const due = liveBytes === 0 || (isSmall ? smallFiles > fewFiles : liveBytes <= end * deadEnough);
     if (!due || spoiledAt === liveBytes) continue;
+    if (liveBytes > 0 && !eager && nowMs - lastDeathMs < quietMs) continue;
     if (found === undefined || liveBytes / end < found.liveBytes / found.end) found = segment;
   }
   return found;

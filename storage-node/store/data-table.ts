@@ -38,6 +38,12 @@ export function createDataTable({ index, segments, env }: Pick<DriveCore, 'index
       if (segment !== undefined) segment.liveBytes += sign * extentBytesOf(row!, extent);
     }
   };
+  const bury = (row: DataRow | undefined): void => {
+    for (const extent of row?.extents ?? []) {
+      const segment = segments.get(extent.segment);
+      if (segment !== undefined) segment.lastDeathMs = env.clock.monotonicMs();
+    }
+  };
   const get = (dataId: DataId): DataRow | undefined => {
     const bytes = index.get('data', dataId);
     return bytes === undefined ? undefined : decodeData(bytes);
@@ -55,6 +61,7 @@ export function createDataTable({ index, segments, env }: Pick<DriveCore, 'index
     changing: (dataId) => pending.has(textOf(dataId)),
     change(dataId, row) {
       const id = textOf(dataId);
+      bury(latest(dataId));
       if (isCounted(dataId, id)) account(latest(dataId), -1);
       else changedAhead.add(id);
       account(row, 1);

@@ -39,8 +39,11 @@ export interface DriveOptions {
 
 /** A drive that is open. */
 export interface Drive extends DriveApi {
-  /** Rewrites one segment file that is mostly dead, if there is one. @returns bytes given back. */
-  compactOnce(): Promise<number>;
+  /**
+   * Rewrites one segment file that is mostly dead, if there is one; with `eager` also one in which data is still dying.
+   * @returns bytes given back
+   */
+  compactOnce(eager?: boolean): Promise<number>;
   /** Writes down what is decided and lets go of what that freed, without waiting for late readers. */
   settleMarks(): Promise<void>;
   /** Resolves when the bytes of every segment file that rows refer to have been counted. */
@@ -88,12 +91,12 @@ async function open(options: DriveOptions): Promise<Drive> {
       if (stopper.reason() === undefined && !closed) registers.decide(requests);
     },
     stat: async () => statOf(core, options, { registers, quarantined, reason: stopper.reason() }),
-    compactOnce() {
+    compactOnce(eager = false) {
       const before = compacting;
       const work = async (): Promise<number> => {
         await Promise.allSettled([before, counted]);
         core.check();
-        return compactOnce(core, table);
+        return compactOnce(core, table, eager);
       };
       compacting = work();
       return compacting;

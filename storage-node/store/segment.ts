@@ -10,6 +10,8 @@ export interface Segment {
   entry: Promise<void>;
   /** Bytes that rows refer to, headers included; known once the index was counted. */
   liveBytes: number;
+  /** When rows last stopped referring to something in it, monotonic milliseconds; -Infinity when not in this life. */
+  lastDeathMs: number;
   open: boolean;
   /** Extents that were written or set aside and that no durable row names yet: the file must not go. */
   holds: number;

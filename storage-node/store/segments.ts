@@ -102,7 +102,7 @@ function nameOf(id: number): string {
 function segmentOf(id: number, handle: FileHandle, end: number): Segment {
   return {
     ...{ id, handle, end, entry: Promise.resolve(), open: false },
-    ...{ liveBytes: 0, holds: 0, readers: 0, spoiledAt: undefined },
+    ...{ liveBytes: 0, lastDeathMs: -Infinity, holds: 0, readers: 0, spoiledAt: undefined },
   };
 }
 

@@ -1,6 +1,6 @@
 import { type Upload } from '../../object/model.ts';
 import { StorageError } from '../../errors.ts';
-import { type Payload, type PayloadProof } from '../operation.ts';
+import { type BodySink, type Payload, type PayloadProof } from '../operation.ts';
 import { S3Error } from '../s3-error.ts';
 import { tooLarge } from './refusals.ts';
 
@@ -38,13 +38,8 @@ export function checkBodySize(bytes: number | undefined): void {
   if (bytes !== undefined && bytes > maxBodyBytes) throw tooLarge(bytes, maxBodyBytes);
 }
 
-export interface Sink {
-  write(chunk: Uint8Array): boolean;
-  drained(): Promise<void>;
-}
-
-/** An upload as something to write to; `tap` sees every chunk first. */
-export function sinkOf(upload: Upload<unknown>, tap?: (chunk: Uint8Array) => void): Sink {
+/** An upload as something to write to; `tap` sees every chunk first, and keeps none. */
+export function sinkOf(upload: Upload<unknown>, tap?: (chunk: Uint8Array) => void): BodySink {
   let takenBytes = 0;
   let drains = 0;
   let drainsAtWrite = 0;
@@ -55,6 +50,7 @@ export function sinkOf(upload: Upload<unknown>, tap?: (chunk: Uint8Array) => voi
     wake = undefined;
   };
   return {
+    keepsNothing: true,
     write(chunk) {
       takenBytes += chunk.length;
       checkBodySize(takenBytes);

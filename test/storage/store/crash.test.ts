@@ -118,7 +118,7 @@ async function live(world: World, drive: Drive, cutAfter: number): Promise<void>
     }
   };
   const housekeeping = async (): Promise<void> => {
-    for (let i = 0; i < 6; i++) await drive.compactOnce();
+    for (let i = 0; i < 6; i++) await drive.compactOnce(true);
   };
   const store: Writer = { key: keyOf(`archive-${world.archive.length}`), values: [], promised: 0 };
   world.archive.push(store);

@@ -232,6 +232,30 @@ describe('bytes that rot', () => {
     await drive.close();
   });
 
+  test('compaction leaves a file in which data is still dying, until that has been quiet for a while', async () => {
+    const home = simHome();
+    let drive = await home.open();
+    const ballot = (life: number): number => now + life * 60_000 * 2048;
+    for (let life = 0; life < 20; life++) {
+      for (const n of [0, 1]) {
+        const puts = [small(dataIdOf(100 * n + life))];
+        await put(drive, acceptOf(keyOf(`k${n}-${life}`), ballot(2 * life + n), { puts }));
+      }
+      await drive.close();
+      drive = await home.open();
+    }
+    for (let life = 0; life < 20; life++) {
+      const one = { key: keyOf(`k0-${life}`), ballot: ballot(100 + life) };
+      await put(drive, acceptOf(one.key, one.ballot, { frees: [dataIdOf(life)] }));
+      drive.decide([one]);
+    }
+    await drive.settleMarks();
+    assert.equal(await drive.compactOnce(), 0);
+    await home.pass(11 * 60 * 1000);
+    assert.ok((await drive.compactOnce()) > 0);
+    await drive.close();
+  });
+
   test('compaction keeps a file whose blocks it cannot copy, until they are repaired', async () => {
     const home = simHome();
     let drive = await home.open();
@@ -245,11 +269,11 @@ describe('bytes that rot', () => {
       await put(drive, acceptOf(keyOf(`k${life}`), ballot(life), { puts: [small(dataIdOf(10 + life))] }));
     }
     home.disk.content('/drive/segments/0000000001.seg').fill(0, 60, 70);
-    while ((await drive.compactOnce()) > 0);
+    while ((await drive.compactOnce(true)) > 0);
     assert.ok(home.disk.paths().includes('/drive/segments/0000000001.seg'));
     assert.deepEqual(await drive.checkData([dataIdOf(1), dataIdOf(2)], true), ['damaged', 'ok']);
     assert.equal(await drive.repair({ key, ballot: now, puts }), true);
-    while ((await drive.compactOnce()) > 0);
+    while ((await drive.compactOnce(true)) > 0);
     assert.ok(!home.disk.paths().includes('/drive/segments/0000000001.seg'));
     assert.deepEqual(await drive.checkData([dataIdOf(1), dataIdOf(2)], true), ['ok', 'ok']);
     await drive.close();
