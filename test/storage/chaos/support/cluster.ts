@@ -106,6 +106,8 @@ export function pause(delayMs: number): Promise<void> {
   });
 }
 
+const quiet = (): void => {};
+
 /** A client that asks once and says what it heard. */
 export function createClient(endpoint: string): S3Client {
   return new S3Client({
@@ -114,6 +116,8 @@ export function createClient(endpoint: string): S3Client {
     forcePathStyle: true,
     credentials: { accessKeyId: account.user, secretAccessKey: account.password },
     maxAttempts: 1,
+    // It warns of streams that it cannot send twice.
+    logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     requestHandler: { requestTimeout: 30_000 },
   });
 }

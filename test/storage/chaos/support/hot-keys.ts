@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { type Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -28,8 +29,15 @@ export function valueOf(bytes: Buffer): string {
   return value;
 }
 
+/** Who asks, and of which key. */
+export interface At {
+  name: string;
+  client: S3Client;
+  key: string;
+}
+
 /** What one client saw of a key: the name of a value, and how to name it in a condition. */
-interface Seen {
+export interface Seen {
   value: string | undefined;
   etag: string | undefined;
 }
@@ -50,13 +58,13 @@ export class HotKeys {
   }
 
   /** A client's turn on a key: sees what it holds, then writes, now and then only if it still holds that. */
-  async turn(at: { name: string; client: S3Client; key: string }, i: number): Promise<void> {
+  async turn(at: At, i: number): Promise<void> {
     const seen = await this.get(at);
     if (i % 5 === 4) await this.remove(at);
     else await this.put(at, i % 2 === 0 ? undefined : seen);
   }
 
-  async get(at: { name: string; client: S3Client; key: string }): Promise<Seen | undefined> {
+  async get(at: At): Promise<Seen | undefined> {
     let seen: Seen | undefined;
     await this.#record(at, { kind: 'get' }, async () => {
       try {
@@ -72,21 +80,25 @@ export class HotKeys {
     return seen;
   }
 
-  /** @param seen the condition: that the key still holds this */
-  put(at: { name: string; client: S3Client; key: string }, seen?: Seen): Promise<void> {
+  /**
+   * @param seen the condition: that the key still holds this
+   * @param sent how the bytes are sent, when not at once
+   */
+  put(at: At, seen?: Seen, sent: (bytes: Buffer) => Buffer | Readable = (bytes) => bytes): Promise<void> {
     const value = `${at.name}-${this.#values++}`;
     const condition =
       seen === undefined ? undefined : seen.value === undefined ? { ifNoneMatch: '*' } : { ifMatch: seen.value };
     const headers = seen === undefined ? {} : seen.value === undefined ? { IfNoneMatch: '*' } : { IfMatch: seen.etag };
     const action: Action = condition === undefined ? { kind: 'put', value } : { kind: 'put', value, condition };
     return this.#record(at, action, async () => {
-      const put = { Bucket: this.#bucket, Key: at.key, Body: bodyOf(value), ...headers };
-      await at.client.send(new PutObjectCommand(put));
+      const bytes = bodyOf(value);
+      const put = { Bucket: this.#bucket, Key: at.key, Body: sent(bytes), ContentLength: bytes.length };
+      await at.client.send(new PutObjectCommand({ ...put, ...headers }));
       return { kind: 'ok' };
     });
   }
 
-  remove(at: { name: string; client: S3Client; key: string }): Promise<void> {
+  remove(at: At): Promise<void> {
     return this.#record(at, { kind: 'delete' }, async () => {
       await at.client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: at.key }));
       return { kind: 'ok' };
