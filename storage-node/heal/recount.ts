@@ -134,9 +134,10 @@ async function lookAfterPage(
   unwhole.push(...(await incomplete(deps, set, alike, pass)));
   for (const key of unwhole) {
     count.unwhole += 1;
+    // A key that cannot be read must not keep the others from being looked after.
     const health: KeyHealth = options.heal
-      ? await healKey(deps, { set, key }, options.verify)
-      : { kind: 'short', shardsLacking: 0, shardsWritten: 0, bytesWritten: 0, reason: 'not healed, only counted' };
+      ? await healKey(deps, { set, key }, options.verify).catch((error: unknown) => shortFor(messageOf(error)))
+      : shortFor('not healed, only counted');
     count.shardsLacking += health.shardsLacking;
     count.shardsWritten += health.shardsWritten;
     count.bytesWritten += health.bytesWritten;
@@ -148,6 +149,14 @@ async function lookAfterPage(
   if (options.heal) await forgetOld(deps, set, alike, count);
 }
 
+function shortFor(reason: string): KeyHealth {
+  return { kind: 'short', shardsLacking: 0, shardsWritten: 0, bytesWritten: 0, reason };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function agree(rows: ReadonlyMap<DriveHandle, ScanRow>, set: ErasureSet): boolean {
   if (rows.size < set.drives.length) return false;
   const [first] = rows.values();
@@ -155,7 +164,7 @@ function agree(rows: ReadonlyMap<DriveHandle, ScanRow>, set: ErasureSet): boolea
   return true;
 }
 
-/** Keys all drives agree on, of which some drive lacks a shard. */
+/** Keys all drives agree on, of which some drive lacks a shard, or nobody can say. */
 async function incomplete(
   deps: HealDeps,
   set: ErasureSet,
@@ -163,18 +172,21 @@ async function incomplete(
   pass: { options: RecountOptions; count: Recount },
 ): Promise<IndexKey[]> {
   const owners: IndexKey[] = [];
+  const unreadable: IndexKey[] = [];
   const ids: DataId[] = [];
   let bytes = 0;
   for (const row of rows) {
     if (row.tombstone) continue;
-    for (const data of deps.values.dataOf(row.key, valueOf(row.state))) {
+    const stored = dataOfRow(deps, row);
+    if (stored === undefined) unreadable.push(row.key);
+    for (const data of stored ?? []) {
       owners.push(row.key);
       ids.push(data.dataId);
       bytes += data.sizeBytes * 2;
     }
   }
   pass.count.shardsExpected += ids.length * set.drives.length;
-  if (ids.length === 0) return [];
+  if (ids.length === 0) return unreadable;
   if (pass.options.verify) {
     pass.count.bytesChecked += bytes;
     await deps.throttle(bytes);
@@ -188,7 +200,16 @@ async function incomplete(
   const add = (key: IndexKey): unknown => bad.set(Buffer.from(key).toString('latin1'), key);
   for (const { value } of answered) value.forEach((check, i) => check !== 'ok' && add(owners[i]!));
   if (answered.length < set.drives.length) owners.forEach(add);
-  return [...bad.values()];
+  return [...unreadable, ...bad.values()];
+}
+
+/** What a row's value refers to; undefined when the value cannot be read. */
+function dataOfRow(deps: HealDeps, row: ScanRow): ReturnType<HealDeps['values']['dataOf']> | undefined {
+  try {
+    return deps.values.dataOf(row.key, valueOf(row.state));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Tombstones that all drives have, and that are old enough, need not out-vote anything any more. */
