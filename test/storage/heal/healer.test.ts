@@ -199,19 +199,12 @@ test('two passes are made one after the other, and stopping waits for the one th
 
 test('a pass that fails is told to who asked for it, and hinders no other', async () => {
   let broken = true;
-  const { heal } = objectNode(setOf(memoryDrives(4), 0), 0);
-  const values: HealDeps['values'] = {
-    ...heal.values,
-    dataOf(key, value) {
-      if (broken) throw new Error('unreadable');
-      return heal.values.dataOf(key, value);
-    },
-  };
-  const { set, healer } = await makeWorld({ deps: { values } });
-  await assert.rejects(healer.run(set, 'recount'), /unreadable/);
+  const throttle = (): Promise<void> => (broken ? Promise.reject(new Error('out of order')) : Promise.resolve());
+  const { set, healer } = await makeWorld({ deps: { throttle } });
+  await assert.rejects(healer.run(set, 'scrub'), /out of order/);
   assert.deepEqual([healer.status()[0]!.running, lastOf(healer)], [undefined, undefined]);
   broken = false;
-  await healer.run(set, 'recount');
+  await healer.run(set, 'scrub');
   assert.equal(lastOf(healer)!.whole, true);
   await healer.stop();
 });
