@@ -1,8 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { get as httpGet } from 'node:http';
+import { get as httpsGet } from 'node:https';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   certificateFiles,
   createClusterCa,
@@ -41,6 +44,7 @@ const clusterId = 'dev';
 /** The program of one node. */
 export const nodeProgram = path.join(import.meta.dirname, '..', 'main.ts');
 const days = 365;
+const servingMs = 20_000;
 
 /** Where the nodes of a cluster on one machine listen, and where their drives lie. */
 export interface LocalCluster {
@@ -119,6 +123,8 @@ export async function startDev(options: DevOptions): Promise<DevCluster> {
         return untilReady(child, node.id);
       }),
     );
+    const ca = caFile === undefined ? undefined : readFileSync(caFile, 'utf8');
+    await Promise.all(nodes.map(({ endpoint }) => untilServing(endpoint, ca)));
   } catch (error) {
     await stop();
     throw error;
@@ -156,6 +162,26 @@ function untilReady(child: ChildProcess, node: string): Promise<void> {
     });
     const gone = (code: number | null): void => reject(new Error(`${node} ended with code ${code} before it was up`));
     child.once('exit', gone);
+  });
+}
+
+/** A node that is up may not have found the others yet: nobody shall be told to go on before it can write. */
+async function untilServing(endpoint: string, ca: string | undefined): Promise<void> {
+  const endsAtMs = performance.now() + servingMs;
+  while (!(await isReady(endpoint, ca))) {
+    if (performance.now() > endsAtMs) throw new Error(`${endpoint} is up, but cannot write: see ${endpoint}/health/ready`);
+    await sleep(20);
+  }
+}
+
+function isReady(endpoint: string, ca: string | undefined): Promise<boolean> {
+  const get = endpoint.startsWith('https:') ? httpsGet : httpGet;
+  return new Promise((resolve) => {
+    const asked = get(`${endpoint}/health/ready`, { ca, agent: false, timeout: 2_000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    asked.on('timeout', () => asked.destroy()).on('error', () => resolve(false));
   });
 }
 
