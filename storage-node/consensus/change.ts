@@ -355,17 +355,25 @@ function refuse(attempt: Attempt, replies: Answers<AcceptReply>): void {
   if (bucket !== undefined) {
     throw new StorageError('Busy', 'the settings of the bucket have changed', { details: { bucketChanged: '1' } });
   }
+  for (const { value } of replies.answered) {
+    if (value.kind === 'outbid') attempt.settings.ballots.observe(value.promised);
+  }
+  if (find('outbid') !== undefined && mayGoOn(attempt, replies)) return;
   if (find('full') !== undefined) {
     throw new StorageError('OutOfSpace', 'the space reserve of too many drives is reached');
   }
   if (find('no-data') !== undefined) {
     throw new StorageError('WriteQuorumLost', 'too many drives have lost what was sent to them of this write');
   }
-  for (const { value } of replies.answered) {
-    if (value.kind === 'outbid') attempt.settings.ballots.observe(value.promised);
-  }
   const quorum = writeQuorum(attempt.set.drives.length);
   if (replies.answered.length < quorum) throw quorumLost(attempt, replies.answered.length);
+}
+
+/** Whether another round can be won. Of drives that were not waited for, since this one was lost, nothing is known. */
+function mayGoOn({ set }: Attempt, { answered, failed }: Answers<AcceptReply>): boolean {
+  const size = set.drives.length;
+  const unable = answered.filter(({ value }) => value.kind === 'full' || value.kind === 'no-data').length;
+  return failed.length + unable <= size - writeQuorum(size);
 }
 
 const fenceMessages: Record<FenceReason, (epoch: number) => string> = {
