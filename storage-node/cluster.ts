@@ -11,6 +11,7 @@ import { type DriveApi } from './store/drive-api.ts';
 import { type Drive, openDrive } from './store/drive.ts';
 import { checkFormat, formatVersion, readFormat, writeFormat } from './store/format.ts';
 import { openLmdbIndex } from './store/lmdb-index.ts';
+import { type BlockPlace, takePlace } from './store/place.ts';
 import { realFileSystem } from './store/real-file-system.ts';
 import { type DriveHandle, type DriveHealth, type ErasureSet } from './store/set.ts';
 import { systemEnv } from './system-env.ts';
@@ -50,7 +51,7 @@ export async function openCluster(
     for (const node of topology.nodes) {
       if (node.index === self.index) continue;
       const to = { nodeId: node.id, host: node.host, port: node.port + rpcPortOffset };
-      const take = (size: number): ReturnType<Kernels['arena']['take']> => kernels.arena.take(size);
+      const take = (size: number): BlockPlace => takePlace(kernels.arena, size);
       peers.set(node.index, createPeer({ name: network.name, to, security: network.security, env: systemEnv, take }));
     }
   } catch (error) {

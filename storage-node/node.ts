@@ -18,6 +18,7 @@ import { followIdentity } from './rpc/identity-files.ts';
 import { type ControlHandler } from './rpc/server-options.ts';
 import { createRpcServer } from './rpc/server.ts';
 import { createSiteFence } from './site-fence.ts';
+import { takePlace } from './store/place.ts';
 import { type ErasureSet } from './store/set.ts';
 import { systemEnv } from './system-env.ts';
 import { rpcPortOffset } from './topology/topology.ts';
@@ -77,7 +78,7 @@ export async function startNode(config: NodeConfig, log: Log): Promise<RunningNo
   ]);
   const rpc = createRpcServer({
     ...{ ...network, drives: cluster.ownDrives, controls, clock: systemEnv.clock },
-    take: (size) => kernels.arena.take(size),
+    take: (size) => takePlace(kernels.arena, size),
     refused: (reason, from) => log.warn({ reason, from }, 'a peer was turned away'),
   });
   const metrics = createMetrics({ drives: cluster.ownDrives, sets, kernels, healer });

@@ -2,6 +2,9 @@ import { type Arena, type Slab } from './types.ts';
 
 const pageBytes = 65_536;
 const alignment = 64;
+/** Large pieces begin on a sector, so that files can be written from them directly. */
+const largeBytes = 64 * 1024;
+const largeAlignment = 512;
 /** The arena grows by this, so that small needs do not grow it often. */
 const growBytes = 4 * 1024 * 1024;
 
@@ -12,7 +15,7 @@ export interface ArenaMemory extends Arena {
 
 /**
  * Memory shared by kernels, sockets and files. It grows and never shrinks; what was given back is handed out again by
- * size class (a power of two, or half-way between two).
+ * size class.
  */
 export function createArena(options: { initialBytes?: number; maximumBytes?: number } = {}): ArenaMemory {
   const initial = Math.ceil((options.initialBytes ?? 1024 * 1024) / pageBytes);
@@ -25,6 +28,7 @@ export function createArena(options: { initialBytes?: number; maximumBytes?: num
   let newest: ArrayBufferLike | undefined;
 
   const carve = (bytes: number): number => {
+    if (bytes >= largeBytes) top = Math.ceil(top / largeAlignment) * largeAlignment;
     if (top + bytes > total) {
       const pages = Math.ceil(Math.max(bytes, growBytes) / pageBytes);
       memory.grow(pages);
@@ -78,10 +82,11 @@ function slabOf(at: number, bytes: Uint8Array, giveBack: () => void): Slab {
   };
 }
 
-/** Sizes are rounded up to classes: 64, 96, 128, 192, 256, ... all multiples of 32, handed out 64-aligned. */
+/** Sizes are rounded up to classes: powers of two and what lies half-way between; large ones in eighths. */
 function classOf(size: number): number {
   let bytes = alignment;
   while (bytes < size) bytes *= 2;
+  if (bytes > largeBytes) return Math.ceil(size / (bytes / 16)) * (bytes / 16);
   const between = (bytes / 4) * 3;
   return between >= size && between % alignment === 0 ? between : bytes;
 }

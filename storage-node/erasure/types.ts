@@ -3,7 +3,7 @@
  * shared arena; sockets and files read from and write to the same bytes, and nothing is copied on the way.
  */
 
-/** A piece of the arena. `bytes` is a view of it; `at` its address for the kernels. Multiple of 64, aligned to 64. */
+/** A piece of the arena. `bytes` is a view of it; `at` its address for the kernels. Aligned to 64, from 64 KiB on to 512. */
 export interface Slab {
   readonly at: number;
   readonly bytes: Uint8Array;

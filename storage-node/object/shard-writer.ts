@@ -82,7 +82,8 @@ export function createShardWriter(input: ShardWriterInput): ShardWriter {
         const at = stripe.offsetOf(lane.shard);
         const payload = stripe.slab.bytes.subarray(at, at + stripe.blockBytes);
         stripe.hold();
-        lane.writer.write({ index: stripe.index, payload, checksum: checksumOf(lane.shard) }, stripe.drop);
+        const place = stripe.placeOf(lane.shard);
+        lane.writer.write({ index: stripe.index, payload, checksum: checksumOf(lane.shard), place }, stripe.drop);
       }
     },
     async finish() {

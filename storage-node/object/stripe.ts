@@ -1,8 +1,10 @@
 import { type Arena, type Slab } from '../erasure/types.ts';
 import { shardBlockBytes, stripeBytes } from '../erasure/geometry.ts';
+import { sectorBytes, wideBlockBytes, wideBytes, wideHeaderBytes } from '../store/block.ts';
 
 /** Distance between shard areas beyond their size: powers of two would make the kernels fight for the same cache sets. */
 const strideSlackBytes = 64;
+const wideSlackBytes = sectorBytes;
 
 /**
  * One stripe while it is filled, coded and written: k data areas, then m parity areas, in one slab. The slab goes
@@ -17,6 +19,8 @@ export interface Stripe {
   readonly blockBytes: number;
   /** Offset of a shard's block in the slab. */
   offsetOf(shard: number): number;
+  /** The memory around it, as `StageBlock` wants it. */
+  placeOf(shard: number): Uint8Array | undefined;
   hold(): void;
   drop(): void;
 }
@@ -83,7 +87,7 @@ export function createStripeFiller(
     const fresh = arena.take(shorter.slabBytes);
     let moved = 0;
     for (let shard = 0; moved < length; shard++) {
-      const start = shard * layout.stride;
+      const start = layout.head + shard * layout.stride;
       const piece = old.bytes.subarray(start, start + Math.min(layout.blockBytes, length - moved));
       moved += copyIn(fresh.bytes, shorter, moved, piece);
     }
@@ -96,6 +100,8 @@ export function createStripeFiller(
 interface Layout {
   blockBytes: number;
   stride: number;
+  /** Bytes of each area before its block. */
+  head: number;
   capacity: number;
   slabBytes: number;
   dataShards: number;
@@ -103,9 +109,11 @@ interface Layout {
 
 function layoutOf(length: number, shards: { data: number; parity: number }): Layout {
   const blockBytes = shardBlockBytes(length, shards.data);
-  const stride = blockBytes + strideSlackBytes;
+  const wide = blockBytes >= wideBlockBytes;
+  const stride = wide ? wideBytes(blockBytes) + wideSlackBytes : blockBytes + strideSlackBytes;
+  const head = wide ? wideHeaderBytes : 0;
   const slabBytes = stride * (shards.data + shards.parity);
-  return { blockBytes, stride, capacity: length, slabBytes, dataShards: shards.data };
+  return { blockBytes, stride, head, capacity: length, slabBytes, dataShards: shards.data };
 }
 
 /** Copies into the data areas from position `filled` on; returns the bytes taken. */
@@ -116,7 +124,7 @@ function copyIn(target: Uint8Array, layout: Layout, filled: number, source: Uint
     const shard = Math.floor(position / layout.blockBytes);
     const inShard = position - shard * layout.blockBytes;
     const room = Math.min(layout.blockBytes - inShard, layout.capacity - position, source.length - taken);
-    target.set(source.subarray(taken, taken + room), shard * layout.stride + inShard);
+    target.set(source.subarray(taken, taken + room), layout.head + shard * layout.stride + inShard);
     taken += room;
   }
   return taken;
@@ -131,7 +139,12 @@ function makeStripe(slab: Slab, made: { index: number; length: number; layout: L
     slab,
     length,
     blockBytes: layout.blockBytes,
-    offsetOf: (shard) => shard * layout.stride,
+    offsetOf: (shard) => layout.head + shard * layout.stride,
+    placeOf(shard) {
+      if (layout.head === 0) return undefined;
+      const start = shard * layout.stride;
+      return slab.bytes.subarray(start, start + wideBytes(layout.blockBytes));
+    },
     hold() {
       holders += 1;
     },
@@ -147,7 +160,7 @@ function makeStripe(slab: Slab, made: { index: number; length: number; layout: L
 function clearPadding(bytes: Uint8Array, layout: Layout, length: number): void {
   for (let shard = Math.floor(length / layout.blockBytes); shard < layout.dataShards; shard++) {
     const used = Math.min(layout.blockBytes, Math.max(0, length - shard * layout.blockBytes));
-    const start = shard * layout.stride;
+    const start = layout.head + shard * layout.stride;
     bytes.fill(0, start + used, start + layout.blockBytes);
   }
 }

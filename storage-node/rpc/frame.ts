@@ -57,6 +57,8 @@ export interface FrameHeader {
 export interface TailMemory {
   /** At least as long as asked for. */
   readonly bytes: Uint8Array;
+  /** The memory around `bytes`, as `StageBlock` wants it. */
+  readonly place?: Uint8Array | undefined;
   release(): void;
 }
 export type TakeTail = (size: number) => TailMemory;

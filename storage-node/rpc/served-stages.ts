@@ -60,7 +60,8 @@ export class ServedStages {
       this.#credit(stream, stage, tailBytes);
     };
     try {
-      stage.writer.write({ ...readBlockBody(frame.body), payload: tail.bytes.subarray(0, tailBytes) }, release);
+      const payload = tail.bytes.subarray(0, tailBytes);
+      stage.writer.write({ ...readBlockBody(frame.body), payload, place: tail.place }, release);
     } catch (error) {
       release();
       this.#stages.delete(stream);

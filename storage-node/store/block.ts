@@ -13,6 +13,20 @@ export function blockSeed(dataId: DataId, shard: number, index: number): bigint 
 
 /** Bytes before each block on disk. */
 export const blockHeaderBytes = 48;
+/** Blocks at least this long are wide: they lie on pages of their file, so that they are written past the page cache. */
+export const wideBlockBytes = 64 * 1024;
+/** Room for the header before a wide block's payload. */
+export const wideHeaderBytes = 64;
+/** What a wide block begins and ends on in its file: a page, which is a block of every common file system. */
+export const filePageBytes = 4096;
+/** What its memory must begin on: a sector. */
+export const sectorBytes = 512;
+
+/** Bytes of a wide block in memory and on disk, with header and padding. */
+export function wideBytes(payloadBytes: number): number {
+  return Math.ceil((wideHeaderBytes + payloadBytes) / filePageBytes) * filePageBytes;
+}
+
 const magic = 0x4d53_4231;
 const version = 1;
 const checkedBytes = 40;
@@ -27,8 +41,8 @@ export interface BlockHeader {
 }
 
 /** Magic (4), version (1), shard (1), 0 (2), index (4), length (4), data id (16), XXH64 (8), CRC-32 of these 40, 0 (4). */
-export function encodeBlockHeader(header: BlockHeader): Buffer {
-  const bytes = Buffer.allocUnsafe(blockHeaderBytes);
+export function encodeBlockHeader(header: BlockHeader, into?: Buffer): Buffer {
+  const bytes = into ?? Buffer.allocUnsafe(blockHeaderBytes);
   bytes.writeUInt32BE(magic, 0);
   bytes.writeUInt32BE((version << 24) | (header.shard << 16), 4);
   bytes.writeUInt32BE(header.index, 8);

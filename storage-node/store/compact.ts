@@ -1,6 +1,7 @@
-import { blockHeaderBytes, encodeBlockHeader } from './block.ts';
+import { encodeBlockHeader } from './block.ts';
 import { sameBytes } from './bytes.ts';
-import { type DataRow, decodeData, type Extent, extentBytesOf } from './data-row.ts';
+import { type DataRow, decodeData, type Extent, extentBytesOf, placeBytes } from './data-row.ts';
+import { blockChunks } from './stage.ts';
 import { type DataTable } from './data-table.ts';
 import { type DataId, type ShardBlock } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
@@ -215,18 +216,18 @@ async function copyExtent(
   core: DriveCore,
   { dataId, row, extent }: { dataId: DataId; row: DataRow; extent: Extent },
 ): Promise<Copy> {
-  const { segment, offset } = await core.writing(core.segments.reserve(extentBytesOf(row, extent)));
+  const { segment, offset } = await core.writing(core.segments.reserve(extentBytesOf(row, extent), row.wide));
   const copy: Extent = { ...extent, segment: segment.id, offset };
-  const stride = blockHeaderBytes + row.blockBytes;
+  const stride = placeBytes(row, row.blockBytes);
   const atOnce = Math.max(1, Math.floor(readBytes / stride));
   const end = extent.firstBlock + extent.blocks;
   for (let first = extent.firstBlock; first < end; first += atOnce) {
     const blocks = await readRight(core, { dataId, row }, { first, count: Math.min(atOnce, end - first) });
     if (blocks === undefined) return { right: false, extent: copy };
-    const chunks = blocks.found.flatMap(({ index, payload, checksum }) => [
-      encodeBlockHeader({ dataId, shard: row.shard, index, length: payload.length, checksum }),
-      payload,
-    ]);
+    const chunks = blocks.found.flatMap(({ index, payload, checksum }) => {
+      const header = encodeBlockHeader({ dataId, shard: row.shard, index, length: payload.length, checksum });
+      return blockChunks(row, header, payload);
+    });
     const at = offset + (first - extent.firstBlock) * stride;
     await core.writing(core.segments.write(segment, chunks, at)).finally(blocks.release);
   }

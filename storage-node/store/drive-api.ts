@@ -169,10 +169,21 @@ export interface StageRequest {
   /** Bytes of all payloads, where known beforehand: lets the drive lay them side by side. */
   expectedBytes: number | undefined;
 }
+/** A block on its way to a drive of this process. */
+export interface StageBlock {
+  index: number;
+  payload: Uint8Array;
+  checksum: bigint;
+  /**
+   * Memory that `payload` lies in, `wideHeaderBytes` behind its start, which is on a sector: `wideBytes` long, all of it
+   * the drive's to write into until the release.
+   */
+  place?: Uint8Array | undefined;
+}
 /** Takes one data's shard blocks in order. Everything it was given is durable when `finish` resolves. */
 export interface StageWriter {
   /** Never blocks; `release` is called once the payload's memory may be used again, on success or failure. */
-  write(block: { index: number; payload: Uint8Array; checksum: bigint }, release: () => void): void;
+  write(block: StageBlock, release: () => void): void;
   /** Bytes given to `write` that the drive has not taken yet (for back-pressure and for noticing a stall). */
   readonly queuedBytes: number;
   /** Called when `queuedBytes` has fallen. */

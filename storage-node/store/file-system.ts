@@ -7,6 +7,11 @@ export interface FileHandle {
   readNow(target: Uint8Array, position: number): number;
   /** Writes all of the chunks, one behind the other. Not durable before `sync`. */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * Writes whole pages (4096 bytes) at a page, from memory that begins on a sector (512); may go past the page cache. Not
+   * durable before `sync`.
+   */
+  writePages(pages: Uint8Array, position: number): Promise<void>;
   /** Data and size are durable when it resolves. */
   sync(): Promise<void>;
   size(): Promise<number>;

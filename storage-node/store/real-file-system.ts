@@ -12,7 +12,7 @@ const stat = promisify(fs.fstat);
 
 /** The operating system's files. */
 export const realFileSystem: FileSystem = {
-  open: async (file, mode) => handleOf(await openFd(file, flags[mode])),
+  open: async (file, mode) => handleOf(await openFd(file, flags[mode]), file),
   list: (directory) => readdir(directory),
   async makeDirectory(directory) {
     const made = await mkdir(directory, { recursive: true });
@@ -39,7 +39,8 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-function handleOf(fd: number): FileHandle {
+function handleOf(fd: number, file: string): FileHandle {
+  const direct = directWriter(fd, file);
   return {
     read: (target, position) => readFully(fd, target, position),
     readNow(target, position) {
@@ -52,9 +53,44 @@ function handleOf(fd: number): FileHandle {
       return done;
     },
     write: (chunks, position) => writeFully(fd, chunks, position),
+    writePages: direct.write,
     sync: () => sync(fd),
     size: async () => (await stat(fd)).size,
-    close: () => close(fd),
+    async close() {
+      await direct.close();
+      await close(fd);
+    },
+  };
+}
+
+/**
+ * Writes past the page cache, where system and file system know how: what is written here is read later or never, and
+ * copying it into the cache cost a fifth of the time of a large upload. Elsewhere it is an ordinary write.
+ */
+function directWriter(fd: number, file: string): { write: FileHandle['writePages']; close: () => Promise<void> } {
+  const flag: number | undefined = fs.constants.O_DIRECT;
+  let opened: Promise<number | undefined> | undefined;
+  let possible = flag !== undefined;
+  const ordinary = (pages: Uint8Array, position: number): Promise<void> => writeFully(fd, [pages], position);
+  return {
+    async write(pages, position) {
+      if (!possible) return ordinary(pages, position);
+      opened ??= openFd(file, fs.constants.O_WRONLY | flag!).catch(() => undefined);
+      const own = await opened;
+      if (own === undefined) return ordinary(pages, position);
+      try {
+        await writeFully(own, [pages], position);
+      } catch (error) {
+        // Pages or sectors of another size, or a file system that only said it could.
+        if (!['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+        possible = false;
+        await ordinary(pages, position);
+      }
+    },
+    async close() {
+      const own = await opened;
+      if (own !== undefined) await close(own);
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import { filePageBytes } from './block.ts';
 import { type Extent } from './data-row.ts';
 import { type FileHandle, type FileSystem } from './file-system.ts';
 import { createPacks } from './packs.ts';
@@ -11,9 +12,11 @@ export const segmentBytes = 256 * 1024 * 1024;
 export interface Segments {
   /** Appends a small block and holds its file; resolves when it is durable, together with others of its moment. */
   append(header: Uint8Array, payload: Uint8Array): Promise<Extent>;
-  /** Sets a stretch aside and holds its file. */
-  reserve(bytes: number): Promise<{ segment: Segment; offset: number }>;
+  /** Sets a stretch aside, beginning on a page if wanted, and holds its file. */
+  reserve(bytes: number, onPages?: boolean): Promise<{ segment: Segment; offset: number }>;
   write(segment: Segment, chunks: readonly Uint8Array[], offset: number): Promise<void>;
+  /** The same for memory and places that may be written past the page cache. */
+  writePages(segment: Segment, pages: Uint8Array, offset: number): Promise<void>;
   /** Everything written to these so far is durable when it resolves; syncs are shared. */
   sync(segments: Iterable<Segment>): Promise<void>;
   /** Ends the hold of extents: a durable row names them now, or nobody ever will. */
@@ -53,15 +56,16 @@ export async function openSegments({ files, directory: home, wrote }: SegmentOpt
   const append = createPacks(createActive(begin), syncs, wrote);
   return {
     append,
-    reserve: (bytes) =>
+    reserve: (bytes, onPages = false) =>
       stretches(bytes, (segment) => {
-        const offset = segment.end;
-        segment.end += bytes;
+        const offset = onPages ? Math.ceil(segment.end / filePageBytes) * filePageBytes : segment.end;
+        segment.end = offset + bytes;
         segment.holds += 1;
         wrote(bytes);
         return { segment, offset };
       }),
     write: (segment, chunks, offset) => segment.handle.write(chunks, offset),
+    writePages: (segment, pages, offset) => segment.handle.writePages(pages, offset),
     sync: async (segments) => void (await Promise.all([...segments].map(syncs))),
     release(extents) {
       for (const { segment } of extents) {

@@ -1,6 +1,6 @@
 import { blockHeaderBytes, blockSeed, storedChecksum } from './block.ts';
 import { asBuffer } from './bytes.ts';
-import { blockLength, type DataRow, decodeData, type Extent, spanBytes } from './data-row.ts';
+import { blockLength, type DataRow, decodeData, type Extent, headBytes, placeBytes, spanBytes } from './data-row.ts';
 import {
   type BlocksReply,
   type BlocksRequest,
@@ -95,7 +95,7 @@ async function readSpan(
   const { row, extent, first, end } = span;
   const segment = segments.get(extent.segment);
   const length = spanBytes(row, first, end);
-  const offset = extent.offset + (first - extent.firstBlock) * (blockHeaderBytes + row.blockBytes);
+  const offset = extent.offset + (first - extent.firstBlock) * placeBytes(row, row.blockBytes);
   if (segment === undefined || offset + length > segment.end) return undefined;
   const slab = memory.take(length);
   held.push(slab);
@@ -111,14 +111,15 @@ function parseSpan(
   blocks: ShardBlock[],
 ): boolean {
   const { row, first, end, dataId } = span;
-  const stride = blockHeaderBytes + row.blockBytes;
+  const stride = placeBytes(row, row.blockBytes);
+  const head = headBytes(row);
   for (let index = first; index < end; index++) {
     const length = blockLength(row, index);
     const at = (index - first) * stride;
-    const block = bytes.subarray(at, at + blockHeaderBytes + length);
+    const block = bytes.subarray(at, at + head + length);
     const checksum = storedChecksum(block, { dataId, shard: row.shard, index, length });
     if (checksum === undefined) return false;
-    blocks.push({ index, payload: block.subarray(blockHeaderBytes), checksum });
+    blocks.push({ index, payload: block.subarray(head), checksum });
   }
   return true;
 }

@@ -1,7 +1,7 @@
 import { StorageError } from '../errors.ts';
-import { blockHeaderBytes, encodeBlockHeader } from './block.ts';
+import { encodeBlockHeader, wideBlockBytes, wideHeaderBytes } from './block.ts';
 import { textOf } from './bytes.ts';
-import { type DataRow } from './data-row.ts';
+import { type DataRow, placeBytes } from './data-row.ts';
 import { type StageRequest, type StageWriter } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
 import { type Segment } from './segment.ts';
@@ -44,7 +44,10 @@ type Block = Parameters<StageWriter['write']>[0];
 /** Takes one shard's blocks, in order, into stretches of segments. */
 export function createStage(core: DriveCore, staged: Map<string, StagedData>, request: StageRequest): StageWriter {
   const id = textOf(request.dataId);
-  const row: DataRow = { shard: request.shard, small: false, blockBytes: 0, lastBlockBytes: 0, extents: [] };
+  const row: DataRow = {
+    ...{ shard: request.shard, small: false, wide: false },
+    ...{ blockBytes: 0, lastBlockBytes: 0, extents: [] },
+  };
   const place: Place = { core, request, row, touched: new Set(), stretch: undefined, next: 0 };
   let failure: unknown;
   let given: Promise<unknown> = Promise.resolve();
@@ -97,37 +100,62 @@ export function createStage(core: DriveCore, staged: Map<string, StagedData>, re
 }
 
 /** Begins to write a block; the write is in an object, for the next block must not wait for its end. */
-async function take(place: Place, { index, payload, checksum }: Block): Promise<{ write: Promise<void> }> {
+async function take(place: Place, { index, payload, checksum, place: memory }: Block): Promise<{ write: Promise<void> }> {
   const { core, request, row } = place;
   core.check();
   if (core.space.full()) throw new StorageError('OutOfSpace', `drive ${core.name} is at its space reserve`);
   if (index !== place.next) {
     throw new StorageError('Internal', `block ${index} was given where ${place.next} was due`);
   }
-  if (index === 0) row.blockBytes = payload.length;
+  if (index === 0) {
+    row.blockBytes = payload.length;
+    row.wide = payload.length >= wideBlockBytes;
+  }
   else if (payload.length > row.blockBytes || row.lastBlockBytes !== row.blockBytes) {
     throw new StorageError('Internal', `block ${index} is longer than the first, or not behind full ones`);
   }
   const target = await stretchFor(place, payload.length);
   const { dataId, shard } = request;
   const header = encodeBlockHeader({ dataId, shard, index, length: payload.length, checksum });
-  const offset = target.offset + (index - target.firstBlock) * (blockHeaderBytes + row.blockBytes);
+  const offset = target.offset + (index - target.firstBlock) * placeBytes(row, row.blockBytes);
   row.lastBlockBytes = payload.length;
   row.extents.at(-1)!.blocks += 1;
   place.next += 1;
-  return { write: core.writing(core.segments.write(target.segment, [header, payload], offset)) };
+  const write =
+    row.wide && memory !== undefined
+      ? core.segments.writePages(target.segment, inPlace(memory, header, payload.length), offset)
+      : core.segments.write(target.segment, blockChunks(row, header, payload), offset);
+  return { write: core.writing(write) };
+}
+
+/** Header and padding are put around the payload, where it lies. */
+function inPlace(memory: Uint8Array, header: Buffer, payloadBytes: number): Uint8Array {
+  memory.set(header);
+  memory.fill(0, header.length, wideHeaderBytes);
+  memory.fill(0, wideHeaderBytes + payloadBytes);
+  return memory;
+}
+
+const zeros = Buffer.alloc(4096);
+
+/** A block as it lies on disk. */
+export function blockChunks(row: DataRow, header: Buffer, payload: Uint8Array): Uint8Array[] {
+  if (!row.wide) return [header, payload];
+  const behind = placeBytes(row, payload.length) - wideHeaderBytes - payload.length;
+  const chunks = [header, zeros.subarray(0, wideHeaderBytes - header.length), payload];
+  return behind === 0 ? chunks : [...chunks, zeros.subarray(0, behind)];
 }
 
 /** The stretch the next block goes into. */
 async function stretchFor(place: Place, length: number): Promise<Stretch> {
   const { core, request, row, stretch, next } = place;
   if (stretch !== undefined && next < stretch.firstBlock + stretch.capacity) return stretch;
-  const stride = blockHeaderBytes + row.blockBytes;
+  const stride = placeBytes(row, row.blockBytes);
   const expected = request.expectedBytes;
   const left = expected === undefined ? blindBlocks : Math.ceil((expected - next * row.blockBytes) / row.blockBytes);
   const capacity = Math.max(1, Math.min(left, Math.floor(stretchBytes / stride)));
-  const bytes = (capacity - 1) * stride + Math.max(stride, blockHeaderBytes + length);
-  const { segment, offset } = await core.writing(core.segments.reserve(bytes));
+  const bytes = (capacity - 1) * stride + Math.max(stride, placeBytes(row, length));
+  const { segment, offset } = await core.writing(core.segments.reserve(bytes, row.wide));
   place.touched.add(segment);
   place.stretch = { segment, offset, firstBlock: next, capacity };
   row.extents.push({ segment: segment.id, offset, firstBlock: next, blocks: 0 });

@@ -58,6 +58,7 @@ describe('rows of the index', () => {
     const large = record({
       shard: fc.nat(15),
       small: fc.constant(false),
+      wide: fc.boolean(),
       blockBytes: uint32,
       lastBlockBytes: uint32,
       extents: fc.array(extent, { maxLength: 4 }),
@@ -66,7 +67,7 @@ describe('rows of the index', () => {
     fc.assert(
       fc.property(fc.nat(15), uint32, uint32, uint32, (shard, length, segment, offset) => {
         const extents = [{ segment, offset, firstBlock: 0, blocks: 1 }];
-        const row: DataRow = { shard, small: true, blockBytes: length, lastBlockBytes: length, extents };
+        const row: DataRow = { shard, small: true, wide: false, blockBytes: length, lastBlockBytes: length, extents };
         const stored = encodeData(row);
         assert.equal(stored.length, 13);
         assert.deepEqual(decodeData(stored), row);

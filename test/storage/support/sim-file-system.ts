@@ -77,6 +77,15 @@ export function createSimDisk(random: () => number): SimDisk {
       target.set(file.now.subarray(position, position + count));
       return count;
     };
+    const write: FileHandle['write'] = async (chunks, position) => {
+      const bytes = Buffer.concat(chunks);
+      // What a cut leaves of a write is seen as soon as it was begun.
+      if (usedBytes() + Math.max(0, position + bytes.length - file.size) > disk.capacityBytes) throw noSpace();
+      file.synced ??= { content: Buffer.from(file.now.subarray(0, file.size)), size: file.size };
+      disk.alive(own);
+      put(file, bytes, position);
+      await step('write', path, own);
+    };
     return {
       async read(target, position) {
         await step('read', path, own);
@@ -87,14 +96,12 @@ export function createSimDisk(random: () => number): SimDisk {
         disk.fault('read', path);
         return readNow(target, position);
       },
-      async write(chunks, position) {
-        const bytes = Buffer.concat(chunks);
-        // What a cut leaves of a write is seen as soon as it was begun.
-        if (usedBytes() + Math.max(0, position + bytes.length - file.size) > disk.capacityBytes) throw noSpace();
-        file.synced ??= { content: Buffer.from(file.now.subarray(0, file.size)), size: file.size };
-        disk.alive(own);
-        put(file, bytes, position);
-        await step('write', path, own);
+      write,
+      writePages(pages, position) {
+        if (position % 4096 !== 0 || pages.length % 4096 !== 0 || pages.byteOffset % 512 !== 0) {
+          throw new Error(`${path}: ${pages.length} bytes at ${position} are no pages`);
+        }
+        return write([pages], position);
       },
       async sync() {
         const synced = { content: Buffer.from(file.now.subarray(0, file.size)), size: file.size };
