@@ -6,7 +6,7 @@
  * four server processes: wall time says little on a shared machine.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,7 +35,7 @@ interface Case {
   load: (bodies: string) => Load;
 }
 
-const listKeys = 10_000;
+const listKeys = 4_000;
 const sizes = { '10 MiB': 10 * 1024 ** 2, '1 MiB': 1024 ** 2, '4 KiB': 4096 };
 
 function putCase(label: keyof typeof sizes, connections: number): Case {
@@ -154,31 +154,32 @@ async function prepare(target: Target, chosen: readonly Case[]): Promise<void> {
   for (const size of Object.values(sizes)) writeFileSync(path.join(home, String(size)), randomBytes(size));
   for (const { name, sizeBytes } of chosen) {
     if (!name.startsWith('GET')) continue;
-    const load: Load = {
-      method: 'PUT',
-      pathOf: (i) => `/bench/get/${sizeBytes}/${i}`,
-      requests: sizeBytes === 4096 ? 1_000 : 24,
+    const count = sizeBytes === 4096 ? 1_000 : 24;
+    await fill(target, count, {
+      keyOf: (i) => `/bench/get/${sizeBytes}/${i}`,
       body: path.join(home, String(sizeBytes)),
-      seconds: 4,
-      connections: 4,
-      endpoints: [0],
-    };
-    await runLoad(target, load, home);
+    });
   }
   if (chosen.some(({ unit }) => unit === 'keys')) {
     await send(target, 'PUT', '/bench-list');
-    const pad = (i: number): string => String(i).padStart(6, '0');
-    const load: Load = {
-      method: 'PUT',
-      pathOf: (i) => `/bench-list/key/${pad(i)}`,
-      requests: listKeys,
-      body: path.join(home, '4096'),
-      seconds: target.name === 'minio' ? 30 : 10,
-      connections: 32,
-      endpoints: [0],
-    };
-    await runLoad(target, load, home);
+    const keyOf = (i: number): string => `/bench-list/key/${String(i).padStart(6, '0')}`;
+    await fill(target, listKeys, { keyOf, body: path.join(home, '4096') });
   }
+}
+
+/** Writes every one of so many keys: what is read later must be there. */
+async function fill(
+  target: Target,
+  count: number,
+  { keyOf, body }: { keyOf: (i: number) => string; body: string },
+): Promise<void> {
+  const bytes = readFileSync(body);
+  const atOnce = bytes.length > 1e6 ? 2 : 32;
+  let next = 0;
+  const writer = async (): Promise<void> => {
+    while (next < count) await send(target, 'PUT', keyOf(next++), bytes);
+  };
+  await Promise.all(Array.from({ length: atOnce }, writer));
 }
 
 /** 64 clients of 10 MiB, half of them writing, half reading. */

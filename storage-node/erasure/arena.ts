@@ -5,8 +5,9 @@ const alignment = 64;
 /** Large pieces begin on a sector, so that files can be written from them directly. */
 const largeBytes = 64 * 1024;
 const largeAlignment = 512;
-/** The arena grows by this, so that small needs do not grow it often. */
-const growBytes = 4 * 1024 * 1024;
+/** Address space to ask for, and the least that is worth to start with: a system may not promise more than it has. */
+const mostBytes = 2 ** 31;
+const leastBytes = 2 ** 26;
 
 /** The arena's memory, as kernels import it. */
 export interface ArenaMemory extends Arena {
@@ -14,28 +15,23 @@ export interface ArenaMemory extends Arena {
 }
 
 /**
- * Memory shared by kernels, sockets and files. It grows and never shrinks; what was given back is handed out again by
- * size class.
+ * Memory shared by kernels, sockets and files. All of its address space is taken at once and none of it shared between
+ * threads: memory that grows would leave views of it behind, and copying into memory that may be shared takes twice as
+ * long. The system gives real memory only to what was touched; what was given back is handed out again by size class.
  */
-export function createArena(options: { initialBytes?: number; maximumBytes?: number } = {}): ArenaMemory {
-  const initial = Math.ceil((options.initialBytes ?? 1024 * 1024) / pageBytes);
-  const maximum = Math.floor((options.maximumBytes ?? 2 ** 31) / pageBytes);
-  const memory = new WebAssembly.Memory({ initial, maximum, shared: true });
+export function createArena(options: { maximumBytes?: number } = {}): ArenaMemory {
+  const memory = reserve(options.maximumBytes ?? mostBytes);
+  const { buffer } = memory;
   const free = new Map<number, number[]>();
   let top = alignment;
   let inUseBytes = 0;
-  let total = initial * pageBytes;
-  let newest: ArrayBufferLike | undefined;
 
   const carve = (bytes: number): number => {
-    if (bytes >= largeBytes) top = Math.ceil(top / largeAlignment) * largeAlignment;
-    if (top + bytes > total) {
-      const pages = Math.ceil(Math.max(bytes, growBytes) / pageBytes);
-      memory.grow(pages);
-      total += pages * pageBytes;
+    const at = bytes >= largeBytes ? Math.ceil(top / largeAlignment) * largeAlignment : top;
+    if (at + bytes > buffer.byteLength) {
+      throw new RangeError(`the arena's ${buffer.byteLength} bytes are all in use: ${bytes} more were asked for`);
     }
-    const at = top;
-    top += bytes;
+    top = at + bytes;
     return at;
   };
   return {
@@ -44,11 +40,6 @@ export function createArena(options: { initialBytes?: number; maximumBytes?: num
       const bytes = classOf(size);
       const at = free.get(bytes)?.pop() ?? carve(bytes);
       inUseBytes += bytes;
-      const { buffer } = memory;
-      if (buffer !== newest) {
-        newest = buffer;
-        known.set(buffer, memory);
-      }
       return slabOf(at, new Uint8Array(buffer, at, size), () => {
         inUseBytes -= bytes;
         const list = free.get(bytes);
@@ -56,18 +47,25 @@ export function createArena(options: { initialBytes?: number; maximumBytes?: num
         else list.push(at);
       });
     },
-    addressOf: (bytes) => (known.get(bytes.buffer) === memory ? bytes.byteOffset : undefined),
+    addressOf: (bytes) => (bytes.buffer === buffer ? bytes.byteOffset : undefined),
     get inUseBytes() {
       return inUseBytes;
     },
     get totalBytes() {
-      return total;
+      return top;
     },
   };
 }
 
-/** Every growth makes a new buffer object over the same memory; buffers of earlier sizes are still views of it. */
-const known = new WeakMap<ArrayBufferLike, WebAssembly.Memory>();
+function reserve(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / pageBytes);
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch (error) {
+    if (bytes / 2 < leastBytes) throw error;
+    return reserve(bytes / 2);
+  }
+}
 
 function slabOf(at: number, bytes: Uint8Array, giveBack: () => void): Slab {
   let held = true;

@@ -100,7 +100,7 @@ export interface WasmFunction {
   body: Code;
 }
 
-/** Compiles functions over the imported shared memory `env.memory`. */
+/** Compiles functions over the imported memory `env.memory`. */
 export function compile(
   functions: readonly WasmFunction[],
   memory: WebAssembly.Memory,
@@ -112,7 +112,7 @@ export function compile(
   const types = list(
     functions.map((one): Code => [0x60, list(one.parameters.map((t) => [t])), list(one.results.map((t) => [t]))]),
   );
-  const imports = list([[text('env'), text('memory'), 0x02, 0x03, u32(0), u32(maximumPages)]]);
+  const imports = list([[text('env'), text('memory'), 0x02, 0x01, u32(0), u32(maximumPages)]]);
   const exports = list(functions.map((one, i): Code => [text(one.name), 0x00, u32(i)]));
   const bodies = functions.map((one): Code => {
     const content: Code = [list(runs(one.locals)), one.body, 0x0b];

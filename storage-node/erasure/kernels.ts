@@ -10,7 +10,7 @@ import { type ArenaMemory } from './arena.ts';
 const keptReconstructions = 128;
 
 /** Creates the arena and the kernels over it. Each kernel is compiled when it is first used. */
-export function createKernels(options: { initialBytes?: number; maximumBytes?: number } = {}): Kernels {
+export function createKernels(options: { maximumBytes?: number } = {}): Kernels {
   const arena = createArena(options);
   const codes = new Map<number, ErasureCode>();
   const hash = makeXxh64Kernel(arena.memory);

@@ -12,11 +12,11 @@ export interface Slab {
 }
 
 export interface Arena {
-  /** Never fails while the machine has memory: the arena grows. */
+  /** @throws RangeError when all of the arena is in use */
   take(size: number): Slab;
   /** Address of bytes that lie in the arena; undefined for any others. */
   addressOf(bytes: Uint8Array): number | undefined;
-  /** Bytes handed out now, and bytes the arena has grown to. */
+  /** Bytes handed out now, and bytes that were in use at its fullest. */
   readonly inUseBytes: number;
   readonly totalBytes: number;
 }

@@ -1,7 +1,7 @@
 /** The part of the WebAssembly JavaScript API that the kernels use; TypeScript has it only in its browser library. */
 declare namespace WebAssembly {
   class Memory {
-    constructor(descriptor: { initial: number; maximum: number; shared: boolean });
+    constructor(descriptor: { initial: number; maximum: number });
     readonly buffer: SharedArrayBuffer;
     grow(pages: number): number;
   }

@@ -90,14 +90,24 @@ test('a slab given back twice is a bug that shows', () => {
   assert.throws(() => slab.release(), /twice/);
 });
 
-test('the arena grows, and what it handed out before stays where it was', () => {
-  const own = createKernels({ initialBytes: 65_536 });
+test('the arena hands out pieces that stay where they are, large ones on sectors', () => {
+  const own = createKernels();
   const first = own.arena.take(1_000);
   first.bytes.fill(7);
   const many = Array.from({ length: 20 }, () => own.arena.take(1024 * 1024));
   assert.ok(first.bytes.every((byte) => byte === 7));
+  for (const { at } of many) assert.equal(at % 512, 0);
   assert.equal(own.arena.addressOf(first.bytes.subarray(10)), first.at + 10);
   assert.equal(own.arena.addressOf(many[19]!.bytes), many[19]!.at);
   assert.equal(own.arena.addressOf(new Uint8Array(4)), undefined);
   for (const slab of [first, ...many]) slab.release();
+  assert.equal(own.arena.inUseBytes, 0);
+});
+
+test('an arena that is full says so, and goes on when something was given back', () => {
+  const own = createKernels({ maximumBytes: 2 ** 20 });
+  const half = own.arena.take(2 ** 19);
+  assert.throws(() => own.arena.take(2 ** 20), /1048576 bytes are all in use/);
+  half.release();
+  own.arena.take(2 ** 19).release();
 });
