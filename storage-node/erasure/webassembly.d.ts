@@ -2,8 +2,7 @@
 declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum: number });
-    readonly buffer: SharedArrayBuffer;
-    grow(pages: number): number;
+    readonly buffer: ArrayBuffer;
   }
   class Module {
     constructor(bytes: Uint8Array);

@@ -79,7 +79,7 @@ let shared: { run: Kernel; window: Uint8Array; at: number; tableOf: (kind: CrcKi
 
 function engine(): NonNullable<typeof shared> {
   if (shared !== undefined) return shared;
-  const arena = createArena({ initialBytes: windowBytes + 4 * tableBytes, maximumBytes: 16 * 1024 * 1024 });
+  const arena = createArena({ maximumBytes: 16 * 1024 * 1024 });
   const run = compile([kernelFunction()], arena.memory, 256)['run'] as unknown as Kernel;
   const window = arena.take(windowBytes);
   const tables = new Map<CrcKind, number>();
