@@ -18,8 +18,14 @@ const usage = `usage: npm test -- [options] [part of a path ...]
   npm test -- --name "two writers"  only the tests whose name matches
   npm test -- --coverage            with a table of the lines that ran`;
 
+const inStorage = (name: string): string => path.join('storage', name);
+
 /** Folders of test/ whose files start nothing that another test could feel. Everything else runs alone. */
-const quickFolders = ['unit', 'tidy', 'setup', 'sim', 'runbooks', 'report'];
+const quickFolders = [
+  ...['unit', 'tidy', 'setup', 'sim', 'runbooks', 'report'],
+  ...['admin', 'config', 'consensus', 'erasure', 'heal', 'http', 'linearizability'].map(inStorage),
+  ...['object', 'rpc', 'sim', 'site', 'store', 'topology'].map(inStorage),
+];
 
 /** A file that takes longer hangs. */
 const fileLimitMs = 20 * 60_000;
@@ -69,7 +75,8 @@ function readArguments(): Wanted | null {
 
 /** The events of all runs as one stream, closed by the sum of their totals. */
 async function* runAll(files: string[], wanted: Wanted, totals: Totals): AsyncGenerator<TestEvent> {
-  const isQuick = (file: string): boolean => quickFolders.includes(file.split(path.sep)[1] ?? '');
+  const isQuick = (file: string): boolean =>
+    quickFolders.some((folder) => file.startsWith(path.join('test', folder) + path.sep));
   // Coverage is one table over all files, so it takes one run.
   const rounds: [string[], number][] = wanted.coverage
     ? [[files, 1]]

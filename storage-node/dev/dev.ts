@@ -169,7 +169,8 @@ function untilReady(child: ChildProcess, node: string): Promise<void> {
 async function untilServing(endpoint: string, ca: string | undefined): Promise<void> {
   const endsAtMs = performance.now() + servingMs;
   while (!(await isReady(endpoint, ca))) {
-    if (performance.now() > endsAtMs) throw new Error(`${endpoint} is up, but cannot write: see ${endpoint}/health/ready`);
+    if (performance.now() > endsAtMs)
+      throw new Error(`${endpoint} is up, but cannot write: see ${endpoint}/health/ready`);
     await sleep(20);
   }
 }

@@ -127,7 +127,14 @@ async function placeSmall(
   const length = payload.length;
   const header = encodeBlockHeader({ dataId, shard, index: 0, length, checksum });
   const extent = await core.writing(core.segments.append(header, payload));
-  const row: DataRow = { shard, small: true, wide: false, blockBytes: length, lastBlockBytes: length, extents: [extent] };
+  const row: DataRow = {
+    shard,
+    small: true,
+    wide: false,
+    blockBytes: length,
+    lastBlockBytes: length,
+    extents: [extent],
+  };
   done.appended.push(extent);
   done.writes.push(table.change(dataId, row));
 }

@@ -100,7 +100,10 @@ export function createStage(core: DriveCore, staged: Map<string, StagedData>, re
 }
 
 /** Begins to write a block; the write is in an object, for the next block must not wait for its end. */
-async function take(place: Place, { index, payload, checksum, place: memory }: Block): Promise<{ write: Promise<void> }> {
+async function take(
+  place: Place,
+  { index, payload, checksum, place: memory }: Block,
+): Promise<{ write: Promise<void> }> {
   const { core, request, row } = place;
   core.check();
   if (core.space.full()) throw new StorageError('OutOfSpace', `drive ${core.name} is at its space reserve`);
@@ -110,8 +113,7 @@ async function take(place: Place, { index, payload, checksum, place: memory }: B
   if (index === 0) {
     row.blockBytes = payload.length;
     row.wide = payload.length >= wideBlockBytes;
-  }
-  else if (payload.length > row.blockBytes || row.lastBlockBytes !== row.blockBytes) {
+  } else if (payload.length > row.blockBytes || row.lastBlockBytes !== row.blockBytes) {
     throw new StorageError('Internal', `block ${index} is longer than the first, or not behind full ones`);
   }
   const target = await stretchFor(place, payload.length);

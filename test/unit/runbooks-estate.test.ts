@@ -109,15 +109,17 @@ function examplesOf(page: string): string[] {
 }
 
 test('the examples of docs/estate.md and docs/runbooks.md are valid, and the runbook is for that estate', () => {
-  const [example, ...more] = examplesOf('estate.md');
-  assert.equal(more.length, 0);
-  const estate = parseEstate(example ?? '', 'estate.md', testCatalogue);
-  const runbooks = examplesOf('runbooks.md').map((text) => parseRunbook(text, 'runbooks.md', estate, testCatalogue));
+  // After the whole example come resources that it could have as well.
+  const [example = '', ...resources] = examplesOf('estate.md');
+  const withAll = example + resources.join('').replace(/^/gm, '      ').trimEnd();
+  assert.ok(parseEstate(withAll, 'estate.md', driverCatalogue).services['shop']?.resources['receipts'] !== undefined);
+  const estate = parseEstate(example, 'estate.md', driverCatalogue);
+  const runbooks = examplesOf('runbooks.md').map((text) => parseRunbook(text, 'runbooks.md', estate, driverCatalogue));
   assert.equal(runbooks.length, 1);
   for (const runbook of runbooks)
     for (const mode of ['graceful', 'ungraceful'] as const) {
       const { kind, service } = runbook;
-      assert.ok(compile({ estate, service, kind, mode, epoch: 2, runbook, catalogue: testCatalogue }).hash !== '');
+      assert.ok(compile({ estate, service, kind, mode, epoch: 2, runbook, catalogue: driverCatalogue }).hash !== '');
     }
 });
 
@@ -252,10 +254,8 @@ test('no secret that stands in plain text is ever repeated, in whatever field', 
   const hide = fc.constantFrom<(value: string) => string>(
     (value) => readShopEstate().replace('env:MUSTER_AGENT_TOKEN', value),
     (value) => readShopEstate().replace('env:MUSTER_ENTRY_TOKEN', value),
-    (value) =>
-      readShopEstate().replace('env:MUSTER_HANGZHOU_ORDERS_URL', `postgres://m:${value}@h/d`),
-    (value) =>
-      readShopEstate().replace('env:MUSTER_BEIJING_AGENT_URL', `http://a:${value}@h:1`),
+    (value) => readShopEstate().replace('env:MUSTER_HANGZHOU_ORDERS_URL', `postgres://m:${value}@h/d`),
+    (value) => readShopEstate().replace('env:MUSTER_BEIJING_AGENT_URL', `http://a:${value}@h:1`),
   );
   fc.assert(
     fc.property(secret, hide, (value, put) => {

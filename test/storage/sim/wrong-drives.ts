@@ -68,7 +68,7 @@ export const wrongDrives: readonly WrongDrive[] = [
   {
     name: 'forgets its promises when it restarts',
     kind: 'registers',
-    options: { faultNames: ['crash', 'crash', 'lossyWrites'], faults: 12, straggling: 0.15 },
+    options: { faultNames: ['crash', 'slowLinks', 'lossyWrites'], faults: 25, straggling: 0.3, operations: 80 },
     wrap: (drive) => {
       const promises = new Map<string, Ballot>();
       return {

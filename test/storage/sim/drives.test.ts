@@ -1,0 +1,3 @@
+import { simulationTests } from './suite.ts';
+
+simulationTests('drives', 250);
