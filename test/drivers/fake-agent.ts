@@ -30,11 +30,13 @@ export class FakeAgent {
         const path = request.url ?? '';
         const body: unknown = text === '' ? null : JSON.parse(text);
         this.calls.push({ path, body });
-        void this.#answer(path, body).then((answer) => {
-          if (answer === null) return; // it never answers
-          response.writeHead(answer.status, { 'content-type': 'application/json' });
-          response.end(JSON.stringify(answer.json));
-        });
+        void this.#answer(path, body)
+          .catch((err: unknown) => ({ status: 500, json: { error: String(err) } }))
+          .then((answer) => {
+            if (answer === null) return; // it never answers
+            response.writeHead(answer.status, { 'content-type': 'application/json' });
+            response.end(JSON.stringify(answer.json));
+          });
       });
     });
   }

@@ -67,6 +67,26 @@ test('clients that reconnect all the time do not hold a closing up', async () =>
   }
 });
 
+test('a guard that has only just begun closes without ending its own sessions', async () => {
+  await access().open({ epoch: 3, remainingMs: 60_000 });
+  const killed = async (): Promise<string | undefined> =>
+    (
+      await rowsOf<{ count: string }>(
+        world.url('hangzhou'),
+        'SELECT sum(sessions_killed) AS count FROM pg_stat_database',
+      )
+    )[0]?.count;
+  await access().close();
+  access().end();
+  const none = async (): Promise<boolean> =>
+    (await rowsOf(world.url('hangzhou'), "SELECT 1 FROM pg_stat_activity WHERE application_name = 'muster-guard'"))
+      .length === 0;
+  await eventually('no session of a guard', none);
+  const before = await killed();
+  await access().close();
+  assert.equal(await killed(), before);
+});
+
 test('closing ends the sessions of a guard that was here before', async () => {
   const earlier = guardedDatabase(world.serverOf('hangzhou'), 2_000);
   await earlier.open({ epoch: 3, remainingMs: 60_000 });

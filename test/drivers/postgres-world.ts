@@ -192,7 +192,7 @@ export function startRun(
       evidence,
       token: `muster-${runId}-${stepId}`,
       attempt: 1,
-      timeoutMs: extra.timeoutMs ?? 30_000,
+      timeoutMs: extra.timeoutMs ?? 10_000,
     };
     const context: VerbContext = {
       signal: AbortSignal.timeout(input.timeoutMs + 20_000),

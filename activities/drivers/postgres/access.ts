@@ -122,12 +122,13 @@ async function closeForWriting(access: Access): Promise<{ finalLsn: string | nul
   access.closings++;
   const { dataDir } = access.server;
   if (serverProcesses(dataDir).length === 0) return { finalLsn: await shutdownPosition(dataDir) };
-  const probePid = await access.probe.pid();
   return access.admin.use(async (client) => {
     if (await isStandby(client)) return { finalLsn: null };
     await endLease(client);
     await setReadOnly(client, true);
     await untilReadBack(access, () => shownReadOnly(access));
+    // Asked after it was used: a probe that connects during the closing would be taken for one of an earlier guard.
+    const probePid = await access.probe.pid();
     // Sessions that begin from here on are read-only; clients that reconnect all the time must not hold this up.
     const row = await oneRow<{ now: string }>(client, 'SELECT clock_timestamp()::text AS now');
     const earlier = [probePid, GUARD_SESSION, row?.now];

@@ -41,7 +41,8 @@ export class KeptSql {
   async #connect(): Promise<{ client: SqlClient; pid: number }> {
     const client = await connectSql(this.#url, this.#options);
     this.#newest = client;
-    client.once('end', () => this.#forgetClient(client));
+    // After an error it takes no more questions, though its end may be told later.
+    for (const event of ['error', 'end'] as const) client.once(event, () => this.#forgetClient(client));
     try {
       const row = await oneRow<{ pid: number }>(client, 'SELECT pg_backend_pid() AS pid');
       return { client, pid: row?.pid ?? 0 };
