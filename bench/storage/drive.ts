@@ -99,6 +99,7 @@ try {
   const prefix = Buffer.from('\0\0\0\0\0\0\0\x01k', 'latin1');
   const page = { prefix, after: undefined, delimiter: undefined, limit: 1000, skipTombstones: true, skipHidden: true };
   await measure('scan of 1000', 0, 200, () => drive.scan(page));
+  await measure('packed scan of 1000', 0, 200, () => drive.scanPacked(page));
   await measure('digest of 1000', 0, 200, () => drive.scanDigest(page));
   const { indexBytes, segmentBytes } = await drive.stat();
   console.log(`index ${(indexBytes / (registers + none)).toFixed(0)} bytes a register, segments ${segmentBytes} bytes`);

@@ -80,7 +80,8 @@ function wrk(endpoint: string, paths: string, load: Load): Promise<WrkResult> {
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
     child.once('error', reject);
-    child.once('exit', () => {
+    // Not at its exit: its last words may still be in the pipe.
+    child.once('close', () => {
       const line = /BENCH (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)/.exec(text);
       if (line === null) return reject(new Error(`wrk said: ${text}`));
       const [requests, bytes, , status, sockets, p50, p99] = line.slice(1).map(Number) as [

@@ -80,6 +80,7 @@ function idleDrive(): DriveApi {
     repair: never,
     scan: never,
     scanDigest: never,
+    scanPacked: never,
     log: never,
     raiseFloor: never,
     forget: never,

@@ -55,9 +55,17 @@ export function createBallotClock(nodeIndex: number, clock: Pick<Clock, 'wallMs'
 
 /** Eight bytes that sort as the ballots do: big-endian, so that an index can be read in ballot order. */
 export function writeBallot(target: Uint8Array, offset: number, ballot: Ballot): void {
-  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
-  view.setUint32(offset, Math.floor(ballot / 0x1_0000_0000));
-  view.setUint32(offset + 4, ballot % 0x1_0000_0000);
+  // By hand: scans write one for each row, and a view takes longer than all of this.
+  const high = Math.floor(ballot / 0x1_0000_0000);
+  const low = ballot >>> 0;
+  target[offset] = high >>> 24;
+  target[offset + 1] = high >>> 16;
+  target[offset + 2] = high >>> 8;
+  target[offset + 3] = high;
+  target[offset + 4] = low >>> 24;
+  target[offset + 5] = low >>> 16;
+  target[offset + 6] = low >>> 8;
+  target[offset + 7] = low;
 }
 
 export function readBallot(source: Uint8Array, offset: number): Ballot {

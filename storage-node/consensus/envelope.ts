@@ -32,7 +32,20 @@ export function isBuiltOn(state: Uint8Array, older: Uint8Array): boolean {
 
 /** The value alone, without reading the ids: a view, not a copy. */
 export function valueOf(state: Uint8Array): Uint8Array {
-  return state.length === 0 ? state : state.subarray(1 + state[0]! * operationIdBytes);
+  return state.length === 0 ? state : state.subarray(valueStartIn(state, 0));
+}
+
+/** Where the value begins of a state that lies at `at` and is not empty. */
+export function valueStartIn(bytes: Uint8Array, at: number): number {
+  return at + 1 + bytes[at]! * operationIdBytes;
+}
+
+/** A state that is nothing but its value, for places where no operation is asked after. */
+export function bareEnvelope(value: Uint8Array): Uint8Array {
+  const state = Buffer.allocUnsafe(1 + value.length);
+  state[0] = 0;
+  state.set(value, 1);
+  return state;
 }
 
 /** Puts an operation before those of the state it changes. */

@@ -40,13 +40,11 @@ const keptKeys = 1_000;
 export function parseCredential(text: string, family: SignatureFamily, region: string): Scope {
   const parts = text.split('/');
   const [accessKey, date, claimedRegion, service, terminator] = parts.slice(-5);
-  const malformed = new S3Error(
-    'AuthorizationHeaderMalformed',
-    400,
-    'The authorization header is malformed; the credential is wrong.',
-  );
-  if (parts.length !== 5 || accessKey === '' || !/^\d{8}$/.test(date ?? '')) throw malformed;
-  if (service !== family.service || terminator !== family.terminator) throw malformed;
+  const complete = parts.length === 5 && accessKey !== '' && /^\d{8}$/.test(date ?? '');
+  if (!complete || service !== family.service || terminator !== family.terminator) {
+    const message = 'The authorization header is malformed; the credential is wrong.';
+    throw new S3Error('AuthorizationHeaderMalformed', 400, message);
+  }
   if (claimedRegion !== region) {
     const message = `The authorization header is malformed; the region '${claimedRegion}' is wrong; expecting '${region}'`;
     throw new S3Error('AuthorizationHeaderMalformed', 400, message, { fields: { Region: region } });

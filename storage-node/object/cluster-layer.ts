@@ -63,7 +63,7 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
     writeDeadlineMs,
     ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
   });
-  const scanner = createSetScanner({ env, registers, hasher: kernels, deadlineMs: readDeadlineMs });
+  const scanner = createSetScanner({ env, registers, deadlineMs: readDeadlineMs });
   const announce = options.announceBucket ?? ((): void => {});
   const buckets = createBuckets({ env, sets, registers, scanner, announce, deadlineMs: writeDeadlineMs });
   const deps: ObjectsDeps = {

@@ -8,6 +8,7 @@ import {
   type VersionListInput,
   type VersionListPage,
 } from './model.ts';
+import { listedState } from './listed-state.ts';
 import { type SetScanRequest } from './set-scan.ts';
 import { decodeState } from './state-codec.ts';
 import { objectInfo } from './versions.ts';
@@ -45,8 +46,9 @@ export async function listObjects(deps: MergeDeps, bucket: Bucket, input: ListIn
     }
     count += 1;
     last = textOfName(entry.name);
-    if (entry.row === undefined) page.commonPrefixes.push(last);
-    else page.objects.push(objectInfo(bucket, last, decodeState(entry.row.value).versions[0]!, true));
+    const { at } = entry;
+    if (at.isRow) page.objects.push({ key: last, ...listedState(at.bytes, at.valueStart, at.valueEnd) });
+    else page.commonPrefixes.push(last);
   }
 }
 
@@ -70,7 +72,7 @@ export async function listVersions(deps: MergeDeps, bucket: Bucket, input: Versi
     }
     if (entry === undefined) return page;
     const key = textOfName(entry.name);
-    const found = entry.row === undefined ? [undefined] : versionsFrom(bucket, key, entry.row.value, input);
+    const found = entry.at.isRow ? versionsFrom(bucket, key, entry.at.value, input) : [undefined];
     for (const version of found) {
       if (count === input.maxKeys) {
         page.truncated = true;

@@ -1,7 +1,8 @@
 import { type IndexKey } from '../store/drive-api.ts';
 import { type ErasureSet } from '../store/set.ts';
 import { bucketIdBytes } from '../store/drive-api.ts';
-import { type LiveRow, type ScanEntry, type SetScanner, type SetScanRequest } from './set-scan.ts';
+import { EntryCursor } from '../store/packed-entries.ts';
+import { type LiveRow, type SetScanner, type SetScanRequest } from './set-scan.ts';
 
 export interface MergeDeps {
   sets: readonly ErasureSet[];
@@ -11,21 +12,22 @@ export interface MergeDeps {
 /** An entry of some set, with its name as text whose order is that of the bytes (one character a byte). */
 export interface MergedEntry {
   name: string;
-  row: LiveRow | undefined;
+  /** Stands at the entry until the next one is taken. */
+  at: EntryCursor;
 }
 
 interface Source {
   set: ErasureSet;
-  entries: readonly ScanEntry[];
-  at: number;
+  entries: EntryCursor;
   /** Where the next page begins; undefined after the last. */
   after: IndexKey | undefined;
   started: boolean;
-  /** Of the entry at `at`. */
+  /** Of the entry at hand. */
   name: string | undefined;
 }
 
 const nameAt = bucketIdBytes + 1;
+const nothing = new EntryCursor(new Uint8Array(0));
 
 /** The entries of all sets in one order. */
 export interface Merge {
@@ -43,26 +45,29 @@ export function mergeSets(deps: MergeDeps, request: SetScanRequest, wanted: numb
   const pageRows = shareOf(wanted, deps.sets.length);
   const sources = deps.sets.map((set): Source => ({
     set,
-    entries: [],
-    at: 0,
+    entries: nothing,
     after: request.after,
     started: false,
     name: undefined,
   }));
   let lastRollup: string | undefined;
-  const isEmpty = (source: Source): boolean =>
-    source.at >= source.entries.length && (!source.started || source.after !== undefined);
+  let shown: Source | undefined;
+  const isEmpty = (source: Source): boolean => !source.entries.valid && (!source.started || source.after !== undefined);
 
   const fillOne = async (source: Source): Promise<void> => {
     const asked = source.after === undefined ? request : { ...request, after: source.after };
     const page = await deps.scanner.page(source.set, { ...asked, pageRows });
-    source.entries = page.entries;
+    source.entries = new EntryCursor(page.entries);
     source.after = page.next;
     source.started = true;
-    source.at = 0;
-    source.name = nameOfEntry(source);
+    source.name = nameOf(source.entries);
   };
   const take = (): MergedEntry | 'more' | undefined => {
+    if (shown !== undefined) {
+      shown.entries.next();
+      shown.name = nameOf(shown.entries);
+      shown = undefined;
+    }
     let least: Source | undefined;
     for (const source of sources) {
       if (source.name === undefined) {
@@ -70,17 +75,15 @@ export function mergeSets(deps: MergeDeps, request: SetScanRequest, wanted: numb
       } else if (least === undefined || source.name < least.name!) least = source;
     }
     if (least === undefined) return undefined;
-    const entry = { name: least.name!, row: least.entries[least.at]!.row };
-    least.at += 1;
-    least.name = nameOfEntry(least);
-    return entry;
+    shown = least;
+    return { name: least.name!, at: least.entries };
   };
   return {
     fill: async () => void (await Promise.all(sources.filter(isEmpty).map(fillOne))),
     next() {
       for (;;) {
         const entry = take();
-        if (entry === undefined || entry === 'more' || entry.row !== undefined) return entry;
+        if (entry === undefined || entry === 'more' || entry.at.isRow) return entry;
         if (entry.name === lastRollup) continue;
         lastRollup = entry.name;
         return entry;
@@ -89,11 +92,8 @@ export function mergeSets(deps: MergeDeps, request: SetScanRequest, wanted: numb
   };
 }
 
-function nameOfEntry({ entries, at }: Source): string | undefined {
-  const entry = entries[at];
-  if (entry === undefined) return undefined;
-  const { buffer, byteOffset, length } = entry.at;
-  return Buffer.from(buffer, byteOffset + nameAt, length - nameAt).toString('latin1');
+function nameOf(entries: EntryCursor): string | undefined {
+  return entries.valid ? entries.bytes.toString('latin1', entries.keyStart + nameAt, entries.keyEnd) : undefined;
 }
 
 /** A set's share of some entries, and what chance may add to it. */
@@ -117,6 +117,9 @@ export async function* mergedRows(
     const entry = merge.next();
     if (entry === 'more') await merge.fill();
     else if (entry === undefined) return;
-    else if (entry.row !== undefined) yield entry.row;
+    else if (entry.at.isRow) {
+      const { key, value, hidden } = entry.at;
+      yield { key, value, hidden };
+    }
   }
 }

@@ -161,8 +161,15 @@ export interface ListInput {
   after: string;
   maxKeys: number;
 }
+/** What a listing shows of an object. */
+export interface ListedObject extends Pick<
+  ObjectInfo,
+  'key' | 'lastModifiedMs' | 'etag' | 'sizeBytes' | 'storageClass'
+> {
+  checksum: Pick<Checksum, 'algorithm' | 'type'> | undefined;
+}
 export interface ListPage {
-  objects: ObjectInfo[];
+  objects: ListedObject[];
   commonPrefixes: string[];
   truncated: boolean;
   /** Give as `after` for the next page. */

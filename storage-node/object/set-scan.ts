@@ -1,13 +1,12 @@
 import { type Answered, collect } from '../consensus/collect.ts';
-import { valueOf } from '../consensus/envelope.ts';
+import { bareEnvelope, valueOf } from '../consensus/envelope.ts';
 import { judge } from '../consensus/judge.ts';
 import { byNearness } from '../consensus/look.ts';
 import { type Registers } from '../consensus/registers.ts';
 import { StorageError } from '../errors.ts';
 import { type Env } from '../ports.ts';
 import { type IndexKey, type ScanPage, type ScanRequest, type ScanRow } from '../store/drive-api.ts';
-import { type Hasher } from '../store/drive-core.ts';
-import { digestOfPage } from '../store/scan.ts';
+import { EntryCursor, EntryPacker, spanOf } from '../store/packed-entries.ts';
 import { type DriveHandle, type ErasureSet, readQuorum } from '../store/set.ts';
 
 /** A live register found by a scan. */
@@ -16,15 +15,15 @@ export interface LiveRow {
   value: Uint8Array;
   hidden: boolean;
 }
-/** What a scan comes upon: a live register, or a roll-up of several. */
-export interface ScanEntry {
+/** What a merged scan comes upon: a live register, or a roll-up of several. */
+interface ScanEntry {
   /** The register's key, or what its key and others begin with. */
   at: Uint8Array;
   row: LiveRow | undefined;
 }
 export interface EntryPage {
-  /** In byte order of `at`. */
-  entries: ScanEntry[];
+  /** In byte order, see store/packed-entries.ts. */
+  entries: Uint8Array;
   /** Give as `after` for the next page; undefined at the end. */
   next: IndexKey | undefined;
 }
@@ -48,7 +47,6 @@ export interface SetScanner {
 export interface SetScannerDeps {
   env: Env;
   registers: Registers;
-  hasher: Hasher;
   deadlineMs: number;
 }
 
@@ -62,7 +60,10 @@ export function createSetScanner(deps: SetScannerDeps): SetScanner {
     async *rows(set, request) {
       for (let { after } = request; ;) {
         const { entries, next } = await page(set, after === undefined ? request : { ...request, after });
-        for (const { row } of entries) if (row !== undefined) yield row;
+        for (const entry = new EntryCursor(entries); entry.valid; entry.next()) {
+          const { key, value, hidden } = entry;
+          if (entry.isRow) yield { key, value, hidden };
+        }
         if (next === undefined) return;
         after = next;
       }
@@ -92,16 +93,13 @@ async function agreedPage(deps: SetScannerDeps, set: ErasureSet, request: ScanRe
     const [page, ...digests] = await withinHedge(
       deps,
       Promise.all([
-        first!.api.scan(request, options),
+        first!.api.scanPacked(request, options),
         ...others.map((drive) => drive.api.scanDigest(request, options)),
       ]),
     );
-    if (page.rows.some((row) => !row.decided) || digests.some(({ undecided }) => undecided)) return undefined;
-    if (digests.length > 0) {
-      const own = Buffer.from(digestOfPage(page, deps.hasher));
-      if (digests.some(({ digest }) => Buffer.compare(digest, own) !== 0)) return undefined;
-    }
-    return { entries: inOrder(page.rows.map(liveRow), page.rollups), next: page.next };
+    if (page.undecided || digests.some(({ undecided }) => undecided)) return undefined;
+    if (digests.some(({ digest }) => Buffer.compare(digest, page.digest) !== 0)) return undefined;
+    return { entries: page.entries, next: page.next };
   } catch {
     return undefined;
   }
@@ -226,10 +224,10 @@ function rollUp(rows: readonly LiveRow[], next: IndexKey | undefined, request: S
     entries.push({ at: rolled, row: undefined });
   }
   const open = next === undefined ? undefined : rollupOf(next, request);
-  if (open === undefined) return { entries, next };
+  if (open === undefined) return { entries: packed(entries), next };
   // What follows of a roll-up that is in this page is skipped in the next one.
   const known = last?.equals(open) === true || after?.subarray(0, open.length).equals(open) === true;
-  return known ? { entries, next: Buffer.concat([open, Buffer.from([0xff])]) } : undefined;
+  return known ? { entries: packed(entries), next: Buffer.concat([open, Buffer.from([0xff])]) } : undefined;
 }
 
 function rollupOf(key: IndexKey, request: ScanRequest): Buffer | undefined {
@@ -239,16 +237,16 @@ function rollupOf(key: IndexKey, request: ScanRequest): Buffer | undefined {
   return at < 0 ? undefined : bytes.subarray(0, at + request.delimiter.length);
 }
 
-/** Rows and roll-ups, each in order already, as one. */
-function inOrder(rows: readonly LiveRow[], rollups: readonly Uint8Array[]): ScanEntry[] {
-  const entries: ScanEntry[] = [];
-  let rolled = 0;
-  for (const row of rows) {
-    while (rolled < rollups.length && Buffer.compare(rollups[rolled]!, row.key) < 0) {
-      entries.push({ at: rollups[rolled++]!, row: undefined });
-    }
-    entries.push({ at: row.key, row });
+function packed(entries: readonly ScanEntry[]): Uint8Array {
+  const packer = new EntryPacker();
+  for (const { at, row } of entries) {
+    if (row === undefined) packer.rollup(at);
+    else
+      packer.row(
+        at,
+        { ballot: 0, decided: true, tombstone: false, hidden: row.hidden },
+        spanOf(bareEnvelope(row.value)),
+      );
   }
-  while (rolled < rollups.length) entries.push({ at: rollups[rolled++]!, row: undefined });
-  return entries;
+  return packer.end();
 }

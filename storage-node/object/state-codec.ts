@@ -20,9 +20,10 @@ import { nullVersionId } from './versions.ts';
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
 
-const algorithms: readonly ChecksumAlgorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'];
+/** A checksum names its own by its place here. */
+export const algorithms: readonly ChecksumAlgorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'];
 const usualType = 'application/octet-stream';
-const usualClass = 'STANDARD';
+export const usualClass = 'STANDARD';
 const bits = { deleteMarker: 1, multipart: 2, usualType: 4 } as const;
 
 type PackedChecksum = [number, Uint8Array | string] | 0;

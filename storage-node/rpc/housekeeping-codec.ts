@@ -7,6 +7,7 @@ import {
   type LogRequest,
   type LogRow,
   type ScanDigest,
+  type PackedScan,
   type ScanPage,
   type ScanRequest,
   type SiteState,
@@ -57,19 +58,36 @@ export const scanDigestCall: CallCodec<ScanRequest, ScanDigest> = {
   method: methodIds.scanDigest,
   writeRequest: writeScanRequest,
   readRequest: readScanRequest,
+  writeReply: writeScanDigest,
+  readReply: readScanDigest,
+};
+
+export const scanPackedCall: CallCodec<ScanRequest, PackedScan> = {
+  ...small,
+  method: methodIds.scanPacked,
+  writeRequest: writeScanRequest,
+  readRequest: readScanRequest,
   writeReply(writer, reply) {
-    writer.bytes(reply.digest);
-    writer.count(reply.rows);
-    writer.optionalBytes(reply.next);
-    writer.boolean(reply.undecided);
+    writeScanDigest(writer, reply);
+    writer.bytes(reply.entries);
   },
-  readReply: (reader) => ({
+  readReply: (reader) => ({ ...readScanDigest(reader), entries: reader.bytes() }),
+};
+
+function writeScanDigest(writer: WireWriter, reply: ScanDigest): void {
+  writer.bytes(reply.digest);
+  writer.count(reply.rows);
+  writer.optionalBytes(reply.next);
+  writer.boolean(reply.undecided);
+}
+function readScanDigest(reader: WireReader): ScanDigest {
+  return {
     digest: reader.bytes(),
     rows: reader.count(),
     next: reader.optionalBytes(),
     undecided: reader.boolean(),
-  }),
-};
+  };
+}
 
 export const logCall: CallCodec<LogRequest, LogRow[]> = {
   ...small,

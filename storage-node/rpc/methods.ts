@@ -24,6 +24,7 @@ export const methodIds = {
   setSiteState: 19,
   guardBucket: 20,
   stat: 21,
+  scanPacked: 22,
   /** A named call of the node itself, not of a drive. */
   control: 32,
 } as const;

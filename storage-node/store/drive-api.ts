@@ -235,6 +235,12 @@ export interface ScanDigest {
   undecided: boolean;
 }
 
+/** The page of a scan and its digest. */
+export interface PackedScan extends ScanDigest {
+  /** In key order, see store/packed-entries.ts. */
+  entries: Uint8Array;
+}
+
 export interface LogRow {
   key: IndexKey;
   ballot: Ballot;
@@ -332,6 +338,8 @@ export interface DriveApi {
 
   scan(request: ScanRequest, options?: CallOptions): Promise<ScanPage>;
   scanDigest(request: ScanRequest, options?: CallOptions): Promise<ScanDigest>;
+  /** What `scan` and `scanDigest` say together, without an object for each row. */
+  scanPacked(request: ScanRequest, options?: CallOptions): Promise<PackedScan>;
   log(request: LogRequest, options?: CallOptions): Promise<LogRow[]>;
   /** Promises for ALL keys: no ballot at or below this one will be newly accepted. Answers the floor now in force. */
   raiseFloor(ballot: Ballot, options?: CallOptions): Promise<Ballot>;

@@ -17,7 +17,7 @@ import { type IndexStore } from './index-store.ts';
 import { createPromises } from './promises.ts';
 import { countQuarantine, countQuarantinedRows } from './quarantine.ts';
 import { createRegisterStore, type RegisterStore, type RegisterStoreDeps } from './register-store.ts';
-import { readLog, scan, scanDigest } from './scan.ts';
+import { readLog, scan, scanDigest, scanPacked } from './scan.ts';
 import { openSegments } from './segments.ts';
 import { readBlocks, readSmall } from './shard-read.ts';
 import { createShardStore } from './shard-store.ts';
@@ -158,6 +158,7 @@ function apiOf({ core, promises, guards, shards, registers }: Parts): Omit<Drive
     repair: ({ key, ballot, puts }) => registers.repair(key, ballot, puts),
     scan: (request) => call(() => scan(stores, request)),
     scanDigest: (request) => call(() => scanDigest(stores, request)),
+    scanPacked: (request) => call(() => scanPacked(stores, request)),
     log: (request) => call(() => readLog(stores, request)),
     // What was accepted before the floor rose must be in the log before anybody reads it.
     raiseFloor: (ballot) => ruled(() => promises.raiseFloor(ballot)),

@@ -100,15 +100,22 @@ export function hasFrees(row: Buffer): boolean {
   return row.length > flagsAt && (row[flagsAt]! & bits.frees) !== 0;
 }
 
-/** A copy of the row's state. */
-export function copyState(row: Buffer): Buffer {
+/** Where the row's state begins; it ends at `stateEndIn`. */
+export function stateStartIn(row: Buffer): number {
   const flags = row[flagsAt]!;
   let at = restAt + ((flags & bits.head) === 0 ? 0 : dataIdBytes);
   if ((flags & bits.frees) !== 0) at += 2 + row.readUInt16BE(at) * dataIdBytes;
   if ((flags & bits.older) !== 0) for (let left = row[at++]!; left > 0; left--) at += 4 + row.readUInt32BE(at);
-  const state = Buffer.allocUnsafe(row.length - checkBytes - at);
-  row.copy(state, 0, at, row.length - checkBytes);
-  return state;
+  return at;
+}
+
+export function stateEndIn(row: Buffer): number {
+  return row.length - checkBytes;
+}
+
+/** A copy of the row's state. */
+export function copyState(row: Buffer): Buffer {
+  return Buffer.from(row.subarray(stateStartIn(row), stateEndIn(row)));
 }
 
 /** Ids and state are views of the row. @throws StorageError Corrupt, as `decodeHead`. */

@@ -1,27 +1,27 @@
-import { type Ballot, writeBallot } from '../consensus/ballot.ts';
 import { textOf } from './bytes.ts';
 import {
-  type IndexKey,
   type LogRequest,
   type LogRow,
+  type PackedScan,
   type ScanDigest,
   type ScanPage,
   type ScanRequest,
 } from './drive-api.ts';
 import { type Hasher } from './drive-core.ts';
 import { type IndexStore } from './index-store.ts';
+import { type EntryHead, EntryPacker } from './packed-entries.ts';
 import { type RegisterStore } from './register-store.ts';
-import { copyState, decodeHead, decodeLog, logKey, type RegisterHead } from './rows.ts';
+import { copyState, decodeHead, decodeLog, logKey, type RegisterHead, stateEndIn, stateStartIn } from './rows.ts';
 
 interface Stores {
   index: IndexStore;
   registers: RegisterStore;
 }
 
-/** The bytes are lent for the time of the call. */
-interface Found {
-  row: (key: Buffer, head: RegisterHead, bytes: Buffer) => void;
-  rollup: (prefix: Buffer) => void;
+/** Takes what a walk comes upon. The bytes are lent for the time of the call. */
+interface Sink {
+  row(key: Buffer, head: RegisterHead, bytes: Buffer): void;
+  rollup(prefix: Buffer): void;
 }
 
 /** The least bytes greater than everything that starts with these; undefined when there are none. */
@@ -37,16 +37,15 @@ export function endOfPrefix(prefix: Uint8Array): Buffer | undefined {
 
 /**
  * Walks over the registers a request asks for, in order, seeking past what is rolled up.
- * @returns where it stopped; undefined at the end
+ * @returns whether it stopped at the limit with more to come
  */
-function walk({ index, registers }: Stores, request: ScanRequest, found: Found): IndexKey | undefined {
+function walk({ index, registers }: Stores, request: ScanRequest, sink: Sink): boolean {
   const prefix = Buffer.from(request.prefix);
   const to = endOfPrefix(prefix);
   const { skipTombstones, skipHidden, limit, delimiter } = request;
   const { marks } = registers;
   let from: Buffer | undefined = request.after === undefined ? prefix : startAfter(request, prefix);
   let count = 0;
-  let last: Buffer | undefined;
   let more = false;
   while (from !== undefined) {
     let seek: Buffer | undefined;
@@ -60,18 +59,17 @@ function walk({ index, registers }: Stores, request: ScanRequest, found: Found):
       }
       count += 1;
       const rolled = rollupOf(key, prefix, delimiter);
-      last = Buffer.from(rolled ?? key);
       if (rolled === undefined) {
-        found.row(last, head, bytes);
+        sink.row(key, head, bytes);
         return true;
       }
-      found.rollup(last);
-      seek = endOfPrefix(last);
+      sink.rollup(rolled);
+      seek = endOfPrefix(rolled);
       return false;
     });
     from = more ? undefined : seek;
   }
-  return more ? last : undefined;
+  return more;
 }
 
 /** The first place behind `after`: behind the whole roll-up when it lies in one. */
@@ -91,74 +89,69 @@ function rollupOf(key: Buffer, prefix: Buffer, delimiter: Uint8Array | undefined
 
 export function scan(stores: Stores, request: ScanRequest): ScanPage {
   const page: ScanPage = { rows: [], rollups: [], next: undefined };
-  page.next = walk(stores, request, {
+  let last: Buffer | undefined;
+  const more = walk(stores, request, {
     row(key, { ballot, decided, tombstone, hidden }, bytes) {
-      page.rows.push({ key, ballot, decided, tombstone, hidden, state: copyState(bytes) });
+      last = Buffer.from(key);
+      page.rows.push({ key: last, ballot, decided, tombstone, hidden, state: copyState(bytes) });
     },
-    rollup: (prefix) => page.rollups.push(prefix),
+    rollup(prefix) {
+      last = Buffer.from(prefix);
+      page.rollups.push(last);
+    },
   });
-  return page;
+  return { ...page, next: more ? last : undefined };
 }
 
-/** The digest of exactly the page that `scan` would return: keys with ballots, roll-ups, and where it ends. */
+/** Entries without their states; what a digest is made of. */
+class PageDigest implements Sink {
+  readonly entries = new EntryPacker();
+  rows = 0;
+  undecided = false;
+  row(key: Uint8Array, head: EntryHead): void {
+    this.rows += 1;
+    if (!head.decided) this.undecided = true;
+    this.entries.row(key, head);
+  }
+  rollup(prefix: Uint8Array): void {
+    this.entries.rollup(prefix);
+  }
+  end(more: boolean, hasher: Hasher): ScanDigest {
+    const next = more ? this.entries.lastKey() : undefined;
+    const all = this.entries.end(next ?? endMark);
+    const digest = Buffer.alloc(16);
+    digest.writeBigUInt64BE(hasher.xxh64Of(all, 1n), 0);
+    digest.writeBigUInt64BE(hasher.xxh64Of(all, 2n), 8);
+    return { digest, rows: this.rows, next, undecided: this.undecided };
+  }
+}
+const endMark = Buffer.from([0]);
+
+/** The digest of exactly the page that `scan` would return: keys with ballots and flags, roll-ups, and where it ends. */
 export function scanDigest(stores: Stores & { hasher: Hasher }, request: ScanRequest): ScanDigest {
-  const digest = createPageDigest();
-  let rows = 0;
-  let undecided = false;
-  const next = walk(stores, request, {
-    row(key, head) {
-      rows += 1;
-      if (!head.decided) undecided = true;
-      digest.add(key, head.ballot);
+  const digest = new PageDigest();
+  return digest.end(walk(stores, request, digest), stores.hasher);
+}
+
+export function scanPacked(stores: Stores & { hasher: Hasher }, request: ScanRequest): PackedScan {
+  const digest = new PageDigest();
+  const entries = new EntryPacker(expectedBytes(request));
+  const more = walk(stores, request, {
+    row(key, head, bytes) {
+      digest.row(key, head);
+      entries.row(key, head, { bytes, from: stateStartIn(bytes), to: stateEndIn(bytes) });
     },
-    rollup: (prefix) => digest.add(prefix, 0),
+    rollup(prefix) {
+      digest.rollup(prefix);
+      entries.rollup(prefix);
+    },
   });
-  return { digest: digest.end(next, stores.hasher), rows, next, undecided };
+  return { ...digest.end(more, stores.hasher), entries: entries.end() };
 }
 
-/** The same digest over a page that is at hand. */
-export function digestOfPage(page: ScanPage, hasher: Hasher): Uint8Array {
-  const digest = createPageDigest();
-  const entries = [
-    ...page.rows.map((row) => ({ key: Buffer.from(row.key), ballot: row.ballot })),
-    ...page.rollups.map((prefix) => ({ key: Buffer.from(prefix), ballot: 0 })),
-  ].sort((a, b) => Buffer.compare(a.key, b.key));
-  for (const { key, ballot } of entries) digest.add(key, ballot);
-  return digest.end(page.next, hasher);
-}
-
-/** Gathers the entries of a page in one piece of memory: length (2), ballot (8), key; at the end the next key. */
-function createPageDigest(): {
-  add: (key: Uint8Array, ballot: Ballot) => void;
-  end: (next: IndexKey | undefined, hasher: Hasher) => Uint8Array;
-} {
-  let bytes = Buffer.allocUnsafe(64 * 1024);
-  let at = 0;
-  const room = (count: number): void => {
-    if (at + count <= bytes.length) return;
-    const wider = Buffer.allocUnsafe((at + count) * 2);
-    bytes.copy(wider, 0, 0, at);
-    bytes = wider;
-  };
-  return {
-    add(key, ballot) {
-      room(10 + key.length);
-      bytes.writeUInt16BE(key.length, at);
-      writeBallot(bytes, at + 2, ballot);
-      bytes.set(key, at + 10);
-      at += 10 + key.length;
-    },
-    end(next, hasher) {
-      const ending = next ?? Buffer.from([0]);
-      room(ending.length);
-      bytes.set(ending, at);
-      const all = bytes.subarray(0, at + ending.length);
-      const digest = Buffer.alloc(16);
-      digest.writeBigUInt64BE(hasher.xxh64Of(all, 1n), 0);
-      digest.writeBigUInt64BE(hasher.xxh64Of(all, 2n), 8);
-      return digest;
-    },
-  };
+/** Of a plain small object an entry takes some 200 bytes. */
+function expectedBytes({ limit }: ScanRequest): number {
+  return Math.min(1_000, limit) * 256;
 }
 
 /** Rows of a bucket's change log, in ballot order. */

@@ -1,4 +1,4 @@
-import { type Checksum, type ListPage, type ObjectInfo } from '../../object/model.ts';
+import { type Checksum, type ListedObject, type ListPage } from '../../object/model.ts';
 import { isoTime } from './dates.ts';
 import { addPrefixes, type KeyWriter } from './paging.ts';
 import { type XmlRows } from './xml-rows.ts';
@@ -26,11 +26,15 @@ export function addPage(out: XmlRows, page: ListPage, input: { write: KeyWriter;
 }
 
 /** What a listing says of an object's content: ETag, kind of checksum, size. */
-export function contentXml({ etag, sizeBytes, checksum }: ObjectInfo): string {
+export function contentXml({
+  etag,
+  sizeBytes,
+  checksum,
+}: Pick<ListedObject, 'etag' | 'sizeBytes' | 'checksum'>): string {
   return `<ETag>&quot;${etag}${afterEtag(checksum)}${sizeBytes}</Size>`;
 }
 
-function afterEtag(checksum: Checksum | undefined): string {
+function afterEtag(checksum: ListedObject['checksum']): string {
   return checksum === undefined ? '&quot;</ETag><Size>' : checksumKinds[checksum.algorithm][checksum.type];
 }
 

@@ -133,6 +133,10 @@ export const driveCalls = {
     args: fc.tuple(scanRequest),
     reply: fc.record({ digest: bytes, rows: count, next: maybe(bytes), undecided: fc.boolean() }),
   },
+  scanPacked: {
+    args: fc.tuple(scanRequest),
+    reply: fc.record({ digest: bytes, rows: count, next: maybe(bytes), undecided: fc.boolean(), entries: bytes }),
+  },
   log: {
     args: fc.tuple(fc.record({ bucketId: bytes, after: ballot, upTo: ballot, limit: fc.nat(1000) })),
     reply: fc.array(fc.record({ key, ballot, note: bytes, decided: fc.boolean() }), { maxLength: 10 }),

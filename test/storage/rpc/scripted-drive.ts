@@ -18,6 +18,7 @@ export function scriptedDrive(methods: Partial<DriveApi> = {}): DriveApi {
     repair: refuse,
     scan: refuse,
     scanDigest: refuse,
+    scanPacked: refuse,
     log: refuse,
     raiseFloor: refuse,
     forget: refuse,

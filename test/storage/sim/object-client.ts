@@ -1,8 +1,13 @@
 import { StorageError } from '../../../storage-node/errors.ts';
 import { type ObjectLayer } from '../../../storage-node/object/layer.ts';
-import { type ByteTarget, type Conditions, type ObjectInfo } from '../../../storage-node/object/model.ts';
+import {
+  type ByteTarget,
+  type Conditions,
+  type ListedObject,
+  type ObjectInfo,
+} from '../../../storage-node/object/model.ts';
 import { deleteMarker, type Action, type Condition } from '../linearizability/history.ts';
-import { contentOf, etagsOf, noteEtags } from './content.ts';
+import { contentOf, etagsOf, noteEtags, valueOfEtag } from './content.ts';
 import { type Answer, NoAnswer, NoServer, outcomeOfError } from './recorder.ts';
 
 /** Bytes that are not those of the value they were written as. Nothing excuses it. */
@@ -157,6 +162,13 @@ function verified(info: ObjectInfo, bytes: Uint8Array): string {
   const value = valueOfInfo(info);
   if (Buffer.compare(bytes, contentOf(value)) !== 0) throw new WrongBytes(`${value} was read as something else`);
   return value;
+}
+
+/** A listing shows of each object the ETag and the size of one value. */
+export function checkListed({ key, etag, sizeBytes }: ListedObject): void {
+  const value = valueOfEtag(etag);
+  if (value === undefined) throw new WrongBytes(`${key} is listed with the ETag ${etag}`);
+  if (sizeBytes !== contentOf(value).length) throw new WrongBytes(`${value} is listed with ${sizeBytes} bytes`);
 }
 
 /** The value an object says it is, if its ETag and size say the same. */

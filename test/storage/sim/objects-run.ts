@@ -5,7 +5,7 @@ import { checkListings, type Listing } from '../linearizability/listings.ts';
 import { type Cluster, createCluster, type SimDisk, type SimNode } from './cluster.ts';
 import { valueOfEtag } from './content.ts';
 import { planFaults } from './faults.ts';
-import { perform, type Target, valueOfInfo } from './object-client.ts';
+import { checkListed, perform, type Target, valueOfInfo } from './object-client.ts';
 import { createRandom, type Random } from './random.ts';
 import { type Answer, askFrom, createRecorder, NoServer, outcomeOfError, type Recorder } from './recorder.ts';
 import { type RunOptions, type RunResult, untilIdle } from './run.ts';
@@ -187,7 +187,7 @@ async function list(world: World, client: string, node: SimNode<StorageProgram>,
       const input = { prefix: '', delimiter: '', after, maxKeys };
       const page = await onNode(world, node, ({ layer }) => layer.list(bucket, input));
       for (const info of page.objects) {
-        valueOfInfo(info);
+        checkListed(info);
         found.push(`${bucket}/${info.key}`);
       }
       if (page.next === undefined) break;

@@ -69,6 +69,7 @@ export function remoteDrive(route: Route): DriveApi {
     repair: named('repair', (drive, request) => drive.repair(request)),
     scan: named('scan', (drive, request) => drive.scan(request)),
     scanDigest: named('scanDigest', (drive, request) => drive.scanDigest(request)),
+    scanPacked: named('scanPacked', (drive, request) => drive.scanPacked(request)),
     log: named('log', (drive, request) => drive.log(request)),
     raiseFloor: named('raiseFloor', (drive, ballot: number) => drive.raiseFloor(ballot)),
     forget: named('forget', (drive, request) => drive.forget(request)),

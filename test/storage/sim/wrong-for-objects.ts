@@ -1,7 +1,26 @@
 import { blockSeed } from '../../../storage-node/store/block.ts';
-import { type DriveApi, type SmallShard } from '../../../storage-node/store/drive-api.ts';
+import { packedOf } from '../support/packed-page.ts';
+import { type DriveApi, type ScanPage, type ScanRow, type SmallShard } from '../../../storage-node/store/drive-api.ts';
 import { kernels } from './storage-program.ts';
 import { type WrongDrive } from './wrong-drives.ts';
+
+/** Scans that show other rows than there are; only their digests are right. */
+function scansOf(
+  drive: DriveApi,
+  shown: (rows: readonly ScanRow[]) => ScanRow[],
+): Pick<DriveApi, 'scan' | 'scanPacked'> {
+  const scan = async (...asked: Parameters<DriveApi['scan']>): Promise<ScanPage> => {
+    const page = await drive.scan(...asked);
+    return { ...page, rows: shown(page.rows) };
+  };
+  return {
+    scan,
+    async scanPacked(...asked) {
+      const packed = packedOf(await scan(...asked));
+      return { ...(await drive.scanPacked(...asked)), ...packed };
+    },
+  };
+}
 
 /** Drives that are wrong in what only listings, the change feed and the bytes of objects show. */
 export const wrongForObjects: readonly WrongDrive[] = [
@@ -10,11 +29,7 @@ export const wrongForObjects: readonly WrongDrive[] = [
     kind: 'objects',
     wrap: (drive) => ({
       ...drive,
-      async scan(request, options) {
-        const page = await drive.scan(request, options);
-        return { ...page, rows: page.rows.filter(({ decided }) => decided) };
-      },
-      scanDigest: (request, options) => drive.scanDigest(request, options),
+      ...scansOf(drive, (rows) => rows.filter(({ decided }) => decided)),
     }),
   },
   {
@@ -22,11 +37,7 @@ export const wrongForObjects: readonly WrongDrive[] = [
     kind: 'objects',
     wrap: (drive) => ({
       ...drive,
-      async scan(request, options) {
-        const page = await drive.scan(request, options);
-        return { ...page, rows: page.rows.slice(0, -1) };
-      },
-      scanDigest: (request, options) => drive.scanDigest(request, options),
+      ...scansOf(drive, (rows) => rows.slice(0, -1)),
     }),
   },
   {

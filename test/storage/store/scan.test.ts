@@ -3,9 +3,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type ScanPage, type ScanRequest } from '../../../storage-node/store/drive-api.ts';
 import { type Drive } from '../../../storage-node/store/drive.ts';
-import { digestOfPage, endOfPrefix } from '../../../storage-node/store/scan.ts';
+import { endOfPrefix } from '../../../storage-node/store/scan.ts';
+import { packedOf } from '../support/packed-page.ts';
 import { simHome } from './drives.ts';
-import { acceptOf, kernels, keyOf, put, scanOf } from './requests.ts';
+import { acceptOf, keyOf, put, scanOf } from './requests.ts';
 
 interface Entry {
   name: Buffer;
@@ -71,7 +72,8 @@ describe('listing a drive', () => {
           const request = { ...base, after };
           const page = await drive.scan(request);
           const digest = await drive.scanDigest(request);
-          assert.deepEqual(Buffer.from(digest.digest), Buffer.from(digestOfPage(page, kernels)));
+          const packed = await drive.scanPacked(request);
+          assert.deepEqual(packed, { ...digest, ...packedOf(page) });
           assert.equal(digest.rows, page.rows.length);
           assert.equal(
             digest.undecided,

@@ -12,6 +12,7 @@ import {
   type LearnRequest,
   type LogRow,
   type PreparedRegister,
+  type ScanDigest,
   type ScanPage,
   type ScanRequest,
   type ScanRow,
@@ -20,6 +21,7 @@ import {
   type SiteState,
   type SmallShard,
 } from '../../../storage-node/store/drive-api.ts';
+import { packedOf } from './packed-page.ts';
 
 interface Row extends PreparedRegister {
   key: Uint8Array;
@@ -219,16 +221,11 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
     checkData: (dataIds) => call('checkData', () => dataIds.map((id) => (data.has(text(id)) ? 'ok' : 'missing'))),
     repair: ({ key, ballot, puts }) => call('repair', () => rows.get(text(key))?.ballot === ballot && take(puts)),
     scan: (request) => call('scan', () => scan(rows, request)),
-    scanDigest: (request) =>
-      call('scanDigest', () => {
+    scanDigest: (request) => call('scanDigest', () => digestOf(scan(rows, request))),
+    scanPacked: (request) =>
+      call('scanPacked', () => {
         const page = scan(rows, request);
-        const parts = [...page.rows.map((row) => `${text(row.key)}@${row.ballot}`), ...page.rollups.map(text)];
-        return {
-          digest: Buffer.from(parts.join('\n')),
-          rows: page.rows.length,
-          next: page.next,
-          undecided: page.rows.some((row) => !row.decided),
-        };
+        return { ...digestOf(page), ...packedOf(page) };
       }),
     log: ({ bucketId, after, upTo, limit }) =>
       call('log', () =>
@@ -296,6 +293,16 @@ function layersUnder(before: Row | undefined, request: AcceptRequest): HeldRegis
     if (decided) break;
   }
   return older;
+}
+
+function digestOf(page: ScanPage): ScanDigest {
+  const parts = [...page.rows.map((row) => `${text(row.key)}@${row.ballot}`), ...page.rollups.map(text)];
+  return {
+    digest: Buffer.from(parts.join('\n')),
+    rows: page.rows.length,
+    next: page.next,
+    undecided: page.rows.some((row) => !row.decided),
+  };
 }
 
 function scan(rows: ReadonlyMap<string, Row>, request: ScanRequest): ScanPage {

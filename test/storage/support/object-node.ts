@@ -60,7 +60,7 @@ export function objectNode(
     sets: [set],
     registers,
     hedges: createHedgeBudget(),
-    scanner: createSetScanner({ env, registers, hasher: kernels, deadlineMs: 1_000 }),
+    scanner: createSetScanner({ env, registers, deadlineMs: 1_000 }),
     bucket: () => Promise.resolve(bucket),
     withBucket: (_, write) => write(bucket),
     damaged: (data) => damaged.push(Buffer.from(data.key).toString('latin1')),
