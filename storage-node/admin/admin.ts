@@ -7,6 +7,7 @@ import { type Healer } from '../heal/healer.ts';
 import { type ObjectLayer } from '../object/layer.ts';
 import { type SiteFence } from '../site-fence.ts';
 import { type ErasureSet } from '../store/set.ts';
+import { nodeIdNamed, whyNoAddress } from '../topology/address.ts';
 import { type Topology } from '../topology/topology.ts';
 import { type Metrics } from './metrics.ts';
 import { clusterStatus, setStatus } from './status.ts';
@@ -111,10 +112,14 @@ async function ready({ sets, topology }: AdminParts): Promise<Reply> {
 }
 
 async function canStop({ sets, topology }: AdminParts, named: string | undefined): Promise<Reply> {
-  const id = named?.replace(':', '-').toLowerCase();
+  const id = named === undefined ? undefined : nodeIdNamed(named);
   const node = topology.nodes.find((one) => one.id === id);
   if (node === undefined)
-    throw new S3Error('InvalidArgument', 400, `node must be one of ${topology.nodes.map((one) => one.id).join(', ')}`);
+    throw new S3Error(
+      'InvalidArgument',
+      400,
+      `node must be one of ${topology.nodes.map((one) => one.id).join(', ')}${whyNoAddress(named ?? '')}`,
+    );
   const states = await Promise.all(sets.map((set) => setStatus(set, topology, node.index)));
   const blocked = states.filter(({ writable }) => !writable).map(({ set }) => set);
   return {

@@ -43,7 +43,8 @@ export function adminCall(
   return new Promise((resolve, reject) => {
     const sent = request(
       {
-        hostname: url.hostname,
+        // A URL has IPv6 in brackets, a socket does not.
+        hostname: url.hostname.replace(/^\[|\]$/g, ''),
         port: url.port,
         method,
         path: pathAndQuery,

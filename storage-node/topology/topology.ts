@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { StorageError } from '../errors.ts';
 import { setSizes } from '../erasure/geometry.ts';
+import { nodeIdOf, parseHostPort, whyNoAddress } from './address.ts';
 import { expand } from './expand.ts';
 
 /** A node of the cluster, as the drives' names say. */
@@ -9,6 +10,7 @@ export interface TopologyNode {
   index: number;
   /** For certificates and messages: host and port. */
   id: string;
+  /** As sockets take it: IPv6 without brackets. */
   host: string;
   /** Clients'. */
   port: number;
@@ -46,7 +48,7 @@ export function parseTopology(patterns: readonly string[]): Topology {
   if (local.length > 0) throw refused(`${local[0]} names no node while others do`);
   refuseDoubled(names, (name) => {
     const { host, port, path } = parseUrl(name);
-    return `${idOf(host, port)}${posix.resolve(path)}`;
+    return `${nodeIdOf({ host, port })}${posix.resolve(path)}`;
   });
   return manyNodes(names);
 }
@@ -80,7 +82,7 @@ function manyNodes(names: readonly string[]): Topology {
   const nodes = new Map<string, TopologyNode>();
   for (const name of names) {
     const { host, port, path } = parseUrl(name);
-    const id = idOf(host, port);
+    const id = nodeIdOf({ host, port });
     const node = nodes.get(id) ?? { index: nodes.size, id, host, port, drives: [] };
     node.drives.push(path);
     nodes.set(id, node);
@@ -107,17 +109,14 @@ function manyNodes(names: readonly string[]): Topology {
   return { nodes: all, sets, singleMachine: false };
 }
 
-function idOf(host: string, port: number): string {
-  return `${host.replaceAll(':', '-').replace(/[[\]]/g, '')}-${port}`.toLowerCase();
-}
-
 function parseUrl(name: string): { host: string; port: number; path: string } {
-  const match = /^https?:\/\/(\[[0-9a-fA-F:]+\]|[^/:\s]+):(\d{1,5})(\/\S+)$/.exec(name);
-  if (match === null) throw refused(`${name} is no drive such as http://node1.example.com:9000/data1`);
-  const port = Number(match[2]);
-  if (port < 1 || port + rpcPortOffset > 65_535)
+  const [, authority = '', path = ''] = /^https?:\/\/([^/]+)(\/\S+)$/.exec(name) ?? [];
+  const at = parseHostPort(authority);
+  if (at === undefined)
+    throw refused(`${name} is no drive such as http://node1.example.com:9000/data1${whyNoAddress(authority)}`);
+  if (at.port < 1 || at.port + rpcPortOffset > 65_535)
     throw refused(`${name}: the port must be 1..${65_535 - rpcPortOffset}, nodes use it plus ${rpcPortOffset}`);
-  return { host: match[1]!, port, path: match[3]! };
+  return { ...at, path };
 }
 
 function largestSize(count: number): number | undefined {

@@ -25,8 +25,8 @@ export function statOf(state: DriveStat['state']): DriveStat {
   };
 }
 
-export function fakeCluster(nodes: number, drivesPerNode = 1): FakeCluster {
-  const topology = parseTopology([`http://node{1...${nodes}}:9000/data{1...${drivesPerNode}}`]);
+export function fakeCluster(nodes: number, drivesPerNode = 1, hosts = `node{1...${nodes}}`): FakeCluster {
+  const topology = parseTopology([`http://${hosts}:9000/data{1...${drivesPerNode}}`]);
   const modes = new Map<string, DriveMode>();
   const mode: FakeCluster['mode'] = (node, drive) => modes.get(`${node}/${drive}`) ?? 'ok';
   const stat = (node: number, drive: number) => (): Promise<DriveStat> => {

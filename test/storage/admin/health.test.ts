@@ -101,6 +101,22 @@ describe('/health/can-stop', () => {
     });
   }
 
+  test('takes a node with an address of IPv6 in each of its spellings', async () => {
+    const six = fakeCluster(4, 1, '[2001:db8::{1...4}]');
+    for (const named of [
+      '[2001:db8::2]:9000',
+      '[2001:0DB8:0:0::2]:9000',
+      '2001-db8--2-9000',
+      '%5B2001:db8::2%5D:9000',
+    ]) {
+      const { status, body } = await look(six, `/health/can-stop?node=${named}`);
+      assert.deepEqual([status, body['node']], [200, '2001-db8--2-9000'], named);
+    }
+    const { status, body } = await look(six, '/health/can-stop?node=2001:db8::2:9000');
+    assert.equal(status, 400);
+    assert.match(String(body['message']), /2001-db8--1-9000, .*an IPv6 address stands in brackets/);
+  });
+
   test('says which sets could not write', async () => {
     const two = fakeCluster(4, 2);
     two.put('gone', 0, 1);
