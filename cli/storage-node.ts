@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { type Command } from 'commander';
+import { readText } from '../storage-node/text-file.ts';
 import { exitCodes } from './exit-codes.ts';
 
 /** Options that say which cluster is meant and who asks. */
@@ -76,6 +78,9 @@ function addStart(group: Command): void {
     .helpOption(false)
     .argument('[settings...]')
     .action(async (_settings: string[], _options: unknown, command: Command) => {
+      const { configFromArgs } = await import('../storage-node/command-line.ts');
+      // Here, since the program itself does not know by which name it read the settings file.
+      if (!attempt(() => void configFromArgs(command.args, process.env))) return;
       process.argv = [process.argv[0]!, start, ...command.args];
       await import('../storage-node/main.ts');
     });
@@ -104,9 +109,9 @@ function addDev(group: Command): void {
       const { startDev } = await import('../storage-node/dev/dev.ts');
       try {
         const cluster = await startDev({
-          nodes: whole('--nodes', flags.nodes),
-          drivesPerNode: whole('--drives-per-node', flags.drivesPerNode),
-          port: whole('--port', flags.port),
+          nodes: whole('--nodes', flags.nodes, 1_000),
+          drivesPerNode: whole('--drives-per-node', flags.drivesPerNode, 1_000),
+          port: whole('--port', flags.port, 64_535),
           dir: path.resolve(flags.dir),
           tls: flags.tls === true,
           plainRpc: flags.plainRpc === true,
@@ -137,7 +142,10 @@ function addCerts(group: Command): void {
         if (existsSync(path.join(flags.dir, 'ca.key')))
           throw new Error(`${flags.dir} has an authority already; it is left as it is`);
         mkdirSync(flags.dir, { recursive: true });
-        writeClusterCa(flags.dir, createClusterCa({ clusterId: flags.clusterId, days: whole('--days', flags.days) }));
+        writeClusterCa(
+          flags.dir,
+          createClusterCa({ clusterId: flags.clusterId, days: whole('--days', flags.days, longestDays) }),
+        );
       });
     });
   certs
@@ -149,19 +157,19 @@ function addCerts(group: Command): void {
     .option('--cluster-id <name>', 'name of the cluster', 'muster')
     .option('--days <number>', 'validity', '90')
     .action(async (flags: { caDir: string; node: string; out: string; clusterId: string; days: string }) => {
-      const { issueNodeCertificate, writeNodeFiles } = await import('../storage-node/rpc/certs.ts');
+      const { certificateFiles, issueNodeCertificate, writeNodeFiles } = await import('../storage-node/rpc/certs.ts');
+      const { nodeIdOf, parseHostPort, whyNoAddress } = await import('../storage-node/topology/address.ts');
       attempt(() => {
-        const read = (name: string): string => readFileSync(path.join(flags.caDir, name), 'utf8');
-        const ca = { certificate: read('ca.crt'), key: read('ca.key') };
-        const nodeId = flags.node.replaceAll(':', '-').toLowerCase();
-        const hosts = [flags.node.replace(/:\d+$/, '')];
-        const node = issueNodeCertificate({
-          ca,
-          clusterId: flags.clusterId,
-          nodeId,
-          hosts,
-          days: whole('--days', flags.days),
-        });
+        const at = parseHostPort(flags.node);
+        if (at === undefined)
+          throw new Error(`--node must be HOST:PORT as in the names of the drives${whyNoAddress(flags.node)}`);
+        const ca = {
+          certificate: readPem('--ca-dir', path.join(flags.caDir, certificateFiles.authority), parseCertificate),
+          key: readPem('--ca-dir', path.join(flags.caDir, certificateFiles.authorityKey), createPrivateKey),
+        };
+        const days = whole('--days', flags.days, longestDays);
+        const named = { clusterId: flags.clusterId, nodeId: nodeIdOf(at), hosts: [at.host] };
+        const node = issueNodeCertificate({ ca, ...named, days });
         mkdirSync(flags.out, { recursive: true });
         writeNodeFiles(flags.out, node, [ca.certificate]);
       });
@@ -192,31 +200,71 @@ async function report(
 }
 
 function account(options: Target): { endpoint: string; user: string; password: string; region: string; ca?: string } {
-  const file =
-    options.credentials === undefined
-      ? undefined
-      : (JSON.parse(readFileSync(options.credentials, 'utf8')) as { user: string; password: string });
+  const file = options.credentials === undefined ? undefined : credentialsIn(options.credentials);
   const user = options.user ?? file?.user ?? process.env['MUSTER_ROOT_USER'];
   const password = file?.password ?? process.env['MUSTER_ROOT_PASSWORD'];
   if (user === undefined || password === undefined) {
     throw new Error('say who asks: MUSTER_ROOT_USER and MUSTER_ROOT_PASSWORD, or --credentials FILE');
   }
-  const ca = options.ca === undefined ? {} : { ca: readFileSync(options.ca, 'utf8') };
-  return { endpoint: options.endpoint, user, password, region: options.region, ...ca };
+  const ca = options.ca === undefined ? {} : { ca: readPem('--ca', options.ca, parseCertificate) };
+  return { endpoint: endpointOf(options), user, password, region: options.region, ...ca };
 }
 
-function whole(flag: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`${flag} must be a whole number, 1 or more, not "${text}"`);
+/** Without a protocol Node would take `node1:` of `node1:9000` for one and ask this machine. */
+function endpointOf({ endpoint }: Target): string {
+  if (/^https?:\/\//i.test(endpoint) && URL.canParse(endpoint)) return endpoint;
+  throw new Error(
+    `--endpoint (MUSTER_STORAGE_ENDPOINT) must be a URL such as http://node1:9000 or http://[::1]:9000, not "${endpoint}"`,
+  );
+}
+
+/** Says nothing of what is in the file: the parser's own message would quote it. */
+function credentialsIn(file: string): { user: string; password: string } {
+  const text = readNamed('--credentials', file);
+  try {
+    const { user, password } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof user === 'string' && typeof password === 'string') return { user, password };
+  } catch {
+    // It is said below.
+  }
+  throw new Error(`--credentials names ${file}, which is no JSON such as {"user": "…", "password": "…"}`);
+}
+
+/** @param parse throws for what is no such PEM; its message would name neither the flag nor the file */
+function readPem(flag: string, file: string, parse: (pem: string) => unknown): string {
+  const text = readNamed(flag, file);
+  try {
+    parse(text);
+    return text;
+  } catch {
+    throw new Error(`${flag} names ${file}, which does not hold what it should in PEM (-----BEGIN …)`);
+  }
+}
+
+const parseCertificate = (pem: string): X509Certificate => new X509Certificate(pem);
+
+function readNamed(flag: string, file: string): string {
+  const read = readText(file);
+  if ('text' in read) return read.text;
+  throw new Error(`${flag} names ${file}, which ${read.why}`);
+}
+
+const longestDays = 36_500;
+
+function whole(flag: string, text: string, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > most) throw new Error(`${flag} must be a whole number from 1 to ${most}, not "${text}"`);
   return value;
 }
 
-function attempt(run: () => void): void {
+/** @returns whether it went well; what went wrong is said. */
+function attempt(run: () => void): boolean {
   try {
     run();
+    return true;
   } catch (error) {
     fail(error);
+    return false;
   }
 }
 

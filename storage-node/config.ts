@@ -1,11 +1,19 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
-import { parseTopology, type Topology, type TopologyNode } from './topology/topology.ts';
 import { StorageError } from './errors.ts';
+import { checkCerts, clientTls } from './node-security.ts';
+import { numberSettings, type SettingName, type Settings } from './setting-names.ts';
+import { decimal, domainNames, listenHost, whyNoUser, yesOrNo } from './setting-values.ts';
+import { checkSettings } from './settings-file.ts';
+import { readSettings, type SettingsReader } from './settings.ts';
+import { hostInUrl, nodeIdNamed, whyNoAddress } from './topology/address.ts';
+import { parseTopology, type Topology, type TopologyNode } from './topology/topology.ts';
+
+export { type SettingName, settingNames, type Settings } from './setting-names.ts';
 
 /** Settings of a node, from flags, environment and file, in this order. */
 export interface NodeConfig {
   topology: Topology;
+  /** This node, its host as it stands in a URL: IPv6 in brackets. */
   self: TopologyNode;
   rootUser: string;
   rootPassword: string;
@@ -25,127 +33,142 @@ export interface NodeConfig {
   logLevel: string;
 }
 
-/** Every setting: its flag, its name in the environment, and what it is when nobody says. */
-export const settingNames = {
-  drives: 'MUSTER_DRIVES',
-  node: 'MUSTER_NODE',
-  rootUser: 'MUSTER_ROOT_USER',
-  rootPassword: 'MUSTER_ROOT_PASSWORD',
-  region: 'MUSTER_REGION',
-  certsDir: 'MUSTER_CERTS_DIR',
-  plainRpc: 'MUSTER_PLAIN_RPC',
-  clusterId: 'MUSTER_CLUSTER_ID',
-  tlsCert: 'MUSTER_TLS_CERT',
-  tlsKey: 'MUSTER_TLS_KEY',
-  bind: 'MUSTER_BIND',
-  domains: 'MUSTER_DOMAINS',
-  reserve: 'MUSTER_RESERVE_MIB',
-  healRate: 'MUSTER_HEAL_MIB_PER_SECOND',
-  scrubHours: 'MUSTER_SCRUB_HOURS',
-  logLevel: 'MUSTER_LOG_LEVEL',
-} as const;
-
-export type SettingName = keyof typeof settingNames;
-export type Settings = Partial<Record<SettingName, string>>;
-
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
+const bytesPerMiB = 1024 * 1024;
 
-/** @throws StorageError InvalidArgument naming everything that is wrong at once, never a secret. */
-export function loadConfig(flags: Settings, env: NodeJS.ProcessEnv, file: Settings = {}): NodeConfig {
-  const problems: string[] = [];
-  const of = (name: SettingName): string | undefined =>
-    flags[name] ?? fromEnv(env, settingNames[name], problems) ?? file[name];
-  const called = (name: SettingName): string =>
-    `--${name.replace(/[A-Z]/g, (char) => `-${char.toLowerCase()}`)} (${settingNames[name]})`;
-  const number = (name: SettingName, fallback: number): number => {
-    const text = of(name);
-    const value = text === undefined ? fallback : Number(text);
-    if (!(value >= 0)) problems.push(`${called(name)} must be a number, 0 or more`);
-    return value;
-  };
-  const attempt = <T>(run: () => T): T | undefined => {
-    try {
-      return run();
-    } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error));
-      return undefined;
-    }
-  };
-  const drives = of('drives');
-  if (drives === undefined)
-    problems.push(`${called('drives')} is missing, e.g. --drives 'http://node{1...4}.example.com:9000/data{1...4}'`);
-  const topology = drives === undefined ? undefined : attempt(() => parseTopology([drives]));
-  const self = topology === undefined ? undefined : attempt(() => findSelf(topology, of('node')));
-  const rootUser = of('rootUser') ?? '';
-  const rootPassword = of('rootPassword') ?? '';
-  if (rootUser.length < 3)
-    problems.push(`${called('rootUser')} must be set, at least 3 characters; there is no default`);
-  if (rootPassword.length < 8)
-    problems.push(`${called('rootPassword')} must be set, at least 8 characters; there is no default`);
-  const plainRpc = ['1', 'true', 'yes'].includes(of('plainRpc') ?? '');
-  const certsDir = of('certsDir');
-  const alone = topology?.nodes.length === 1;
-  if (!plainRpc && certsDir === undefined && !alone) {
-    problems.push(
-      `${called('certsDir')} is missing: nodes speak over mutual TLS; make certificates with \`muster storage-node certs\``,
-    );
-  }
-  if (plainRpc && topology !== undefined && !topology.nodes.every(({ host }) => isLoopback(host))) {
-    problems.push(`${called('plainRpc')} works only where every node has a loopback address`);
-  }
-  const tls = attempt(() => tlsFrom(of('tlsCert'), of('tlsKey')));
-  const logLevel = of('logLevel') ?? 'info';
-  if (!logLevels.includes(logLevel)) problems.push(`${called('logLevel')} must be one of ${logLevels.join(', ')}`);
+/**
+ * @param file what the settings file holds, unchecked
+ * @param fileName its path, for messages
+ * @throws StorageError InvalidArgument naming everything that is wrong at once, never a secret.
+ */
+export function loadConfig(
+  flags: Settings,
+  env: NodeJS.ProcessEnv,
+  file: unknown = {},
+  fileName = 'the settings file',
+): NodeConfig {
+  const settings = readSettings(flags, env, checkSettings(file, fileName));
+  const { topology, self } = nodesOf(settings);
   const config = {
-    ...{ rootUser, rootPassword, certsDir, plainRpc, tls, logLevel },
-    region: of('region') ?? 'us-east-1',
-    clusterId: of('clusterId') ?? 'muster',
-    bindHost: of('bind') ?? (self !== undefined && isLoopback(self.host) ? self.host : '0.0.0.0'),
-    domains: (of('domains') ?? '').split(',').filter((name) => name !== ''),
-    reserveBytes: number('reserve', 512) * 1024 * 1024,
-    healBytesPerSecond: number('healRate', 200) * 1024 * 1024,
-    scrubEveryHours: number('scrubHours', 24 * 7),
+    ...accountOf(settings),
+    ...securityOf(settings, topology),
+    tls: clientTls(settings),
+    logLevel: logLevelOf(settings),
+    region: textOf(settings, 'region', 'us-east-1'),
+    clusterId: textOf(settings, 'clusterId', 'muster'),
+    bindHost: bindHostOf(settings, self),
+    domains: domainsOf(settings),
+    reserveBytes: Math.round(numberOf(settings, 'reserve') * bytesPerMiB),
+    healBytesPerSecond: Math.round(numberOf(settings, 'healRate') * bytesPerMiB),
+    scrubEveryHours: numberOf(settings, 'scrubHours'),
   };
+  const { problems } = settings;
   if (problems.length > 0 || topology === undefined || self === undefined) {
     throw new StorageError(
       'InvalidArgument',
       `the settings are not right:\n${problems.map((one) => `  - ${one}`).join('\n')}`,
     );
   }
-  return { ...config, topology, self };
+  return { ...config, topology, self: { ...self, host: hostInUrl(self.host) } };
 }
 
-/** A variable, or the content of the file that `NAME_FILE` names. */
-function fromEnv(env: NodeJS.ProcessEnv, name: string, problems: string[]): string | undefined {
-  const value = env[name];
-  if (value !== undefined && value !== '') return value;
-  const file = env[`${name}_FILE`];
-  if (file === undefined) return undefined;
-  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
-  problems.push(`${name}_FILE names ${file}, which is not there`);
-  return undefined;
+function nodesOf(settings: SettingsReader): { topology: Topology | undefined; self: TopologyNode | undefined } {
+  const drives = settings.of('drives');
+  if (drives === undefined)
+    settings.tell('drives', "is missing, e.g. --drives 'http://node{1...4}.example.com:9000/data{1...4}'");
+  const topology = drives === undefined ? undefined : settings.attempt(() => parseTopology([drives]));
+  if (topology === undefined || settings.unread('node')) return { topology, self: undefined };
+  return { topology, self: settings.attempt(() => findSelf(topology, settings.of('node'))) };
 }
 
-function tlsFrom(certFile: string | undefined, keyFile: string | undefined): NodeConfig['tls'] {
-  if (certFile === undefined && keyFile === undefined) return undefined;
-  if (certFile === undefined || keyFile === undefined) {
-    throw new StorageError('InvalidArgument', 'TLS for clients needs both --tls-cert and --tls-key');
+function accountOf(settings: SettingsReader): { rootUser: string; rootPassword: string } {
+  const rootUser = settings.of('rootUser') ?? '';
+  const rootPassword = settings.of('rootPassword') ?? '';
+  const wrong = whyNoUser(rootUser);
+  if (wrong !== undefined) settings.tell('rootUser', wrong);
+  if (rootPassword.length < 8) settings.tell('rootPassword', 'must be set, at least 8 characters; there is no default');
+  return { rootUser, rootPassword };
+}
+
+function securityOf(
+  settings: SettingsReader,
+  topology: Topology | undefined,
+): { plainRpc: boolean; certsDir: string | undefined } {
+  const plainRpc = settings.unread('plainRpc') ? undefined : yesOrNo(settings.of('plainRpc') ?? 'no');
+  if (plainRpc === undefined) settings.tell('plainRpc', 'must be true or false');
+  const certsDir = settings.of('certsDir');
+  const alone = topology?.nodes.length === 1;
+  if (plainRpc === false && certsDir !== undefined) checkCerts(settings, certsDir);
+  if (plainRpc === false && certsDir === undefined && !alone) {
+    const how = 'make certificates with `muster storage-node certs`';
+    settings.tell('certsDir', `is missing: nodes speak over mutual TLS; ${how}`);
   }
-  return { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+  if (plainRpc === true && topology?.nodes.every(({ host }) => isLoopback(host)) === false)
+    settings.tell('plainRpc', 'works only where every node has a loopback address');
+  return { plainRpc: plainRpc ?? false, certsDir };
 }
 
+function logLevelOf(settings: SettingsReader): string {
+  const level = settings.of('logLevel') ?? 'info';
+  if (!logLevels.includes(level)) settings.tell('logLevel', `must be one of ${logLevels.join(', ')}`);
+  return level;
+}
+
+function textOf(settings: SettingsReader, name: SettingName, otherwise: string): string {
+  const text = settings.of(name) ?? otherwise;
+  if (text === '') settings.tell(name, `is empty: give a value, or leave it away for ${otherwise}`);
+  return text;
+}
+
+/** Where the node's own address is one of this machine only, or of IPv6, it listens accordingly. */
+function bindHostOf(settings: SettingsReader, self: TopologyNode | undefined): string {
+  const text = settings.of('bind');
+  if (text === undefined) {
+    if (self === undefined) return '';
+    if (isLoopback(self.host)) return self.host;
+    return self.host.includes(':') ? '::' : '0.0.0.0';
+  }
+  const host = listenHost(text);
+  if (host === undefined)
+    settings.tell(
+      'bind',
+      'must be an address or a host name alone, such as 10.0.0.1 or ::; ports come from the drives',
+    );
+  return host ?? '';
+}
+
+function domainsOf(settings: SettingsReader): string[] {
+  const { names, wrong } = domainNames(settings.of('domains') ?? '');
+  if (wrong.length > 0) {
+    const shown = wrong.map((one) => JSON.stringify(one)).join(', ');
+    settings.tell('domains', `must be DNS names with commas between, such as s3.example.com, and ${shown} is none`);
+  }
+  return names;
+}
+
+function numberOf(settings: SettingsReader, name: keyof typeof numberSettings): number {
+  const { unit, from, to, usual } = numberSettings[name];
+  const text = settings.of(name);
+  if (text === undefined) return usual;
+  const value = decimal(text, { from, to });
+  if (value === undefined)
+    settings.tell(name, `must be a plain number of ${unit} from ${from} to ${to}, such as ${usual}`);
+  return value ?? usual;
+}
+
+/** @param host with or without the brackets of IPv6 */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
+  return ['localhost', '::1', '[::1]'].includes(host) || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** Which of the nodes this process is. @throws StorageError when that is not clear. */
 function findSelf(topology: Topology, named: string | undefined): TopologyNode {
   const ids = topology.nodes.map(({ id }) => id).join(', ');
   if (named !== undefined) {
-    const id = named.replace(':', '-').toLowerCase();
+    const id = nodeIdNamed(named);
     const found = topology.nodes.find((node) => node.id === id);
-    if (found === undefined) throw new StorageError('InvalidArgument', `--node ${named} is none of the nodes: ${ids}`);
-    return found;
+    if (found !== undefined) return found;
+    throw new StorageError('InvalidArgument', `--node ${named} is none of the nodes: ${ids}${whyNoAddress(named)}`);
   }
   if (topology.nodes.length === 1) return topology.nodes[0]!;
   const own = new Set([

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
-import path from 'node:path';
-import { after, describe, test } from 'node:test';
+import { hostname } from 'node:os';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   isLoopback,
@@ -12,44 +10,11 @@ import {
   settingNames,
   type Settings,
 } from '../../../storage-node/config.ts';
-import { StorageError } from '../../../storage-node/errors.ts';
-
-const directory = mkdtempSync(path.join(tmpdir(), 'muster-config-'));
-after(() => rmSync(directory, { recursive: true }));
-let files = 0;
-function file(content: string): string {
-  const name = path.join(directory, String(files++));
-  writeFileSync(name, content);
-  return name;
-}
+import { certsDir, certified, envOf, file, flagOf, good, inFile, refusalOf } from './settings.ts';
 
 const names = Object.keys(settingNames) as SettingName[];
-const good: Settings = {
-  drives: 'http://127.0.0.1:{9000...9003}/data',
-  node: '127.0.0.1:9000',
-  plainRpc: 'true',
-  rootUser: 'admin',
-  rootPassword: 'long enough',
-};
-
-function envOf(settings: Settings, suffix = ''): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [settingNames[name as SettingName] + suffix, value]),
-  );
-}
-const flagOf = (name: SettingName): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-
-/** What is said when it is refused, or `taken`. */
-function refusalOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    assert.ok(error instanceof StorageError, String(error));
-    assert.equal(error.code, 'InvalidArgument');
-    return error.message;
-  }
-  return 'taken';
-}
+const pair = certified('127.0.0.1-9000');
+const certs = [certsDir(), certsDir(), certsDir()];
 
 /** Three values of each setting that can be told apart, and how. */
 const values: Record<
@@ -73,25 +38,26 @@ const values: Record<
     all: ['password one', 'password two', 'password three'],
   },
   region: { three: ['eu-1', 'eu-2', 'eu-3'], read: ({ region }) => region, all: ['eu-1', 'eu-2', 'eu-3'] },
-  certsDir: { three: ['/c1', '/c2', '/c3'], read: ({ certsDir }) => certsDir, all: ['/c1', '/c2', '/c3'] },
+  certsDir: { three: certs, read: ({ certsDir }) => certsDir, all: certs, with: { plainRpc: 'no' } },
   plainRpc: {
     three: ['no', 'yes', '1'],
     read: ({ plainRpc }) => plainRpc,
     all: [false, true, true],
-    with: { certsDir: '/certs' },
+    with: { certsDir: certs[0]! },
   },
   clusterId: { three: ['one', 'two', 'three'], read: ({ clusterId }) => clusterId, all: ['one', 'two', 'three'] },
+  // One certificate in three files, told apart by a line before it.
   tlsCert: {
-    three: ['c1', 'c2', 'c3'].map(file),
+    three: ['1', '2', '3'].map((note) => file(`${note}\n${pair.certificate}`)),
     read: ({ tls }) => tls?.cert,
-    all: ['c1', 'c2', 'c3'],
-    with: { tlsKey: file('key') },
+    all: ['1', '2', '3'].map((note) => `${note}\n${pair.certificate}`),
+    with: { tlsKey: file(pair.key) },
   },
   tlsKey: {
-    three: ['k1', 'k2', 'k3'].map(file),
+    three: ['1', '2', '3'].map((note) => file(`${note}\n${pair.key}`)),
     read: ({ tls }) => tls?.key,
-    all: ['k1', 'k2', 'k3'],
-    with: { tlsCert: file('cert') },
+    all: ['1', '2', '3'].map((note) => `${note}\n${pair.key}`),
+    with: { tlsCert: file(pair.certificate) },
   },
   bind: {
     three: ['10.0.0.1', '10.0.0.2', '::'],
@@ -114,21 +80,22 @@ describe('a setting is what the flag says, else the variable, else the file', ()
 
   for (const name of names) {
     const { three, read, all, with: more } = values[name];
-    const [flag, variable, inFile] = three.map((value): Settings => ({ [name]: value }));
+    const [flag, variable, last] = three.map((value): Settings => ({ [name]: value }));
+    const content = inFile(last!);
     const rest = { ...good, ...more };
     delete rest[name];
     test(name, () => {
-      assert.deepEqual(read(loadConfig({ ...rest, ...flag }, envOf(variable!), inFile)), all[0]);
-      assert.deepEqual(read(loadConfig(rest, envOf(variable!), inFile)), all[1]);
-      assert.deepEqual(read(loadConfig(rest, {}, inFile)), all[2]);
+      assert.deepEqual(read(loadConfig({ ...rest, ...flag }, envOf(variable!), content)), all[0]);
+      assert.deepEqual(read(loadConfig(rest, envOf(variable!), content)), all[1]);
+      assert.deepEqual(read(loadConfig(rest, {}, content)), all[2]);
     });
 
     test(`${name} from a file that ${settingNames[name]}_FILE names, if ${settingNames[name]} is not set or empty`, () => {
       const named = envOf({ [name]: file(`${three[1]}\n`) }, '_FILE');
-      assert.deepEqual(read(loadConfig(rest, named, inFile)), all[1]);
-      assert.deepEqual(read(loadConfig(rest, { ...named, [settingNames[name]]: '' }, inFile)), all[1]);
-      assert.deepEqual(read(loadConfig(rest, { ...named, ...envOf(flag!) }, inFile)), all[0]);
-      assert.deepEqual(read(loadConfig({ ...rest, ...flag }, named, inFile)), all[0]);
+      assert.deepEqual(read(loadConfig(rest, named, content)), all[1]);
+      assert.deepEqual(read(loadConfig(rest, { ...named, [settingNames[name]]: '' }, content)), all[1]);
+      assert.deepEqual(read(loadConfig(rest, { ...named, ...envOf(flag!) }, content)), all[0]);
+      assert.deepEqual(read(loadConfig({ ...rest, ...flag }, named, content)), all[0]);
     });
   }
 
@@ -179,7 +146,7 @@ const refusals: Refusal[] = [
   },
   {
     name: 'four nodes of which none is this one',
-    change: { drives: 'http://n{1...4}.invalid:9000/d', plainRpc: undefined, certsDir: '/c', node: undefined },
+    change: { drives: 'http://n{1...4}.invalid:9000/d', plainRpc: undefined, certsDir: certs[0]!, node: undefined },
     says: ['none of the nodes is this machine', '--node', 'n1.invalid-9000'],
   },
   {
@@ -211,19 +178,23 @@ const refusals: Refusal[] = [
     change: { drives: 'http://127.0.0.{1...3}:9000/d http://10.0.0.1:9000/d', node: '127.0.0.1:9000' },
     says: ['--plain-rpc', 'loopback'],
   },
-  { name: 'a certificate without key', change: { tlsCert: file('c') }, says: ['--tls-cert', '--tls-key', 'both'] },
-  { name: 'a key without certificate', change: { tlsKey: file('k') }, says: ['--tls-cert', '--tls-key', 'both'] },
+  {
+    name: 'a certificate without key',
+    change: { tlsCert: file(pair.certificate) },
+    says: ['--tls-cert', '--tls-key', 'both'],
+  },
+  { name: 'a key without certificate', change: { tlsKey: file(pair.key) }, says: ['--tls-cert', '--tls-key', 'both'] },
   {
     name: 'a certificate that is not there',
-    change: { tlsCert: '/not/there.pem', tlsKey: file('k') },
-    says: ['/not/there.pem'],
+    change: { tlsCert: '/not/there.pem', tlsKey: file(pair.key) },
+    says: ['--tls-cert', '/not/there.pem', 'is not there'],
   },
   {
     name: 'a reserve that is no number',
     change: { reserve: 'much' },
     says: ['--reserve', 'MUSTER_RESERVE_MIB', 'number'],
   },
-  { name: 'a reserve below zero', change: { reserve: '-1' }, says: ['--reserve', '0 or more'] },
+  { name: 'a reserve below zero', change: { reserve: '-1' }, says: ['--reserve', 'from 0 to 1000000000'] },
   {
     name: 'a rate that is no number',
     change: { healRate: '5MB' },
@@ -254,11 +225,9 @@ describe('settings that are not right are refused with the thing, the place and 
       const message = refusalOf(() => loadConfig(settings, {}));
       for (const part of says) assert.ok(message.includes(part), message);
       assert.equal(message.split('\n').length, 2, `one thing is wrong: ${message}`);
-      assert.equal(
-        refusalOf(() => loadConfig({}, {}, settings)),
-        message,
-        'in the file',
-      );
+      const inTheFile = refusalOf(() => loadConfig({}, {}, inFile(settings)));
+      for (const part of says) assert.ok(inTheFile.includes(part), inTheFile);
+      assert.equal(inTheFile.split('\n').length, 2, inTheFile);
     });
   }
 
@@ -283,7 +252,7 @@ describe('settings that are not right are refused with the thing, the place and 
             ? loadConfig(settings, {})
             : where === 'variable'
               ? loadConfig({}, envOf(settings))
-              : loadConfig({}, {}, settings),
+              : loadConfig({}, {}, inFile(settings)),
         );
         for (const { says } of chosen) for (const part of says) assert.ok(message.includes(part), message);
         assert.equal(message.split('\n').length, 1 + chosen.length, message);
@@ -304,7 +273,7 @@ describe('a secret is never in what is said', () => {
   const places: Record<string, (secret: string) => string> = {
     'a flag': (secret) => refusalOf(() => loadConfig({ ...wrong, rootPassword: secret }, {})),
     'a variable': (secret) => refusalOf(() => loadConfig({}, envOf({ ...wrong, rootPassword: secret }))),
-    'the file': (secret) => refusalOf(() => loadConfig({}, {}, { ...wrong, rootPassword: secret })),
+    'the file': (secret) => refusalOf(() => loadConfig({}, {}, inFile({ ...wrong, rootPassword: secret }))),
     'a file that a variable names': (secret) =>
       refusalOf(() =>
         loadConfig(
@@ -344,7 +313,7 @@ describe('which node this is', () => {
   ];
   for (const { name, drives, node, port } of rows) {
     test(name, () => {
-      const settings: Settings = { ...good, drives, plainRpc: 'no', certsDir: '/certs' };
+      const settings: Settings = { ...good, drives, plainRpc: 'no', certsDir: certs[0]! };
       if (node === undefined) delete settings.node;
       else settings.node = node;
       assert.equal(loadConfig(settings, {}).self.port, port);
@@ -365,7 +334,7 @@ describe('which node this is', () => {
       drives: 'http://10.0.0.{1...4}:9000/d',
       node: '10.0.0.1:9000',
       plainRpc: 'no',
-      certsDir: '/c',
+      certsDir: certs[0]!,
     };
     assert.equal(loadConfig(good, {}).bindHost, '127.0.0.1');
     assert.equal(loadConfig(far, {}).bindHost, '0.0.0.0');
