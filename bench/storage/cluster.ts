@@ -47,7 +47,8 @@ function putCase(label: keyof typeof sizes, connections: number): Case {
     sizeBytes,
     load: (bodies) => ({
       method: 'PUT',
-      pathOf: (i, e) => `/bench/${sizeBytes}/${e}-${i}`,
+      // All of one length: wrk over TLS sends the head of one request with the rest of another when a write must wait.
+      pathOf: (i, e) => `/bench/${sizeBytes}/${e}-${String(i).padStart(6, '0')}`,
       requests: keys,
       body: path.join(bodies, String(sizeBytes)),
       seconds,
@@ -119,7 +120,8 @@ async function measure(target: Target): Promise<Row[]> {
   await prepare(target, chosen);
   for (const one of chosen) {
     const load = one.load(home);
-    await runLoad(target, { ...load, seconds: 2 }, home);
+    // Long enough for both to be warm: compiled code on one side, connections and caches on the other.
+    await runLoad(target, { ...load, seconds: 6 }, home);
     const result = await runLoad(target, load, home);
     rows.push({ ...rowOf(target, one, result), residentMib: residentMib(target.pids) });
     show(rows.at(-1)!, one.unit);

@@ -17,6 +17,7 @@ import { payloadOf } from './payload.ts';
 import { parseRequestLine, type RequestLine } from './request-line.ts';
 import { createRouter, type Router } from './router.ts';
 import { S3Error } from './s3-error.ts';
+import { clientCiphers, writeWithoutCopies } from './tls-writing.ts';
 
 export interface FrontDoorOptions {
   operations: readonly Operation[];
@@ -61,8 +62,7 @@ export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
   return {
     router,
     server(tls) {
-      const server =
-        tls === undefined ? createHttpServer(limits) : (createHttpsServer({ ...limits, ...tls }) as unknown as Server);
+      const server = tls === undefined ? createHttpServer(limits) : httpsServer(tls);
       server.on('request', handle);
       // 100 Continue goes out when the body is wanted, not before the gate.
       server.on('checkContinue', handle);
@@ -71,6 +71,12 @@ export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
       return server;
     },
   };
+}
+
+function httpsServer(tls: { key: string | Buffer; cert: string | Buffer }): Server {
+  const server = createHttpsServer({ ...limits, ...tls, ciphers: clientCiphers, honorCipherOrder: true });
+  server.on('secureConnection', writeWithoutCopies);
+  return server as unknown as Server;
 }
 
 /** What is not even HTTP, or too much of it, in the words a client of S3 can read. */

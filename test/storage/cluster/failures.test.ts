@@ -99,6 +99,8 @@ test('all nodes are killed at once, again and again: nothing acknowledged is los
   await world.client(0).send(new PutBucketVersioningCommand(setting));
   const versions = new Map<string, { Key: string; sum: string }>();
   const gone = new Set<string>();
+  // A delete that was cut off without an answer may have happened.
+  const unsure = new Set<string>();
   for (let round = 0; round < 3; round++) {
     let running = true;
     const load = [0, 1, 2, 3].map(async (node) => {
@@ -111,7 +113,7 @@ test('all nodes are killed at once, again and again: nothing acknowledged is los
         versions.set(put.VersionId!, { Key, sum: sha(bytes) });
         if (i % 5 !== 4) continue;
         const removed = await client.send(new DeleteObjectCommand({ Bucket, Key })).catch(() => undefined);
-        if (removed !== undefined) gone.add(Key);
+        (removed === undefined ? unsure : gone).add(Key);
       }
     });
     const upload = uploadInParts(world.client(1), `r${round}/big`);
@@ -128,7 +130,9 @@ test('all nodes are killed at once, again and again: nothing acknowledged is los
     for (const [id, { Key, sum }] of versions) assert.equal(sha(await read(client, Key, id)), sum, `${Key} ${id}`);
     for (const Key of gone) await assert.rejects(read(client, Key), { name: 'NoSuchKey' });
     const listed = new Set(await list(client));
-    for (const { Key } of versions.values()) assert.ok(listed.has(Key) || gone.has(Key), `${Key} is not listed`);
+    for (const { Key } of versions.values()) {
+      assert.ok(listed.has(Key) || gone.has(Key) || unsure.has(Key), `${Key} is not listed`);
+    }
     if (big !== undefined) assert.equal(sha(await read(client, `r${round}/big`)), big);
   }
   assert.ok(versions.size > 30, `only ${versions.size} writes`);
