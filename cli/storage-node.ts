@@ -79,7 +79,7 @@ function addStart(group: Command): void {
     .argument('[settings...]')
     .action(async (_settings: string[], _options: unknown, command: Command) => {
       const { configFromArgs } = await import('../storage-node/command-line.ts');
-      // Here, since the program itself does not know by which name it read the settings file.
+      // Wrong settings are refused before the program is loaded, as by every other command.
       if (!attempt(() => void configFromArgs(command.args, process.env))) return;
       process.argv = [process.argv[0]!, start, ...command.args];
       await import('../storage-node/main.ts');

@@ -1,29 +1,11 @@
 /** The process of one storage node: settings from the environment (and flags given by `muster storage-node start`). */
 import { flushCompileCache } from 'node:module';
-import { parseArgs } from 'node:util';
-import { readFileSync } from 'node:fs';
-import { loadConfig, settingNames, type SettingName, type Settings } from './config.ts';
+import { configFromArgs } from './command-line.ts';
 import { createLog } from './log.ts';
 import { startNode } from './node.ts';
 
-const options = Object.fromEntries(
-  [...Object.keys(settingNames), 'config'].map((name) => [kebab(name), { type: 'string' as const }]),
-);
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (char) => `-${char.toLowerCase()}`);
-}
-
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options, strict: true });
-  const flags: Settings = {};
-  for (const name of Object.keys(settingNames) as SettingName[]) {
-    const value = values[kebab(name)];
-    if (typeof value === 'string') flags[name] = value;
-  }
-  const file =
-    typeof values['config'] === 'string' ? (JSON.parse(readFileSync(values['config'], 'utf8')) as Settings) : {};
-  const config = loadConfig(flags, process.env, file);
+  const config = configFromArgs(process.argv.slice(2), process.env);
   const log = createLog(config.logLevel, config.self.id);
   if (config.topology.singleMachine) {
     log.warn({}, 'all drives are on this machine: for development; losing the machine loses everything');

@@ -190,7 +190,7 @@ function bucketAndKey(
   host: string,
   domains: readonly string[],
 ): { bucket: string; key: string; fromHost: boolean } {
-  const name = host.replace(/:\d+$/, '');
+  const name = host.replace(/:\d+$/, '').toLowerCase();
   const domain = domains.find((one) => name.endsWith(`.${one}`));
   if (domain !== undefined) return { bucket: name.slice(0, -domain.length - 1), key: path.slice(1), fromHost: true };
   const slash = path.indexOf('/', 1);
