@@ -50,6 +50,9 @@ export interface HealerOptions {
   scrubEveryMs: number;
 }
 
+/** After a pass at whose end a set was not whole. */
+const retryMs = 5 * 60_000;
+
 interface SetState extends SetHealStatus {
   dueMs: number;
   scrubDueMs: number;
@@ -98,6 +101,10 @@ export function createHealer(deps: HealDeps, options: HealerOptions): Healer {
     work = pass.catch(() => {});
     return pass;
   };
+  /** What was busy or away is looked after again long before the next pass would come round. */
+  const retrySoon = (state: SetState): void => {
+    state.dueMs = Math.min(state.dueMs, clock.monotonicMs() + retryMs);
+  };
   let tick: Timer | undefined;
   const look = (): void => {
     if (stopped) return;
@@ -108,7 +115,10 @@ export function createHealer(deps: HealDeps, options: HealerOptions): Healer {
       const kind = nowMs >= state.scrubDueMs ? 'scrub' : 'recount';
       state.dueMs = nowMs + options.recountEveryMs;
       if (kind === 'scrub') state.scrubDueMs = nowMs + options.scrubEveryMs;
-      run(set, kind).catch(() => {});
+      run(set, kind).then(
+        () => state.last?.whole === true || retrySoon(state),
+        () => retrySoon(state),
+      );
     }
     tick = clock.setTimer(1_000, look);
   };

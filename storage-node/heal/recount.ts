@@ -8,6 +8,7 @@ import { type HealDeps, type KeyHealth } from './types.ts';
 
 /** Rows looked at together. */
 const pageRows = 500;
+const keysAtOnce = 8;
 /** Tombstones stay at least this long: slow messages of older writes are surely gone by then. */
 const tombstoneKeepMs = 60 * 60 * 1000;
 
@@ -132,7 +133,7 @@ async function lookAfterPage(
     else unwhole.push(row!.key);
   }
   unwhole.push(...(await incomplete(deps, set, alike, pass)));
-  for (const key of unwhole) {
+  const healOne = async (key: IndexKey): Promise<void> => {
     count.unwhole += 1;
     // A key that cannot be read must not keep the others from being looked after.
     const health: KeyHealth = options.heal
@@ -145,7 +146,13 @@ async function lookAfterPage(
       count.short += 1;
       note(count, health.reason ?? 'unknown');
     }
-  }
+  };
+  // Of small objects healing is mostly waiting: for answers and for syncs that several can share.
+  const left = unwhole.values();
+  const healer = async (): Promise<void> => {
+    for (const key of left) await healOne(key);
+  };
+  await Promise.all(Array.from({ length: keysAtOnce }, healer));
   if (options.heal) await forgetOld(deps, set, alike, count);
 }
 

@@ -149,6 +149,23 @@ describe('passes come by themselves', () => {
     await healer.stop();
   });
 
+  test('again after five minutes when a set was not whole at the end of one', async () => {
+    const { clock, drives, set, healer } = await makeWorld();
+    drives[1]!.down = true;
+    healer.driveReturned(set);
+    await clock.pass(3_000);
+    await until(() => lastOf(healer) !== undefined);
+    const short = lastOf(healer);
+    assert.equal(short!.whole, false);
+    drives[1]!.down = false;
+    await clock.pass(4 * 60_000);
+    assert.equal(lastOf(healer), short, 'not yet');
+    await clock.pass(90_000);
+    await until(() => lastOf(healer) !== short);
+    assert.equal(lastOf(healer)!.whole, true);
+    await healer.stop();
+  });
+
   test('and after it was stopped none more', async () => {
     const { clock, healer } = await makeWorld({ options: every });
     await healer.stop();
