@@ -40,7 +40,7 @@ export async function startMuster(dir: string, tls: boolean): Promise<Target> {
 
 /** The peer, when its binary is given. */
 export async function startMinio(binary: string, dir: string, tls: boolean): Promise<Target> {
-  const port = await freePorts(4);
+  const port = await freePorts(4, minioHost);
   const scheme = tls ? 'https' : 'http';
   const certs = path.join(dir, 'certs');
   mkdirSync(path.join(certs, 'CAs'), { recursive: true });
@@ -67,7 +67,12 @@ export async function startMinio(binary: string, dir: string, tls: boolean): Pro
     ...{ name: 'minio', tls, accessKey, secretKey, endpoints: nodes, pids: children.map(({ pid }) => pid!) },
     stop: () => end(children),
   };
-  await untilHealthy(nodes.map((node) => `${node}/minio/health/cluster`));
+  try {
+    await untilHealthy(nodes.map((node) => `${node}/minio/health/cluster`));
+  } catch (error) {
+    await target.stop();
+    throw error;
+  }
   return target;
 }
 
@@ -119,19 +124,19 @@ async function end(children: ChildProcess[]): Promise<void> {
 }
 
 /** The first of so many free ports in a row. */
-async function freePorts(count: number): Promise<number> {
+async function freePorts(count: number, host = '127.0.0.1'): Promise<number> {
   for (let port = 19_000; port < 60_000; port += 100) {
-    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(port + i)));
+    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(port + i, host)));
     if (free.every(Boolean)) return port;
   }
   throw new Error('no free ports');
 }
 
-function isFree(port: number): Promise<boolean> {
+function isFree(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    server.listen(port, host, () => server.close(() => resolve(true)));
   });
 }
 
