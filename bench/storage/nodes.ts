@@ -2,7 +2,6 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
-import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +9,7 @@ import { adminCall } from '../../storage-node/admin/client.ts';
 import { localNodes, nodeProgram } from '../../storage-node/dev/dev.ts';
 import { type HealTotals, type SetHealStatus } from '../../storage-node/heal/healer.ts';
 import { atEnd } from './lifetime.ts';
-import { type Target } from './targets.ts';
+import { isFree, type Target } from './targets.ts';
 
 /** Four nodes as `muster storage-node dev` starts them (and so `startMuster`), each of which can be ended alone. */
 export interface LocalNodes extends Target {
@@ -172,15 +171,7 @@ async function freePorts(count: number): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     const wanted = Array.from({ length: count }, (_, i) => [port + i, port + i + 1000]).flat();
-    if ((await Promise.all(wanted.map(isFree))).every(Boolean)) return port;
+    if ((await Promise.all(wanted.map((one) => isFree(one)))).every(Boolean)) return port;
   }
   throw new Error('no free ports');
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

@@ -132,7 +132,7 @@ async function freePorts(count: number, host = '127.0.0.1'): Promise<number> {
   throw new Error('no free ports');
 }
 
-function isFree(port: number, host: string): Promise<boolean> {
+export function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));

@@ -14,8 +14,8 @@ const sizeMiB = 2_048;
 const env = { MUSTER_RESERVE_MIB: '64' };
 const nodes = [0, 1, 2, 3];
 
-/** A few in every run of the tests; many by `MUSTER_CRASH_IMAGES=40`. */
-const images = Number(process.env['MUSTER_CRASH_IMAGES'] ?? 3);
+/** More by `MUSTER_CRASH_IMAGES=100`. */
+const images = Number(process.env['MUSTER_CRASH_IMAGES'] ?? 20);
 
 function homesIn(dir: string): string[] {
   return nodes.map((node) => path.join(dir, `node${node + 1}`));
