@@ -165,9 +165,12 @@ async function settle(set: ErasureSet, key: IndexKey, settings: Required<Registe
     const { current } = await changeRegister(settings, { set, key, guard, decide: () => 'unchanged' });
     return current;
   } catch (cause) {
-    throw new StorageError('Undecided', 'a write of this key is neither known to have happened nor known not to', {
-      cause,
-    });
+    const why = cause instanceof Error ? `: ${cause.message}` : '';
+    throw new StorageError(
+      'Undecided',
+      `a write of this key is neither known to have happened nor known not to${why}`,
+      { cause },
+    );
   }
 }
 

@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('drives', 250);
+simulationTests('drives', 100);

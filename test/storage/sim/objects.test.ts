@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('objects', 250);
+simulationTests('objects', 140);

@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('registers', 500);
+simulationTests('registers', 760);
