@@ -1,6 +1,7 @@
 /**
- * `npm test`: every test file with node:test, first the quick ones two at a time, then those that start real databases
- * and servers one after another, so that they measure themselves and not each other. One report, one sum.
+ * `npm test`: every test file with node:test, first the quick ones and clusters of storage nodes two at a time, then those
+ * that start real databases and sites one after another, so that they measure themselves and not each other. One report,
+ * one sum.
  */
 import { globSync } from 'node:fs';
 import path from 'node:path';
@@ -20,12 +21,15 @@ const usage = `usage: npm test -- [options] [part of a path ...]
 
 const inStorage = (name: string): string => path.join('storage', name);
 
-/** Folders of test/ whose files start nothing that another test could feel. Everything else runs alone. */
+/** Folders of test/ whose files start nothing that another test could feel. */
 const quickFolders = [
   ...['unit', 'tidy', 'setup', 'sim', 'runbooks', 'report'],
   ...['admin', 'config', 'consensus', 'erasure', 'heal', 'http', 'linearizability'].map(inStorage),
   ...['object', 'rpc', 'sim', 'site', 'store', 'topology'].map(inStorage),
 ];
+
+/** Clusters of real storage nodes, which wait more than they work: two at a time. Everything else runs alone. */
+const clusterFolders = ['chaos', 'clients', 'cluster'].map(inStorage);
 
 /** A file that takes longer hangs. */
 const fileLimitMs = 20 * 60_000;
@@ -75,14 +79,16 @@ function readArguments(): Wanted | null {
 
 /** The events of all runs as one stream, closed by the sum of their totals. */
 async function* runAll(files: string[], wanted: Wanted, totals: Totals): AsyncGenerator<TestEvent> {
-  const isQuick = (file: string): boolean =>
-    quickFolders.some((folder) => file.startsWith(path.join('test', folder) + path.sep));
+  const isIn = (folders: readonly string[], file: string): boolean =>
+    folders.some((folder) => file.startsWith(path.join('test', folder) + path.sep));
+  const alone = files.filter((file) => !isIn([...quickFolders, ...clusterFolders], file));
   // Coverage is one table over all files, so it takes one run.
   const rounds: [string[], number][] = wanted.coverage
     ? [[files, 1]]
     : [
-        [files.filter(isQuick), 2],
-        [files.filter((file) => !isQuick(file)), 1],
+        [files.filter((file) => isIn(quickFolders, file)), 2],
+        [files.filter((file) => isIn(clusterFolders, file)), 2],
+        [alone, 1],
       ];
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort());
