@@ -1,4 +1,5 @@
 import { errorCatalogue } from '../workflows/engine/errors.ts';
+import { markdownTable } from './markdown-table.ts';
 
 const introduction = `# Errors
 
@@ -18,11 +19,5 @@ export function errorsPage(): string {
     retryable ? 'yes' : 'no',
     hint.replaceAll('|', '\\|'),
   ]);
-  const head = ['Code', 'Repeats', 'What to do'];
-  const widths = head.map((title, column) =>
-    Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0), title.length),
-  );
-  const line = (cells: string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
-  const rule = line(widths.map((width) => '-'.repeat(width)));
-  return [introduction, line(head), rule, ...rows.map(line), ''].join('\n');
+  return `${introduction}\n${markdownTable(['Code', 'Repeats', 'What to do'], rows)}\n`;
 }

@@ -1,6 +1,6 @@
 /**
  * One operation of a dialect: one file under `s3/` or `oss/`, one row of the route table. The server, authorization,
- * the table in docs/storage.md and the security tests are all made from these rows; nothing is routed by hand.
+ * docs/storage-operations.md and the security tests are all made from these rows; nothing is routed by hand.
  */
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type ObjectLayer } from '../object/layer.ts';

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { errorsPage } from '../../scripts/errors-page.ts';
+import { operationsPage } from '../../scripts/operations-page.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -38,6 +39,11 @@ test('the list of files is not empty, so that no check below passes over nothing
 
 test('docs/errors.md says what the catalogue of errors says', () => {
   assert.equal(read('docs/errors.md'), errorsPage(), 'run: node scripts/run.mjs scripts/errors-doc.ts --write');
+});
+
+test('docs/storage-operations.md says what the route table of storage nodes says', () => {
+  const fix = 'run: node scripts/run.mjs scripts/operations-doc.ts --write';
+  assert.equal(read('docs/storage-operations.md'), operationsPage(), fix);
 });
 
 test('no file of code is longer than 400 lines', () => {
