@@ -1,12 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { get as httpGet } from 'node:http';
-import { get as httpsGet } from 'node:https';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { adminCall } from '../../storage-node/admin/client.ts';
-import { localNodes, nodeProgram } from '../../storage-node/dev/dev.ts';
+import { isReady, localNodes, nodeProgram } from '../../storage-node/dev/dev.ts';
 import { type HealTotals, type SetHealStatus } from '../../storage-node/heal/healer.ts';
 import { atEnd } from './lifetime.ts';
 import { isFree, type Target } from './targets.ts';
@@ -144,17 +142,6 @@ export async function untilWhole(
     await sleep(500);
   }
   throw new Error('the set is not whole after an hour');
-}
-
-function isReady(endpoint: string, ca: string | undefined): Promise<boolean> {
-  const get = endpoint.startsWith('https:') ? httpsGet : httpGet;
-  return new Promise((resolve) => {
-    const asked = get(`${endpoint}/health/ready`, { ca, agent: false, timeout: 2_000 }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode === 200);
-    });
-    asked.on('timeout', () => asked.destroy()).on('error', () => resolve(false));
-  });
 }
 
 async function endChild(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

@@ -175,7 +175,8 @@ async function untilServing(endpoint: string, ca: string | undefined): Promise<v
   }
 }
 
-function isReady(endpoint: string, ca: string | undefined): Promise<boolean> {
+/** Whether a node serves now. `ca`: PEM of the authority, for https. */
+export function isReady(endpoint: string, ca: string | undefined): Promise<boolean> {
   const get = endpoint.startsWith('https:') ? httpsGet : httpGet;
   return new Promise((resolve) => {
     const asked = get(`${endpoint}/health/ready`, { ca, agent: false, timeout: 2_000 }, (answer) => {

@@ -2,21 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { setSizes } from '../../../storage-node/erasure/geometry.ts';
-import { StorageError } from '../../../storage-node/errors.ts';
 import { expand } from '../../../storage-node/topology/expand.ts';
 import { parseTopology, rpcPortOffset, type Topology } from '../../../storage-node/topology/topology.ts';
-
-/** What is said when it is refused. */
-function refusalOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    assert.ok(error instanceof StorageError, String(error));
-    assert.equal(error.code, 'InvalidArgument');
-    return error.message;
-  }
-  return 'taken';
-}
+import { refusalOf } from '../config/settings.ts';
 
 /** Names of the drives of each set: `node1/data1 node2/data1`. */
 function membersOf({ nodes, sets }: Topology): string[] {
