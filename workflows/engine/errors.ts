@@ -83,6 +83,97 @@ export const errorCatalogue = {
     hint: 'Nobody knows whether the step happened; look at the resource, then retry or skip.',
   },
   OPERATOR_ABORTED: { retryable: false, hint: 'The run was ended by a person; undone steps are listed in the report.' },
+  BUCKET_UNKNOWN: { retryable: false, hint: 'Create the bucket, or correct its name, region or endpoint.' },
+  OBJECT_UNKNOWN: {
+    retryable: false,
+    hint: 'There is no such object or version; list the bucket to see what is there.',
+  },
+  OBJECT_STORE_UNREACHABLE: {
+    retryable: true,
+    hint: 'The endpoint does not answer or is overloaded; check its address, the link and its health.',
+  },
+  OBJECT_STORE_REFUSED: {
+    retryable: false,
+    hint: 'The object store answered and said no; its own words are in the message.',
+  },
+  CREDENTIALS_REFUSED: {
+    retryable: false,
+    hint: 'The keys are wrong, have expired or may not do this; renew them and run it again, it goes on where it was.',
+  },
+  OBJECT_CHANGED: {
+    retryable: true,
+    hint: 'The object is not the one that was looked at; nothing was overwritten. The next pass takes the new one.',
+  },
+  OBJECT_ARCHIVED: {
+    retryable: false,
+    hint: 'Restore the object from its archive tier first, or leave it out with a filter.',
+  },
+  OBJECT_LOCKED: { retryable: false, hint: 'Retention or a legal hold protects the object; it stays until that ends.' },
+  CHECKSUM_MISMATCH: {
+    retryable: true,
+    hint: 'What arrived is not what was sent or stored; the copy does not count. If it repeats, the source is damaged.',
+  },
+  TARGET_FULL: {
+    retryable: false,
+    hint: 'Free space or raise the quota, then run it again; what was written is kept and goes on from there.',
+  },
+  VERSIONING_SUSPENDED: {
+    retryable: false,
+    hint: 'Enable versioning on the bucket again, or state in the estate that its objects have no versions.',
+  },
+  DELETE_GUARD: {
+    retryable: false,
+    hint: 'More would be deleted than the guard allows; look at the list, then raise the share if that is meant.',
+  },
+  REPLICATION_FROZEN: {
+    retryable: false,
+    hint: 'A failover froze this replication; its list of lost keys is final. Start it again the other way.',
+  },
+  REPOSITORY_MISSING: {
+    retryable: false,
+    hint: 'There is no repository; check the address, or make one with `muster repo init`.',
+  },
+  REPOSITORY_EXISTS: { retryable: false, hint: 'There is a repository already; it was not touched.' },
+  REPOSITORY_LOCKED: {
+    retryable: true,
+    hint: 'Another client works on the repository; wait for it. A lock of a dead client is stale after 30 minutes.',
+  },
+  REPOSITORY_KEY_WRONG: { retryable: false, hint: 'No key of the repository opens with this password.' },
+  REPOSITORY_DAMAGED: {
+    retryable: false,
+    hint: '`muster repo check --read-data` names every damaged file; restore those packs from the copy of the vault.',
+  },
+  REPOSITORY_UNSUPPORTED: {
+    retryable: false,
+    hint: 'Only repositories of restic format version 2 are read and written.',
+  },
+  SNAPSHOT_UNKNOWN: { retryable: false, hint: 'List them with `muster repo snapshots`.' },
+  RETENTION_UNSAFE: {
+    retryable: false,
+    hint: 'The policy would drop every snapshot of a group; give it at least one rule that keeps something.',
+  },
+  SOURCE_UNREADABLE: { retryable: false, hint: 'Check that the path exists and may be read.' },
+  RESTORE_FAILED: {
+    retryable: false,
+    hint: 'What could be restored is there; the message names what is missing. Restore it from another snapshot.',
+  },
+  WAL_GAP: {
+    retryable: false,
+    hint: 'A piece of WAL is missing: nothing behind it can be reached. Take a new base backup now.',
+  },
+  WAL_CONFLICT: {
+    retryable: false,
+    hint: 'The archive holds other bytes under this name: two servers write to it, or history forked. Find out which.',
+  },
+  RECOVERY_TARGET_UNREACHABLE: {
+    retryable: false,
+    hint: 'No base backup and WAL lead there; `muster recovery-points` lists what can be reached.',
+  },
+  PROOF_FAILED: {
+    retryable: false,
+    hint: 'The restored copy did not pass; this recovery point does not count. Read its findings, use the last proven one.',
+  },
+  SCHEDULE_UNKNOWN: { retryable: false, hint: 'List them with `muster schedules`.' },
   SETUP_FAILED: { retryable: false, hint: 'Follow what the message says and run the command again.' },
   SANDBOX_NOT_RUNNING: { retryable: false, hint: 'Start it with `npx muster up`.' },
   SANDBOX_RUNNING: { retryable: false, hint: 'End it with `npx muster down`, or use it as it is.' },
