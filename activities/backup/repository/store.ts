@@ -1,0 +1,120 @@
+import { MusterError } from '../../../workflows/engine/errors.ts';
+
+/**
+ * Where a repository lies: restic's folders of immutable files, and Muster's own objects beside them.
+ * Everything above this port sees names and bytes only.
+ */
+
+/** The kinds of files of a repository. `config` is one file; the others are named by the SHA-256 of their stored bytes. */
+export type FileKind = 'config' | 'key' | 'data' | 'index' | 'snapshot' | 'lock';
+
+/** The name under which the one file of kind `config` is listed, read and written. */
+export const configName = 'config';
+
+export interface StoredFile {
+  /** 64 hexadecimal digits, or `config`. */
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** Bytes `offset` up to `offset + length`, exclusive. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface RepositoryStore {
+  /** The address for people: in messages and reports. Never carries a secret. */
+  readonly place: string;
+  /** Files of one kind, in no order; names that are not those of repository files are passed over. */
+  list(kind: FileKind): AsyncIterable<StoredFile>;
+  /**
+   * A whole file or a range of it; the caller owns the bytes. A range that reaches past the end gives what there is;
+   * null when there is no such file (`readStored` is the one that throws).
+   */
+  read(kind: FileKind, name: string, range?: ByteRange): Promise<Uint8Array | null>;
+  /**
+   * Writes the pieces, in order, as one file. When it returns, the file is durable and whole; after a crash at any
+   * moment before, it is whole or not there. Writing the same bytes under the same name again is fine.
+   * @throws MusterError TARGET_FULL
+   */
+  write(kind: FileKind, name: string, pieces: readonly Uint8Array[]): Promise<void>;
+  /** Removes a file; that it is gone already is fine. */
+  remove(kind: FileKind, name: string): Promise<void>;
+  /** The size of a file in bytes; null when there is no such file. */
+  sizeOf(kind: FileKind, name: string): Promise<number | null>;
+  /** What Muster keeps beside restic's files. */
+  readonly side: SideStore;
+  /**
+   * Removes what writers left behind that were killed, if nobody touched it for `olderThanMs`.
+   * @returns how many files were removed
+   */
+  removeLeftovers(olderThanMs: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * Small objects of Muster's own, in the folder `muster/` of the repository, which restic passes over.
+ * Names are relative to that folder: segments of `a-z A-Z 0-9 . _ -` joined by `/`.
+ */
+export interface SideStore {
+  /** Writes an object, atomically and durably; with `onlyNew` an object that is there already wins: `exists`. */
+  put(name: string, bytes: Uint8Array, options?: { readonly onlyNew?: boolean }): Promise<'written' | 'exists'>;
+  /** null when there is no such object. */
+  get(name: string): Promise<Uint8Array | null>;
+  /** Names that begin with `prefix`, in no order. */
+  list(prefix: string): AsyncIterable<string>;
+  remove(name: string): Promise<void>;
+}
+
+/** How to open a store, as plain data: worker threads are sent this and open it themselves. */
+export type StoreAddress =
+  { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'objects'; readonly place: unknown };
+
+const folders: Record<Exclude<FileKind, 'config'>, string> = {
+  key: 'keys',
+  data: 'data',
+  index: 'index',
+  snapshot: 'snapshots',
+  lock: 'locks',
+};
+
+/** The path of a file inside the repository, as restic lays it out: also the name of the file in messages. */
+export function pathOf(kind: FileKind, name: string): string {
+  if (kind === 'config') return 'config';
+  if (kind === 'data') return `data/${name.slice(0, 2)}/${name}`;
+  return `${folders[kind]}/${name}`;
+}
+
+/** The folder of a kind inside the repository; empty for `config`. */
+export function folderOf(kind: FileKind): string {
+  return kind === 'config' ? '' : folders[kind];
+}
+
+/** Whether a name is one that restic gives: the hexadecimal SHA-256 of the file. */
+export function isFileName(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
+/**
+ * A file that has to be there, whole or exactly the range asked for.
+ * @throws MusterError REPOSITORY_DAMAGED naming the file when it is missing or ends before the range does
+ */
+export async function readStored(
+  store: RepositoryStore,
+  kind: FileKind,
+  name: string,
+  range?: ByteRange,
+): Promise<Uint8Array> {
+  const bytes = await store.read(kind, name, range);
+  if (bytes === null) throw damaged(store, kind, name, 'is missing');
+  if (range !== undefined && bytes.length < range.length) {
+    throw damaged(store, kind, name, `ends before byte ${range.offset + range.length}`);
+  }
+  return bytes;
+}
+
+/** The error for a file that is not what it should be; `what` continues the sentence after its path. */
+export function damaged(store: { readonly place: string }, kind: FileKind, name: string, what: string): MusterError {
+  return new MusterError('REPOSITORY_DAMAGED', `${pathOf(kind, name)} ${what} (repository ${store.place})`);
+}
