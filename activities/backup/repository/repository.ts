@@ -1,49 +1,54 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { type RepositoryConfig } from './config.ts';
-import { type ScryptParameters } from './keys.ts';
-import { type MasterKey, type Sealer } from './sealing.ts';
-import { type RepositoryStore, type StoreAddress } from './store.ts';
+import { repositoryOver, type Repository } from './attach.ts';
+import { createConfig, loadConfig } from './config.ts';
+import { addKey, openWithPassword } from './keys.ts';
+import { openStore } from './open-store.ts';
+import { createPoly1305 } from './authenticator.ts';
+import { type ScryptParameters } from './scrypt.ts';
+import { createSealer, randomMasterKey } from './sealing.ts';
+import { configName, type RepositoryStore, type StoreAddress } from './store.ts';
 
-/**
- * An open repository, in one thread. CPU work is synchronous; what threads share is the blob table, and the handle
- * from which each opens the repository for itself without asking for the password again.
- */
-export interface Repository {
-  readonly store: RepositoryStore;
-  readonly config: RepositoryConfig;
-  /** The file name of the key that opened it. */
-  readonly keyName: string;
-  readonly sealer: Sealer;
-  /** Structured-cloneable. It holds the master key: it may go to threads of this process, and nowhere else. */
-  describe(): RepositoryHandle;
-  close(): Promise<void>;
-}
-
-export interface RepositoryHandle {
-  readonly address: StoreAddress;
-  readonly config: RepositoryConfig;
-  readonly keyName: string;
-  readonly masterKey: MasterKey;
-}
-
-export interface InitOptions {
+export interface OpenOptions {
   readonly address: StoreAddress;
   readonly password: string;
+}
+
+export interface InitOptions extends OpenOptions {
   /** The cost of deriving a key from the password; calibrated to half a second when not given. */
   readonly scrypt?: ScryptParameters;
 }
 
-/** Makes an empty repository. @throws MusterError REPOSITORY_EXISTS */
-export function initRepository(_options: InitOptions): Promise<Repository> {
-  throw new MusterError('INTERNAL', 'not built yet');
+/**
+ * Makes an empty repository. The key is written before the config, so that what a crash leaves is no repository yet;
+ * its key is of no use and may be removed by hand.
+ * @throws MusterError REPOSITORY_EXISTS
+ */
+export async function initRepository({ address, password, scrypt }: InitOptions): Promise<Repository> {
+  const store = await openStore(address);
+  if (await isTaken(store))
+    throw new MusterError('REPOSITORY_EXISTS', `there is a repository at ${store.place} already`);
+  const masterKey = randomMasterKey();
+  const keyName = await addKey(store, { masterKey, password, scrypt });
+  const config = await createConfig({ store, sealer: createSealer(masterKey, createPoly1305()) });
+  return repositoryOver({ address, config, keyName, masterKey }, store);
 }
 
 /** @throws MusterError REPOSITORY_MISSING, REPOSITORY_KEY_WRONG, REPOSITORY_UNSUPPORTED, REPOSITORY_DAMAGED */
-export function openRepository(_options: { address: StoreAddress; password: string }): Promise<Repository> {
-  throw new MusterError('INTERNAL', 'not built yet');
+export async function openRepository({ address, password }: OpenOptions): Promise<Repository> {
+  const store = await openStore(address);
+  try {
+    const { name, masterKey } = await openWithPassword(store, password);
+    const config = await loadConfig({ store, sealer: createSealer(masterKey, createPoly1305()) });
+    return repositoryOver({ address, config, keyName: name, masterKey }, store);
+  } catch (err) {
+    await store.close();
+    throw err;
+  }
 }
 
-/** Opens a repository that another thread described; reads nothing. */
-export function attachRepository(_handle: RepositoryHandle): Promise<Repository> {
-  throw new MusterError('INTERNAL', 'not built yet');
+/** Without a config there is no repository, but keys without one belong to somebody, too. */
+async function isTaken(store: RepositoryStore): Promise<boolean> {
+  if ((await store.sizeOf('config', configName)) !== null) return true;
+  for await (const _ of store.list('key')) return true;
+  return false;
 }

@@ -118,3 +118,10 @@ export async function readStored(
 export function damaged(store: { readonly place: string }, kind: FileKind, name: string, what: string): MusterError {
   return new MusterError('REPOSITORY_DAMAGED', `${pathOf(kind, name)} ${what} (repository ${store.place})`);
 }
+
+/** Gives a side object's name back; what is none, and could leave the folder, is a bug of the caller. */
+export function checkSideName(name: string): string {
+  const good = /^[\w.-]+(\/[\w.-]+)*$/.test(name) && !name.split('/').some((part) => part === '.' || part === '..');
+  if (!good) throw new MusterError('INTERNAL', `"${name}" cannot be the name of a side object`);
+  return name;
+}
