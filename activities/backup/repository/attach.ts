@@ -1,4 +1,3 @@
-import { createPoly1305 } from './authenticator.ts';
 import { type RepositoryConfig } from './config.ts';
 import { type BlobTools } from './blob.ts';
 import { openStore } from './open-store.ts';
@@ -37,7 +36,7 @@ export function repositoryOver(handle: RepositoryHandle, store: RepositoryStore)
     store,
     config: handle.config,
     keyName: handle.keyName,
-    sealer: createSealer(handle.masterKey, createPoly1305()),
+    sealer: createSealer(handle.masterKey),
     zstd: createZstd(),
     describe: () => handle,
     close: () => store.close(),

@@ -2,7 +2,6 @@ import { hash, randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { z } from 'zod';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { createPoly1305 } from './authenticator.ts';
 import { calibrateScrypt, deriveKey, refuseScrypt, type ScryptParameters } from './scrypt.ts';
 import { createSealer, masterKeyFrom, type MasterKey } from './sealing.ts';
 import { damaged, pathOf, readStored, type RepositoryStore } from './store.ts';
@@ -151,7 +150,7 @@ async function tryKey(store: RepositoryStore, name: string, password: string): P
   const file = await readKeyFile(store, name);
   const refused = refuseScrypt(file);
   if (refused !== null) throw damaged(store, 'key', name, refused);
-  const sealer = createSealer(masterKeyFrom(await deriveKey(password, file.salt, file)), createPoly1305());
+  const sealer = createSealer(masterKeyFrom(await deriveKey(password, file.salt, file)));
   const json = sealer.open(file.data);
   if (json === null) return null;
   const parsed = masterKeySchema.safeParse(parseJson(json));
@@ -171,7 +170,7 @@ async function readKeyFile(store: RepositoryStore, name: string): Promise<KeyFil
 function sealMasterKey(masterKey: MasterKey, derived: Uint8Array): Uint8Array {
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
   const json = { mac: { k: text(masterKey.macK), r: text(masterKey.macR) }, encrypt: text(masterKey.encrypt) };
-  return createSealer(masterKeyFrom(derived), createPoly1305()).seal(Buffer.from(JSON.stringify(json)));
+  return createSealer(masterKeyFrom(derived)).seal(Buffer.from(JSON.stringify(json)));
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -3,7 +3,6 @@ import { repositoryOver, type Repository } from './attach.ts';
 import { createConfig, loadConfig } from './config.ts';
 import { addKey, openWithPassword } from './keys.ts';
 import { openStore } from './open-store.ts';
-import { createPoly1305 } from './authenticator.ts';
 import { type ScryptParameters } from './scrypt.ts';
 import { createSealer, randomMasterKey } from './sealing.ts';
 import { configName, type RepositoryStore, type StoreAddress } from './store.ts';
@@ -29,7 +28,7 @@ export async function initRepository({ address, password, scrypt }: InitOptions)
     throw new MusterError('REPOSITORY_EXISTS', `there is a repository at ${store.place} already`);
   const masterKey = randomMasterKey();
   const keyName = await addKey(store, { masterKey, password, scrypt });
-  const config = await createConfig({ store, sealer: createSealer(masterKey, createPoly1305()) });
+  const config = await createConfig({ store, sealer: createSealer(masterKey) });
   return repositoryOver({ address, config, keyName, masterKey }, store);
 }
 
@@ -38,7 +37,7 @@ export async function openRepository({ address, password }: OpenOptions): Promis
   const store = await openStore(address);
   try {
     const { name, masterKey } = await openWithPassword(store, password);
-    const config = await loadConfig({ store, sealer: createSealer(masterKey, createPoly1305()) });
+    const config = await loadConfig({ store, sealer: createSealer(masterKey) });
     return repositoryOver({ address, config, keyName: name, masterKey }, store);
   } catch (err) {
     await store.close();

@@ -1,4 +1,5 @@
 import { createCipheriv, randomFillSync, timingSafeEqual } from 'node:crypto';
+import { createPoly1305 } from '../kernels/poly1305.ts';
 import { createCtr, ivBytes } from './ctr.ts';
 
 /** The keys of a repository: AES-256 in counter mode, then Poly1305-AES over the ciphertext. */
@@ -13,11 +14,6 @@ export interface MasterKey {
 /** What sealing adds: 16 bytes of IV before, 16 bytes of MAC behind. */
 export const sealingOverhead = 32;
 
-/** A one-time authenticator: 16 bytes of MAC for a key of 32 bytes. */
-export interface Poly1305 {
-  mac(key32: Uint8Array, message: Uint8Array, out?: Uint8Array): Uint8Array;
-}
-
 /** Seals and opens one piece after the other; belongs to one thread. */
 export interface Sealer {
   /** Seals into `out` from byte `at` on. @returns the bytes written: those of the plaintext and `sealingOverhead` */
@@ -30,11 +26,12 @@ export interface Sealer {
 
 const macBytes = 16;
 
-export function createSealer(key: MasterKey, poly1305: Poly1305): Sealer {
+export function createSealer(key: MasterKey): Sealer {
+  const poly1305 = createPoly1305();
   const ctr = createCtr(key.encrypt);
   const nonce = createCipheriv('aes-128-ecb', key.macK, null).setAutoPadding(false);
   const oneTimeKey = new Uint8Array(32);
-  oneTimeKey.set(masked(key.macR));
+  oneTimeKey.set(key.macR);
   const expected = new Uint8Array(macBytes);
 
   /** The MAC of `ciphertext`, sealed under the IV that begins at byte `at` of `bytes`. */
@@ -76,12 +73,4 @@ export function randomMasterKey(): MasterKey {
 /** 64 bytes as restic divides them: encryption key, MAC key k, MAC key r. */
 export function masterKeyFrom(bytes: Uint8Array): MasterKey {
   return { encrypt: bytes.slice(0, 32), macK: bytes.slice(32, 48), macR: bytes.slice(48, 64) };
-}
-
-/** Poly1305 asks for certain bits of r to be 0 (RFC 8439, section 2.5). */
-function masked(macR: Uint8Array): Uint8Array {
-  const r = Uint8Array.from(macR);
-  for (const i of [3, 7, 11, 15]) r[i] = (r[i] as number) & 15;
-  for (const i of [4, 8, 12]) r[i] = (r[i] as number) & 252;
-  return r;
 }
