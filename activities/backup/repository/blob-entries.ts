@@ -1,5 +1,5 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { createBlobSlots } from './blob-slots.ts';
+import { createBlobHash } from './blob-hash.ts';
 import { createSharedRecords, type RecordLayout } from './shared-records.ts';
 import { word, type SharedMemory } from './shared-memory.ts';
 
@@ -37,7 +37,7 @@ const layout: RecordLayout = {
 export function createBlobEntries(memory: SharedMemory, expected: number): BlobEntries {
   const { control } = memory;
   const records = createSharedRecords(memory, layout);
-  const slots = createBlobSlots(memory, expected);
+  const hash = createBlobHash(memory, expected);
   const { view, begin } = records;
   // What is being looked for. Kept here, since a function made for each search would cost more than the search.
   let wanted: Uint8Array = new Uint8Array(32);
@@ -76,13 +76,13 @@ export function createBlobEntries(memory: SharedMemory, expected: number): BlobE
 
   function find(tree: number, ids: Uint8Array, at: number): number {
     want(tree, ids, at);
-    const entry = slots.find(wordAt(ids, at), wordAt(ids, at + 4), isWanted);
+    const entry = hash.find(wordAt(ids, at), wordAt(ids, at + 4), isWanted);
     return entry >= 0 && isLive(entry) ? entry : -1;
   }
 
   function claim(tree: number, ids: Uint8Array, at: number): number {
     want(tree, ids, at);
-    const found = slots.findOrCreate(wordAt(ids, at), wordAt(ids, at + 4), source);
+    const found = hash.findOrCreate(wordAt(ids, at), wordAt(ids, at + 4), source);
     if (found < 0) return -1 - found;
     return !isLive(found) && reclaim(found) ? found : -1;
   }

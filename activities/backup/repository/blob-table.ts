@@ -12,7 +12,7 @@ import {
 export type BlobType = 'data' | 'tree';
 
 /** No entry: `find` did not find it, or `claim` came second. */
-export const noEntry = -1;
+export const noSlot = -1;
 
 /** Where a blob lies: sealed, `length` bytes at `offset` of a pack. */
 export interface BlobLocation {
@@ -30,46 +30,46 @@ export type BlobMark = 'used' | 'verified';
 
 /**
  * Every blob of a repository by its id, in memory that all threads of a process share. An entry is `claimed` by the
- * one thread that is about to write it, then `stored`. Entries never move and are never removed, so an entry number is
- * good for as long as the table lives. Entries are numbered from 0 without
- * gaps: `entryCount` bounds an array with something of one's own for each. 65 to 105 bytes a blob.
+ * one thread that is about to write it, then `stored`. Entries never move and are never removed, so its slot number is
+ * good for as long as the table lives. Slots are numbered from 0 without
+ * gaps: `slotCount` bounds an array with something of one's own for each. 65 to 105 bytes a blob.
  */
 export interface BlobTable {
   /** Claimed and stored blobs. */
   readonly blobCount: number;
-  /** One more than the largest entry number. */
-  readonly entryCount: number;
+  /** One more than the largest slot number. */
+  readonly slotCount: number;
   readonly packCount: number;
   /** Bytes of memory handed out so far. */
   readonly sizeBytes: number;
   /**
-   * The entry of a blob, claimed or stored; `noEntry` when nobody has it.
+   * The slot of a blob, claimed or stored; `noSlot` when nobody has it.
    * `id` is the SHA-256 of the plaintext: 32 bytes, from byte `at` on.
    */
   find(type: BlobType, id: Uint8Array, at?: number): number;
   /**
-   * Takes it upon this thread to write a blob. Of all threads that ask for one id exactly one gets the entry and must
-   * `store` or `release` it; the others get `noEntry` and may take the blob as there.
+   * Takes it upon this thread to write a blob. Of all threads that ask for one id exactly one gets the slot and must
+   * `store` or `release` it; the others get `noSlot` and may take the blob as there.
    */
   claim(type: BlobType, id: Uint8Array, at?: number): number;
   /**
-   * Says where the blob of a claimed entry lies, once its pack is durable. For a stored blob: where it lies now, which
+   * Says where the blob of a claimed slot lies, once its pack is durable. For a stored blob: where it lies now, which
    * is only safe while no other thread reads its location.
    */
-  store(entry: number, location: BlobLocation): void;
+  store(slot: number, location: BlobLocation): void;
   /** Gives a claim up: the next `claim` of the id gets it. */
-  release(entry: number): void;
+  release(slot: number): void;
   /** Enters a blob that an index names: `claim` and `store` in one. False when it is there already (a duplicate). */
   add(type: BlobType, id: Uint8Array, location: BlobLocation): boolean;
   /** null while it is only claimed. */
-  location(entry: number): BlobLocation | null;
-  typeOf(entry: number): BlobType;
-  idOf(entry: number, out?: Uint8Array): Uint8Array;
+  location(slot: number): BlobLocation | null;
+  typeOf(slot: number): BlobType;
+  idOf(slot: number, out?: Uint8Array): Uint8Array;
   /** Sets a mark; true for the one caller that was first. */
-  mark(entry: number, mark: BlobMark): boolean;
-  isMarked(entry: number, mark: BlobMark): boolean;
+  mark(slot: number, mark: BlobMark): boolean;
+  isMarked(slot: number, mark: BlobMark): boolean;
   /** Visits every entry; `part` visits a share of them, so that threads can divide the table. */
-  forEach(visit: (entry: number) => void, part?: { readonly index: number; readonly of: number }): void;
+  forEach(visit: (slot: number) => void, part?: { readonly index: number; readonly of: number }): void;
   /** Gives a pack a number for `BlobLocation.pack`. The same id twice gives two numbers. */
   addPack(id: Uint8Array): number;
   /** The file name of a pack: its id in hexadecimal. */
@@ -99,7 +99,7 @@ function tableOver(memory: SharedMemory, expectedBlobs: number): BlobTable {
     get blobCount() {
       return entries.count() - Atomics.load(memory.control, word.freeEntries);
     },
-    get entryCount() {
+    get slotCount() {
       return entries.count();
     },
     get packCount() {
@@ -114,8 +114,8 @@ function tableOver(memory: SharedMemory, expectedBlobs: number): BlobTable {
     release: entries.release,
     add(type, id, location) {
       const entry = entries.claim(bitOf(type), id, 0);
-      if (entry !== noEntry) store(entry, location);
-      return entry !== noEntry;
+      if (entry !== noSlot) store(entry, location);
+      return entry !== noSlot;
     },
     location: (entry) => locationOf(entries, entry),
     typeOf: (entry) => ((entries.state(entry) & stateBit.tree) === 0 ? 'data' : 'tree'),

@@ -9,8 +9,8 @@ import { type RepositoryStore } from './store.ts';
 export interface DuplicateBlob extends PackEntry {
   /** The number of the pack in the table. */
   readonly pack: number;
-  /** The entry of the blob in the table. */
-  readonly entry: number;
+  /** The slot of the blob in the table. */
+  readonly slot: number;
 }
 
 export interface LoadedIndex {
@@ -95,11 +95,11 @@ function createLoader(table: BlobTable): Loader {
 
   /** The same pack may stand in two index files; that makes no duplicate. */
   function noteDuplicate(pack: number, { type, offset, length, uncompressed_length = 0 }: RawBlob): void {
-    const entry = table.find(type, id);
-    const location = table.location(entry);
+    const slot = table.find(type, id);
+    const location = table.location(slot);
     if (location?.pack === pack && location.offset === offset) return;
     const blob = { type, id: Uint8Array.from(id), offset, length, uncompressedLength: uncompressed_length };
-    duplicates.set(`${pack} ${offset}`, { ...blob, pack, entry });
+    duplicates.set(`${pack} ${offset}`, { ...blob, pack, slot });
   }
 
   return {

@@ -38,7 +38,7 @@ export const word = {
   freeEntries: 5,
   packs: 6,
   packChunks: 7,
-  /** Three words for each segment of slots. */
+  /** Three words for each segment of cells. */
   segmentTable: 64,
   /** One word for each chunk. */
   entryChunkTable: 512,

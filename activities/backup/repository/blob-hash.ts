@@ -2,17 +2,17 @@ import { MusterError } from '../../../workflows/engine/errors.ts';
 import { pageBytes, word, type SharedMemory } from './shared-memory.ts';
 
 /**
- * Which entry has which id: open addressing over shared memory, without locks. A slot is two words: a tag (the first
- * 32 bits of the id) and the number of the entry. When a segment of slots is full a larger one is added; slots never
+ * Which entry has which id: open addressing over shared memory, without locks. A cell is two words: a tag (the first
+ * 32 bits of the id) and the number of the entry. When a segment of cells is full a larger one is added; cells never
  * move.
  *
- * That of several threads exactly one enters an id follows from this: the slots that an id may take form one fixed
- * sequence (linear probing in the first segment, then in the second, ...), and an id is entered at the first slot of
+ * That of several threads exactly one enters an id follows from this: the cells that an id may take form one fixed
+ * sequence (linear probing in the first segment, then in the second, ...), and an id is entered at the first cell of
  * its sequence that is empty, by compare-and-exchange on the tag. To go on to the next segment a thread first turns
- * that empty slot from `empty` into `closed`, also by compare-and-exchange, so nobody enters the id behind its back.
- * For all other ids a closed slot ends the search in its segment just as the empty one did.
+ * that empty cell from `empty` into `closed`, also by compare-and-exchange, so nobody enters the id behind its back.
+ * For all other ids a closed cell ends the search in its segment just as the empty one did.
  */
-export interface BlobSlots {
+export interface BlobHash {
   /** The entry of an id, or -1. `isEntry` tells whether an entry whose tag is right is the one. */
   find(tag: number, hash: number, isEntry: (entry: number) => boolean): number;
   /** Like `find`; when there is none, `create` makes one, called by exactly one thread for an id: then -1 - entry. */
@@ -38,12 +38,12 @@ const writtenLimitMs = 20_000;
 interface Segment {
   readonly index: number;
   /** Pairs: tag, entry + 1. */
-  readonly slots: Int32Array;
+  readonly cells: Int32Array;
   readonly mask: number;
   readonly limit: number;
 }
 
-export function createBlobSlots(memory: SharedMemory, expected: number): BlobSlots {
+export function createBlobHash(memory: SharedMemory, expected: number): BlobHash {
   const { control } = memory;
   const segments: Segment[] = [];
 
@@ -83,18 +83,18 @@ export function createBlobSlots(memory: SharedMemory, expected: number): BlobSlo
       const pair = atEmpty - seen;
       if (seen === atClosed) index += 1;
       else if ((control[filledWord(part.index)] as number) >= part.limit) close(part, pair);
-      else if (Atomics.compareExchange(part.slots, pair, empty, safe(tag)) === empty)
+      else if (Atomics.compareExchange(part.cells, pair, empty, safe(tag)) === empty)
         return enter(part, pair, create());
     }
   }
 
   /** Whether it worked or another thread was first: either way the segment is searched again. */
   function close(part: Segment, pair: number): void {
-    Atomics.compareExchange(part.slots, pair, empty, closed);
+    Atomics.compareExchange(part.cells, pair, empty, closed);
   }
 
   function enter(part: Segment, pair: number, entry: number): number {
-    Atomics.store(part.slots, pair + 1, entry + 1);
+    Atomics.store(part.cells, pair + 1, entry + 1);
     Atomics.add(control, filledWord(part.index), 1);
     return -1 - entry;
   }
@@ -103,14 +103,14 @@ export function createBlobSlots(memory: SharedMemory, expected: number): BlobSlo
 }
 
 /**
- * Where the search in a segment ends: at an entry (its number), at a closed slot (`atClosed`) or at an empty one
- * (`atEmpty` minus its place). What was seen is answered, since the slot may be another's a moment later.
+ * Where the search in a segment ends: at an entry (its number), at a closed cell (`atClosed`) or at an empty one
+ * (`atEmpty` minus its place). What was seen is answered, since the cell may be another's a moment later.
  */
-function probe({ slots, mask }: Segment, tag: number, hash: number, isEntry: (entry: number) => boolean): number {
+function probe({ cells, mask }: Segment, tag: number, hash: number, isEntry: (entry: number) => boolean): number {
   for (let at = hash & mask; ; at = (at + 1) & mask) {
-    const seen = slots[at * 2] as number;
+    const seen = cells[at * 2] as number;
     if (seen === tag) {
-      const entry = whenWritten(slots, at * 2 + 1) - 1;
+      const entry = whenWritten(cells, at * 2 + 1) - 1;
       if (isEntry(entry)) return entry;
     } else if (seen === empty) return atEmpty - at * 2;
     else if (seen === closed) return atClosed;
@@ -137,30 +137,30 @@ function allocateSegment(memory: SharedMemory, index: number, wantedLog2: number
 function openSegment({ buffer, control }: SharedMemory, index: number): Segment {
   const at = word.segmentTable + index * 3;
   const capacity = 2 ** Atomics.load(control, at + 1);
-  const slots = new Int32Array(buffer, Atomics.load(control, at) * pageBytes, capacity * 2);
-  return { index, slots, mask: capacity - 1, limit: Math.floor(capacity * fullShare) };
+  const cells = new Int32Array(buffer, Atomics.load(control, at) * pageBytes, capacity * 2);
+  return { index, cells, mask: capacity - 1, limit: Math.floor(capacity * fullShare) };
 }
 
 /**
- * The second word of a slot whose tag is there: the thread that set the tag writes it a moment later. Read plainly,
+ * The second word of a cell whose tag is there: the thread that set the tag writes it a moment later. Read plainly,
  * since an atomic read costs 30 ns and the words of the entry are reached through the number read here, which orders
  * them on every processor.
  */
-function whenWritten(slots: Int32Array, at: number): number {
-  const value = slots[at] as number;
-  return value === 0 ? waitUntilWritten(slots, at) : value;
+function whenWritten(cells: Int32Array, at: number): number {
+  const value = cells[at] as number;
+  return value === 0 ? waitUntilWritten(cells, at) : value;
 }
 
-function waitUntilWritten(slots: Int32Array, at: number): number {
+function waitUntilWritten(cells: Int32Array, at: number): number {
   const deadlineMs = performance.now() + writtenLimitMs;
   for (;;) {
     for (let spin = 0; spin < 1000; spin += 1) {
-      const value = Atomics.load(slots, at);
+      const value = Atomics.load(cells, at);
       if (value !== 0) return value;
     }
     if (performance.now() > deadlineMs) {
       throw new MusterError('INTERNAL', 'a thread ended while it was writing an entry of the blob table');
     }
-    Atomics.wait(slots, at, 0, 1);
+    Atomics.wait(cells, at, 0, 1);
   }
 }
