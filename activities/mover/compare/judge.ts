@@ -35,7 +35,8 @@ export function judgeSameness(source: Known, target: Known, by: CompareBy = 'con
   if (by === 'size') return { kind: 'same', by: 'size' };
   const checksum = compareChecksums(source.checksums ?? {}, target.checksums ?? {});
   if (checksum !== undefined) return { kind: checksum ? 'same' : 'different', by: 'checksum' };
-  if (source.etag !== '' && source.etag.toLowerCase() === target.etag.toLowerCase()) return { kind: 'same', by: 'etag' };
+  if (source.etag !== '' && source.etag.toLowerCase() === target.etag.toLowerCase())
+    return { kind: 'same', by: 'etag' };
   if (by === 'time') {
     const older = (target.lastModifiedMs ?? 0) < (source.lastModifiedMs ?? Infinity);
     return { kind: older ? 'different' : 'same', by: 'time' };
@@ -43,15 +44,7 @@ export function judgeSameness(source: Known, target: Known, by: CompareBy = 'con
   return { kind: 'unsure' };
 }
 
-const strongestFirst: readonly ChecksumKind[] = [
-  'sha256',
-  'sha1',
-  'md5',
-  'crc64nvme',
-  'crc64ecma',
-  'crc32c',
-  'crc32',
-];
+const strongestFirst: readonly ChecksumKind[] = ['sha256', 'sha1', 'md5', 'crc64nvme', 'crc64ecma', 'crc32c', 'crc32'];
 
 /** Whether two sets agree in every kind both have; undefined when they have none in common. */
 export function compareChecksums(a: Checksums, b: Checksums): boolean | undefined {

@@ -1,0 +1,51 @@
+import { type LedgerRow, type NotedWrite, type SettledWrite } from './ledger.ts';
+
+/** The row after a write was seen at the source; undefined when it tells nothing new. Pure. */
+export function noteWrite(row: LedgerRow | undefined, write: NotedWrite, seq: number): LedgerRow | undefined {
+  if (row !== undefined && tellsNothingNew(row, write)) return undefined;
+  const open = row !== undefined && row.state !== 'verified';
+  return {
+    ...{ key: write.key, version: write.version, seq, op: write.op, writtenAtMs: write.writtenAtMs },
+    // What was never proved stays due since its first write, however often it was overwritten.
+    dueSinceMs: open ? Math.min(row.dueSinceMs, write.writtenAtMs) : write.writtenAtMs,
+    ...{ sizeBytes: write.sizeBytes, state: 'pending', attempts: 0, sourceEtag: write.sourceEtag },
+    ...{ targetEtag: row?.targetEtag ?? '', targetVersion: row?.targetVersion ?? '', checksums: {} },
+  };
+}
+
+/** A listing and a change log may tell of one write twice, and the listing knows less of its time. */
+function tellsNothingNew(row: LedgerRow, write: NotedWrite): boolean {
+  if (row.op !== write.op) return write.writtenAtMs < row.writtenAtMs;
+  if (write.op === 'put' || write.op === 'delete')
+    return row.sourceEtag === write.sourceEtag && (row.state !== 'failed' || row.writtenAtMs === write.writtenAtMs);
+  return row.writtenAtMs >= write.writtenAtMs;
+}
+
+/** The row after its write was tried; undefined when it is about a write that another has overtaken. Pure. */
+export function settleWrite(
+  row: LedgerRow | undefined,
+  outcome: SettledWrite & Partial<NotedWrite>,
+  seq: number,
+): LedgerRow | undefined {
+  const base = row ?? madeOf(outcome, seq);
+  if (outcome.sourceEtag !== '' && base.sourceEtag !== outcome.sourceEtag) return undefined;
+  const { errorCode: _, ...kept } = base;
+  return {
+    ...kept,
+    state: outcome.state,
+    attempts: base.attempts + 1,
+    targetEtag: outcome.targetEtag ?? base.targetEtag,
+    targetVersion: outcome.targetVersion ?? base.targetVersion,
+    checksums: outcome.checksums ?? base.checksums,
+    ...(outcome.errorCode === undefined ? {} : { errorCode: outcome.errorCode }),
+  };
+}
+
+function madeOf(outcome: SettledWrite & Partial<NotedWrite>, seq: number): LedgerRow {
+  const writtenAtMs = outcome.writtenAtMs ?? 0;
+  return {
+    ...{ key: outcome.key, version: outcome.version, seq, op: outcome.op ?? 'put', writtenAtMs },
+    ...{ dueSinceMs: writtenAtMs, sizeBytes: outcome.sizeBytes ?? 0, state: 'pending', attempts: 0 },
+    ...{ sourceEtag: outcome.sourceEtag, targetEtag: '', targetVersion: '', checksums: {} },
+  };
+}
