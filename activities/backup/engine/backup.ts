@@ -1,0 +1,182 @@
+import { hostname, userInfo } from 'node:os';
+import { MusterError } from '../../../workflows/engine/errors.ts';
+import type { Repository } from '../repository/attach.ts';
+import { createBlobTable } from '../repository/blob-table.ts';
+import { formatTime } from '../repository/go-time.ts';
+import { loadIndex } from '../repository/index-load.ts';
+import { listSnapshots, nanosOf, saveSnapshot, type Snapshot, type SnapshotFile } from '../repository/snapshot.ts';
+import { excludeBy } from '../source/excludes.ts';
+import { readOwners } from '../source/owners.ts';
+import { sourcePaths, targetTree } from '../source/targets.ts';
+import { scanXattrs } from '../source/xattrs.ts';
+import type { ExtendedAttribute } from '../repository/tree.ts';
+import { emptyCounts, type BackupCounts, type SourceProblem } from './backup-result.ts';
+import { startEngine } from './engine.ts';
+import { FileQueue } from './file-queue.ts';
+import type { Added } from './requests.ts';
+import { openTrees } from './trees.ts';
+import { walk, type WalkContext } from './walk.ts';
+
+export interface BackupOptions {
+  repository: Repository;
+  /** Files and directories; relative ones from the working directory. */
+  paths: readonly string[];
+  /** Patterns as restic's: `*` and `?` within a name, `**` over directories; without a slash at the start, at any depth. */
+  excludes?: readonly string[];
+  oneFileSystem?: boolean;
+  tags?: readonly string[];
+  host?: string;
+  /** The snapshot to compare with; default: the newest of the same host and paths. `none` reads every file. */
+  parent?: Snapshot | 'none';
+  threads?: number;
+  compress?: boolean;
+  /** Of the snapshot; default now. */
+  time?: Date;
+  /** Goes into the snapshot. */
+  programVersion?: string;
+  signal?: AbortSignal;
+  onProgress?: (progress: BackupProgress) => void;
+}
+
+export interface BackupProgress extends Readonly<BackupCounts> {
+  problems: number;
+}
+
+/**
+ * A snapshot, and whether it holds all that was asked for. `partial`: it is there and can be restored, but what the
+ * problems name is missing in it or doubtful, so it is no proof of anything.
+ */
+export interface BackupResult {
+  kind: 'complete' | 'partial';
+  snapshot: Snapshot;
+  counts: BackupCounts;
+  added: { data: Added; trees: Added };
+  problems: SourceProblem[];
+  seconds: number;
+}
+
+const progressEveryMs = 200;
+
+/**
+ * Saves files and directories as one snapshot. The caller holds a lock of the repository. Order of writing: packs, then
+ * the index, then the snapshot; so whatever ends it early leaves no snapshot that lacks something, and what is there
+ * already is found by the next one.
+ * @throws MusterError SOURCE_UNREADABLE, REPOSITORY_DAMAGED, TARGET_FULL, OBJECT_STORE_UNREACHABLE
+ */
+export async function backup(options: BackupOptions): Promise<BackupResult> {
+  const startedAt = performance.now();
+  const { repository } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  const paths = sourcePaths(options.paths);
+  const table = createBlobTable();
+  const problems: SourceProblem[] = [];
+  const [, xattrs, parent] = await Promise.all([
+    loadIndex(repository, table),
+    readXattrs(paths, problems, signal),
+    parentOf(options, paths),
+  ]);
+  const engine = startEngine({ ...options, table });
+  const counts = emptyCounts();
+  const report = (): void => options.onProgress?.({ ...counts, problems: problems.length });
+  const ticking = setInterval(report, progressEveryMs);
+  try {
+    const excludes = excludeBy(options.excludes ?? []);
+    const queue = new FileQueue(engine.threads);
+    const context: WalkContext = {
+      ...{ queue, table, xattrs, counts, signal, packer: engine.trees, trees: openTrees(repository, table) },
+      ...{ owners: readOwners(), isExcluded: excludes, oneFileSystem: options.oneFileSystem === true },
+      problem: (problem) => problems.push(problem),
+    };
+    const tree = await saveRoot(context, paths, parent);
+    const added = await engine.flush();
+    signal.throwIfAborted();
+    const snapshot = await saveSnapshot(repository, describe(options, paths, { tree, parent, counts, added }));
+    const kind = problems.every(({ kind: one }) => one === 'before-damaged') ? 'complete' : 'partial';
+    return { kind, snapshot, counts, added, problems, seconds: (performance.now() - startedAt) / 1000 };
+  } finally {
+    clearInterval(ticking);
+    report();
+    await engine.end();
+  }
+}
+
+async function saveRoot(context: WalkContext, paths: readonly string[], parent: Snapshot | null): Promise<string> {
+  let tree: string | null = null;
+  await walk(
+    context,
+    { path: '/', target: targetTree(paths), device: null },
+    parent?.tree ?? null,
+    (id) => (tree = id),
+  );
+  await context.queue.drain();
+  if (tree === null) throw new MusterError('INTERNAL', 'the walk ended before its root was complete');
+  return tree;
+}
+
+async function readXattrs(
+  paths: readonly string[],
+  problems: SourceProblem[],
+  signal: AbortSignal,
+): Promise<Map<string, ExtendedAttribute[]>> {
+  const found = new Map<string, ExtendedAttribute[]>();
+  for (const path of paths) {
+    const scan = await scanXattrs(path, signal);
+    if (scan.kind === 'unavailable') {
+      problems.push({ kind: 'no-xattrs', path, why: scan.why });
+      break;
+    }
+    for (const [key, attributes] of scan.byPath) found.set(key, attributes);
+  }
+  return found;
+}
+
+/** A snapshot from the future is no parent: a clock was wrong, then or now. */
+async function parentOf(options: BackupOptions, paths: readonly string[]): Promise<Snapshot | null> {
+  if (options.parent === 'none') return null;
+  if (options.parent !== undefined) return options.parent;
+  const { snapshots } = await listSnapshots(options.repository);
+  const host = options.host ?? hostname();
+  const now = nanosOfDate(options.time ?? new Date());
+  const same = snapshots.filter(
+    (one) =>
+      one.hostname === host &&
+      one.paths.length === paths.length &&
+      paths.every((path) => one.paths.includes(path)) &&
+      nanosOf(one) <= now,
+  );
+  return same.at(-1) ?? null;
+}
+
+interface Saved {
+  tree: string;
+  parent: Snapshot | null;
+  counts: BackupCounts;
+  added: { data: Added; trees: Added };
+}
+
+function describe(
+  options: BackupOptions,
+  paths: readonly string[],
+  { tree, parent, counts, added }: Saved,
+): SnapshotFile {
+  const { username, uid, gid } = userInfo();
+  return {
+    time: formatTime(nanosOfDate(options.time ?? new Date())),
+    ...(parent !== null && { parent: parent.id }),
+    ...{ tree, paths, hostname: options.host ?? hostname(), username },
+    ...(uid >= 0 && { uid, gid }),
+    ...(options.excludes !== undefined && options.excludes.length > 0 && { excludes: options.excludes }),
+    ...(options.tags !== undefined && options.tags.length > 0 && { tags: options.tags }),
+    ...(options.programVersion !== undefined && { program_version: options.programVersion }),
+    summary: {
+      ...{ files_new: counts.filesNew, files_changed: counts.filesChanged, files_unmodified: counts.filesUnmodified },
+      ...{ data_blobs: added.data.blobs, tree_blobs: added.trees.blobs },
+      data_added: added.data.bytes + added.trees.bytes,
+      data_added_packed: added.data.storedBytes + added.trees.storedBytes,
+      total_files_processed: counts.filesNew + counts.filesChanged + counts.filesUnmodified,
+      total_bytes_processed: counts.bytesDone,
+    },
+  };
+}
+
+const nanosOfDate = (date: Date): bigint => BigInt(date.getTime()) * 1_000_000n;

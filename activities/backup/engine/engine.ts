@@ -1,0 +1,69 @@
+import { availableParallelism } from 'node:os';
+import type { Repository } from '../repository/attach.ts';
+import type { BlobTable } from '../repository/blob-table.ts';
+import type { EngineThreads } from './file-queue.ts';
+import { IndexCollector } from './index-collector.ts';
+import { Packer } from './packer.ts';
+import type { Added, ThreadData } from './requests.ts';
+import { Threads } from './threads.ts';
+
+export interface EngineOptions {
+  repository: Repository;
+  /** Holds the whole index already. */
+  table: BlobTable;
+  /** Default: as many as there are cores, at most 8. */
+  threads?: number;
+  /** Default true. */
+  compress?: boolean;
+}
+
+/** What writes into a repository: threads for data, a packer for trees in this one, and the index of both. */
+export interface Engine {
+  threads: EngineThreads;
+  trees: Packer;
+  index: IndexCollector;
+  /** Waits until everything that was saved is durable and indexed. @returns what was new */
+  flush(): Promise<{ data: Added; trees: Added }>;
+  end(): Promise<void>;
+}
+
+export function startEngine({ repository, table, threads: count, compress = true }: EngineOptions): Engine {
+  const index = new IndexCollector(repository);
+  const data: ThreadData = {
+    repository: repository.describe(),
+    table: table.describe(),
+    compress,
+  };
+  const threads: EngineThreads = new Threads({
+    program: new URL('./thread.ts', import.meta.url),
+    count: count ?? Math.min(8, availableParallelism()),
+    data,
+    onEvent: ({ pack }) => index.add(pack),
+  });
+  const trees = new Packer({
+    store: repository.store,
+    tools: repository,
+    table,
+    compress,
+    onStored: (p) => index.add(p),
+  });
+  return {
+    threads,
+    trees,
+    index,
+    async flush() {
+      const [answers] = await Promise.all([threads.askAll({ kind: 'flush' }), trees.flush()]);
+      await index.flush();
+      const added = { blobs: 0, bytes: 0, storedBytes: 0 };
+      for (const answer of answers) if (answer.kind === 'flushed') addUp(added, answer.added);
+      return { data: added, trees: { ...trees.added } };
+    },
+    end: () => threads.end(),
+  };
+}
+
+function addUp(sum: Added, one: Added): void {
+  sum.blobs += one.blobs;
+  sum.bytes += one.bytes;
+  sum.storedBytes += one.storedBytes;
+}

@@ -1,0 +1,109 @@
+import { MusterError } from '../../../workflows/engine/errors.ts';
+import type { BlobTools, PackEntry } from '../repository/blob.ts';
+import { noSlot, type BlobTable, type BlobType } from '../repository/blob-table.ts';
+import { createPackBuilder, type FinishedPack, type PackBuilder } from '../repository/pack.ts';
+import type { RepositoryStore } from '../repository/store.ts';
+
+/** A pack that is durable, for the index. */
+export interface StoredPack {
+  name: string;
+  entries: readonly PackEntry[];
+  sizeBytes: number;
+}
+
+export interface PackerOptions {
+  store: RepositoryStore;
+  tools: BlobTools;
+  table: BlobTable;
+  compress: boolean;
+  onStored: (pack: StoredPack) => void;
+}
+
+/** Blobs of a new pack whose slots of the table wait for it. */
+interface OpenPack {
+  builder: PackBuilder;
+  slots: number[];
+}
+
+/** Packs written at a time by one thread; each holds its bytes in memory until it is durable. */
+const packsInFlight = 2;
+
+/**
+ * Writes blobs that the repository does not have yet, once each among all threads: whoever claims an id first writes it.
+ * Adding is synchronous; packs are written behind it. A failed write is thrown by the next `room` or `flush`.
+ */
+export class Packer {
+  readonly #options: PackerOptions;
+  readonly #open: Partial<Record<BlobType, OpenPack>> = {};
+  readonly #writing = new Set<Promise<void>>();
+  #failure: unknown = null;
+  /** Blobs that were new, and their bytes before and after compression. */
+  readonly added = { blobs: 0, bytes: 0, storedBytes: 0 };
+
+  constructor(options: PackerOptions) {
+    this.#options = options;
+  }
+
+  /** @returns whether the blob was new */
+  add(type: BlobType, id: Uint8Array, plaintext: Uint8Array): boolean {
+    const slot = this.#options.table.claim(type, id);
+    if (slot === noSlot) return false;
+    const open = (this.#open[type] ??= this.#begin(type));
+    const entry = open.builder.add(id, plaintext);
+    open.slots.push(slot);
+    this.added.blobs += 1;
+    this.added.bytes += plaintext.length;
+    this.added.storedBytes += entry.length;
+    if (open.builder.full) this.#finish(open);
+    return true;
+  }
+
+  /** What to wait for until another pack may be begun; null when it may. */
+  room(): Promise<void> | null {
+    this.#throwFailure();
+    return this.#writing.size < packsInFlight ? null : this.#untilRoom();
+  }
+
+  async #untilRoom(): Promise<void> {
+    while (this.#writing.size >= packsInFlight) await Promise.race(this.#writing);
+    this.#throwFailure();
+  }
+
+  /** Ends the packs that are begun and waits until all are durable. */
+  async flush(): Promise<void> {
+    for (const open of Object.values(this.#open)) if (open.builder.blobCount > 0) this.#finish(open);
+    await Promise.all(this.#writing);
+    this.#throwFailure();
+  }
+
+  #begin(type: BlobType): OpenPack {
+    return { builder: createPackBuilder(this.#options.tools, type, { compress: this.#options.compress }), slots: [] };
+  }
+
+  #finish(open: OpenPack): void {
+    const pack = open.builder.finish();
+    const slots = open.slots;
+    open.slots = [];
+    const writing = this.#write(pack, slots).then(
+      () => open.builder.recycle(pack.bytes),
+      (err: unknown) => void (this.#failure ??= err),
+    );
+    const settled = writing.then(() => void this.#writing.delete(settled));
+    this.#writing.add(settled);
+  }
+
+  async #write(pack: FinishedPack, slots: readonly number[]): Promise<void> {
+    const { store, table, onStored } = this.#options;
+    await store.write('data', pack.name, [pack.bytes]);
+    const number = table.addPack(pack.id);
+    for (const [i, { offset, length, uncompressedLength }] of pack.entries.entries()) {
+      table.store(slots[i]!, { pack: number, offset, length, uncompressedLength });
+    }
+    onStored({ name: pack.name, entries: pack.entries, sizeBytes: pack.bytes.length });
+  }
+
+  #throwFailure(): void {
+    if (this.#failure === null) return;
+    throw this.#failure instanceof Error ? this.#failure : new MusterError('INTERNAL', String(this.#failure));
+  }
+}

@@ -1,0 +1,38 @@
+import type { BlobTableHandle } from '../repository/blob-table.ts';
+import type { RepositoryHandle } from '../repository/attach.ts';
+import type { StoredPack } from './packer.ts';
+import type { FileJob, FileOutcome } from './read-files.ts';
+
+/** What every thread of the engine is given at its start. Holds the master key: it stays in this process. */
+export interface ThreadData {
+  repository: RepositoryHandle;
+  table: BlobTableHandle;
+  compress: boolean;
+}
+
+/** What the threads are asked. */
+export type EngineRequest =
+  /** Files to read, cut and save. */
+  | { kind: 'read'; jobs: FileJob[] }
+  /** Pieces that lie one behind the other in `bytes`, to be saved as blobs. */
+  | { kind: 'save'; bytes: Uint8Array; lengths: number[] }
+  /** Waits until everything saved by this thread is durable. */
+  | { kind: 'flush' };
+
+export interface Added {
+  blobs: number;
+  bytes: number;
+  storedBytes: number;
+}
+
+export type EngineAnswer =
+  | { kind: 'read'; outcomes: FileOutcome[] }
+  /** 32 bytes for each piece. */
+  | { kind: 'saved'; ids: Uint8Array }
+  | { kind: 'flushed'; added: Added };
+
+/** A pack is durable; it stands in no index yet. */
+export interface EngineEvent {
+  kind: 'stored';
+  pack: StoredPack;
+}
