@@ -48,7 +48,7 @@ export const op = {
   i32Eqz: [0x45] as Code,
   i32LtU: [0x49] as Code,
   i32GeU: [0x4f] as Code,
-  i64Eqz: [0x50] as Code,
+  i64LtU: [0x54] as Code,
   i32Add: [0x6a] as Code,
   i32Sub: [0x6b] as Code,
   i32Mul: [0x6c] as Code,
