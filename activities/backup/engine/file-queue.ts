@@ -1,3 +1,4 @@
+import { toMusterError } from '../../../workflows/engine/errors.ts';
 import type { RawPath } from '../source/raw-path.ts';
 import type { FileJob, FileOutcome } from './read-files.ts';
 import type { EngineAnswer, EngineEvent, EngineRequest } from './requests.ts';
@@ -20,7 +21,7 @@ export class FileQueue {
   readonly #inFlight = new Set<Promise<void>>();
   #batch: { job: FileJob; done: Done }[] = [];
   #batchBytes = 0;
-  #failure: unknown = null;
+  #failure: Error | null = null;
 
   constructor(threads: EngineThreads) {
     this.#threads = threads;
@@ -74,12 +75,14 @@ export class FileQueue {
         if (answer.kind !== 'read') return;
         for (const [i, outcome] of answer.outcomes.entries()) batch[i]!.done(outcome);
       },
-      (err: unknown) => void (this.#failure ??= err),
+      (err: unknown) => this.#fail(err),
     );
-    const settled = asked
-      .catch((err: unknown) => void (this.#failure ??= err))
-      .then(() => void this.#inFlight.delete(settled));
+    const settled = asked.catch((err: unknown) => this.#fail(err)).then(() => void this.#inFlight.delete(settled));
     this.#inFlight.add(settled);
+  }
+
+  #fail(err: unknown): void {
+    this.#failure ??= toMusterError(err);
   }
 
   #throwFailure(): void {

@@ -1,4 +1,4 @@
-import { MusterError } from '../../../workflows/engine/errors.ts';
+import { toMusterError } from '../../../workflows/engine/errors.ts';
 import type { BlobTools, PackEntry } from '../repository/blob.ts';
 import { noSlot, type BlobTable, type BlobType } from '../repository/blob-table.ts';
 import { createPackBuilder, type FinishedPack, type PackBuilder } from '../repository/pack.ts';
@@ -36,7 +36,7 @@ export class Packer {
   readonly #options: PackerOptions;
   readonly #open: Partial<Record<BlobType, OpenPack>> = {};
   readonly #writing = new Set<Promise<void>>();
-  #failure: unknown = null;
+  #failure: Error | null = null;
   /** Blobs that were new, and their bytes before and after compression. */
   readonly added = { blobs: 0, bytes: 0, storedBytes: 0 };
 
@@ -86,7 +86,7 @@ export class Packer {
     open.slots = [];
     const writing = this.#write(pack, slots).then(
       () => open.builder.recycle(pack.bytes),
-      (err: unknown) => void (this.#failure ??= err),
+      (err: unknown) => void (this.#failure ??= toMusterError(err)),
     );
     const settled = writing.then(() => void this.#writing.delete(settled));
     this.#writing.add(settled);
@@ -103,7 +103,6 @@ export class Packer {
   }
 
   #throwFailure(): void {
-    if (this.#failure === null) return;
-    throw this.#failure instanceof Error ? this.#failure : new MusterError('INTERNAL', String(this.#failure));
+    if (this.#failure !== null) throw this.#failure;
   }
 }

@@ -1,6 +1,7 @@
 import type { BlobTableHandle } from '../repository/blob-table.ts';
 import type { RepositoryHandle } from '../repository/attach.ts';
 import type { StoredPack } from './packer.ts';
+import type { PackJob, PackOutcome } from './restore-files.ts';
 import type { FileJob, FileOutcome } from './read-files.ts';
 
 /** What every thread of the engine is given at its start. Holds the master key: it stays in this process. */
@@ -16,6 +17,8 @@ export type EngineRequest =
   | { kind: 'read'; jobs: FileJob[] }
   /** Pieces that lie one behind the other in `bytes`, to be saved as blobs. */
   | { kind: 'save'; bytes: Uint8Array; lengths: number[] }
+  /** Blobs of a pack to be written into files. */
+  | { kind: 'restore'; job: PackJob }
   /** Waits until everything saved by this thread is durable. */
   | { kind: 'flush' };
 
@@ -29,6 +32,7 @@ export type EngineAnswer =
   | { kind: 'read'; outcomes: FileOutcome[] }
   /** 32 bytes for each piece. */
   | { kind: 'saved'; ids: Uint8Array }
+  | { kind: 'restored'; outcome: PackOutcome }
   | { kind: 'flushed'; added: Added };
 
 /** A pack is durable; it stands in no index yet. */

@@ -6,6 +6,7 @@ import { attachRepository } from '../repository/attach.ts';
 import { createFileCutter } from './file-cutter.ts';
 import { Packer } from './packer.ts';
 import { readFile } from './read-files.ts';
+import { restorePack } from './restore-files.ts';
 import type { EngineAnswer, EngineEvent, EngineRequest, ThreadData } from './requests.ts';
 import { toThreadFailure, type FromThread, type ToThread } from './threads.ts';
 
@@ -36,6 +37,8 @@ async function answer(request: EngineRequest): Promise<EngineAnswer> {
     }
     case 'save':
       return { kind: 'saved', ids: await save(request.bytes, request.lengths) };
+    case 'restore':
+      return { kind: 'restored', outcome: await restorePack(repository, request.job) };
     case 'flush':
       await packer.flush();
       return { kind: 'flushed', added: { ...packer.added } };

@@ -94,7 +94,7 @@ async function saveEntry(context: WalkContext, directory: OpenDirectory, place: 
   const path = joinRaw(place.path, name);
   const target =
     place.target === null || place.target.whole ? null : (place.target.children.get(name as string) ?? null);
-  const node = readEntry(context, path, name, place, target);
+  const node = readEntry(context, { path, name, target }, place);
   if (node === null) return;
   const before = typeof name === 'string' ? (directory.before?.byName.get(name) ?? null) : null;
   if (node.node.type === 'dir') {
@@ -113,10 +113,8 @@ async function saveEntry(context: WalkContext, directory: OpenDirectory, place: 
 /** null for what is excluded, is gone again, or cannot be looked at, which is said. */
 function readEntry(
   context: WalkContext,
-  path: RawPath,
-  name: FileText,
+  { path, name, target }: { path: RawPath; name: FileText; target: Target | null },
   { device, target: within }: Place,
-  target: Target | null,
 ): { node: TreeNode; stats: BigIntStats } | null {
   try {
     const stats = lstatSync(forFs(path), { bigint: true });
