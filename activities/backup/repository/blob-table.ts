@@ -12,7 +12,9 @@ import {
 export type BlobType = 'data' | 'tree';
 
 /** No entry: `find` did not find it, or `claim` came second. */
-export const noEntry = -1;
+export const noSlot = -1;
+/** The same; either name will do until the code around has settled on one. */
+export const noEntry = noSlot;
 
 /** Where a blob lies: sealed, `length` bytes at `offset` of a pack. */
 export interface BlobLocation {
@@ -43,13 +45,13 @@ export interface BlobTable {
   /** Bytes of memory handed out so far. */
   readonly sizeBytes: number;
   /**
-   * The slot of a blob, claimed or stored; `noEntry` when nobody has it.
+   * The slot of a blob, claimed or stored; `noSlot` when nobody has it.
    * `id` is the SHA-256 of the plaintext: 32 bytes, from byte `at` on.
    */
   find(type: BlobType, id: Uint8Array, at?: number): number;
   /**
    * Takes it upon this thread to write a blob. Of all threads that ask for one id exactly one gets the slot and must
-   * `store` or `release` it; the others get `noEntry` and may take the blob as there.
+   * `store` or `release` it; the others get `noSlot` and may take the blob as there.
    */
   claim(type: BlobType, id: Uint8Array, at?: number): number;
   /**
@@ -114,8 +116,8 @@ function tableOver(memory: SharedMemory, expectedBlobs: number): BlobTable {
     release: entries.release,
     add(type, id, location) {
       const entry = entries.claim(bitOf(type), id, 0);
-      if (entry !== noEntry) store(entry, location);
-      return entry !== noEntry;
+      if (entry !== noSlot) store(entry, location);
+      return entry !== noSlot;
     },
     location: (entry) => locationOf(entries, entry),
     typeOf: (entry) => ((entries.state(entry) & stateBit.tree) === 0 ? 'data' : 'tree'),

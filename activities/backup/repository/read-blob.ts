@@ -1,6 +1,6 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { hexOf, openBlob, type BlobTools } from './blob.ts';
-import { noEntry, type BlobTable, type BlobType } from './blob-table.ts';
+import { noSlot, type BlobTable, type BlobType } from './blob-table.ts';
 import { damaged, readStored, type RepositoryStore } from './store.ts';
 import { decodeTree, type TreeNode } from './tree.ts';
 
@@ -16,7 +16,7 @@ interface Access extends BlobTools {
 export async function readBlob(access: Access, table: BlobTable, type: BlobType, id: Uint8Array): Promise<Uint8Array> {
   const { store } = access;
   const slot = table.find(type, id);
-  const location = slot === noEntry ? null : table.location(slot);
+  const location = slot === noSlot ? null : table.location(slot);
   if (location === null) {
     throw new MusterError('REPOSITORY_DAMAGED', `${type} blob ${hexOf(id)} is in no index (repository ${store.place})`);
   }

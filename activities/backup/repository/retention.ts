@@ -159,13 +159,19 @@ function everythingSince(sinceNs: bigint): Rule {
   return (snapshot) => (nanosOf(snapshot) > sinceNs ? 'within the span' : null);
 }
 
-/** The oldest snapshot of all is kept, too, while there is count left: it makes the history longer. */
+/**
+ * The reason of the oldest snapshot of a group that is kept because a rule has some of its count left: that makes the
+ * history longer. restic does so since 0.16; before, it kept one less.
+ */
+export const oldestReason = 'oldest of all, and not all are there yet';
+
 function newestOfEach(kind: keyof typeof buckets, count: number | 'all'): Rule {
   let left = count === 'all' ? Infinity : count;
   let before: string | null = null;
   return (snapshot, place, isOldest) => {
     const bucket = buckets[kind](snapshot, place);
-    if (left === 0 || (bucket === before && !isOldest)) return null;
+    if (left === 0) return null;
+    if (bucket === before) return isOldest ? oldestReason : null;
     before = bucket;
     left -= 1;
     return `${kind} snapshot`;
