@@ -18,10 +18,12 @@ const keys = fc.array(
   ),
   { maxLength: 60 },
 );
+/** No half of a surrogate pair: UTF-8 has no such thing. */
+const isWellFormed = (key: string): boolean => Buffer.from(key).toString() === key;
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 function paged(of: readonly string[], sizes: readonly number[]): Pages<Named> {
-  const sorted = [...new Set(of)].filter((key) => key.isWellFormed()).toSorted(byBytes);
+  const sorted = [...new Set(of)].filter(isWellFormed).toSorted(byBytes);
   let at = 0;
   let turn = 0;
   return {
@@ -45,8 +47,8 @@ test('a merge-join says of every key what sets of keys would say, in the order o
   const sizes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 5 }).filter((some) => some.some((n) => n > 0));
   await fc.assert(
     fc.asyncProperty(keys, keys, sizes, async (left, right, pages) => {
-      const from = new Set(left.filter((key) => key.isWellFormed()));
-      const to = new Set(right.filter((key) => key.isWellFormed()));
+      const from = new Set(left.filter(isWellFormed));
+      const to = new Set(right.filter(isWellFormed));
       const found = await all(joinSorted(paged(left, pages), paged(right, pages.toReversed())));
       const want = [...new Set([...from, ...to])].toSorted(byBytes);
       assert.deepEqual(

@@ -54,7 +54,7 @@ export async function findBoundaries(range: KeyRange, next: NextKey, most: numbe
     const key = await inRange(boundary);
     if (key === undefined || !key.startsWith(prefix)) break;
     boundaries.push(boundary);
-    const point = [...key.slice(prefix.length)][0];
+    const [point] = Array.from(key.slice(prefix.length));
     if (point === undefined || compareKeys(prefix + point, child) <= 0) break;
     child = prefix + point;
   }
@@ -72,7 +72,7 @@ async function findFork(range: KeyRange, inRange: NextKey): Promise<Fork | undef
   const othersBehind = async (prefix: string): Promise<boolean> => (await inRange(behind(prefix))) !== undefined;
   let first = await inRange(range.after);
   while (first !== undefined) {
-    const points = [...first];
+    const points = Array.from(first);
     const begin = (length: number): string => points.slice(0, length).join('');
     if (await othersBehind(first)) {
       let shared = 0;

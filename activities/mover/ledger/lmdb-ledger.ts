@@ -60,7 +60,7 @@ export function openLmdbLedger(directory: string): ReplicationLedger {
   const version = notes.get('format');
   if (version !== undefined && version !== formatVersion) {
     release();
-    throw new MusterError('LEDGER_CONFLICT', `${directory} holds a ledger of format ${String(version)}`);
+    throw new MusterError('LEDGER_CONFLICT', `${directory} holds a ledger of another format`);
   }
   const state: State = {
     ...tables,
