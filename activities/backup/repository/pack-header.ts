@@ -40,28 +40,41 @@ export async function readPackHeader(
   pack: { readonly name: string; readonly sizeBytes: number },
 ): Promise<PackEntry[]> {
   const { name, sizeBytes } = pack;
-  const fail = (what: string): never => {
-    throw damaged(store, 'data', name, what);
-  };
-  if (sizeBytes < sealingOverhead + plainEntryBytes + lengthBytes) fail('is too short to be a pack');
-  const eager = await readTail(store, name, sizeBytes, Math.min(eagerBytes, sizeBytes));
-  const sealedBytes = new DataView(eager.buffer, eager.byteOffset).getUint32(eager.length - lengthBytes, true);
-  if (sealedBytes > Math.min(maxHeaderBytes, sizeBytes - lengthBytes) || sealedBytes <= sealingOverhead) {
-    fail(`ends with ${sealedBytes} as the length of its header, which cannot be: it is cut short or overwritten`);
-  }
-  const wanted = sealedBytes + lengthBytes;
-  const tail = wanted <= eager.length ? eager.subarray(-wanted) : await readTail(store, name, sizeBytes, wanted);
-  const header = tools.sealer.open(tail.subarray(0, sealedBytes));
-  if (header === null) return fail('has a header with a wrong MAC');
-  const entries = parseHeader(header);
-  if (typeof entries === 'string') return fail(entries);
-  const expected = entries.reduce((sum, entry) => sum + entry.length, 0) + wanted;
-  if (expected !== sizeBytes) fail(`is ${sizeBytes} bytes long, its header says ${expected}`);
+  const readTail = (length: number): Promise<Uint8Array> =>
+    readStored(store, 'data', name, { offset: sizeBytes - length, length });
+  const eager = await readTail(Math.min(eagerBytes, sizeBytes));
+  const wanted = tailLength(eager, sizeBytes);
+  if (typeof wanted === 'string') throw damaged(store, 'data', name, wanted);
+  const tail = wanted <= eager.length ? eager.subarray(-wanted) : await readTail(wanted);
+  const entries = entriesOf(tools, tail, sizeBytes);
+  if (typeof entries === 'string') throw damaged(store, 'data', name, entries);
   return entries;
 }
 
-function readTail(store: RepositoryStore, name: string, sizeBytes: number, length: number): Promise<Uint8Array> {
-  return readStored(store, 'data', name, { offset: sizeBytes - length, length });
+/** The same of a whole pack in memory; what is wrong continues the sentence after its path. */
+export function parsePackHeader(tools: BlobTools, pack: Uint8Array): PackEntry[] | string {
+  const wanted = tailLength(pack, pack.length);
+  return typeof wanted === 'string' ? wanted : entriesOf(tools, pack.subarray(-wanted), pack.length);
+}
+
+/** How many bytes the sealed header and its length take at the end of a pack that ends with `end`. */
+function tailLength(end: Uint8Array, sizeBytes: number): number | string {
+  if (sizeBytes < sealingOverhead + plainEntryBytes + lengthBytes) return 'is too short to be a pack';
+  const at = end.length - lengthBytes;
+  const sealedBytes = new DataView(end.buffer, end.byteOffset, end.length).getUint32(at, true);
+  if (sealedBytes > Math.min(maxHeaderBytes, sizeBytes - lengthBytes) || sealedBytes <= sealingOverhead) {
+    return `ends with ${sealedBytes} as the length of its header, which cannot be: it is cut short or overwritten`;
+  }
+  return sealedBytes + lengthBytes;
+}
+
+function entriesOf({ sealer }: BlobTools, tail: Uint8Array, sizeBytes: number): PackEntry[] | string {
+  const header = sealer.open(tail.subarray(0, -lengthBytes));
+  if (header === null) return 'has a header with a wrong MAC';
+  const entries = parseHeader(header);
+  if (typeof entries === 'string') return entries;
+  const expected = entries.reduce((sum, entry) => sum + entry.length, 0) + tail.length;
+  return expected === sizeBytes ? entries : `is ${sizeBytes} bytes long, its header says ${expected}`;
 }
 
 /** The entries in an opened header, or what is wrong with it. */
