@@ -1,5 +1,6 @@
 import type { BlobTableHandle } from '../repository/blob-table.ts';
 import type { RepositoryHandle } from '../repository/attach.ts';
+import type { CheckJob, PackVerdict } from './check-pack.ts';
 import type { StoredPack } from './packer.ts';
 import type { PackJob, PackOutcome } from './restore-files.ts';
 import type { FileJob, FileOutcome } from './read-files.ts';
@@ -19,6 +20,7 @@ export type EngineRequest =
   | { kind: 'save'; bytes: Uint8Array; lengths: number[] }
   /** Blobs of a pack to be written into files. */
   | { kind: 'restore'; job: PackJob }
+  | { kind: 'check'; job: CheckJob }
   /** Waits until everything saved by this thread is durable. */
   | { kind: 'flush' };
 
@@ -33,6 +35,7 @@ export type EngineAnswer =
   /** 32 bytes for each piece. */
   | { kind: 'saved'; ids: Uint8Array }
   | { kind: 'restored'; outcome: PackOutcome }
+  | { kind: 'checked'; verdict: PackVerdict }
   | { kind: 'flushed'; added: Added };
 
 /** A pack is durable; it stands in no index yet. */

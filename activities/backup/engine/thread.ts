@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { blobId } from '../repository/blob.ts';
 import { attachBlobTable } from '../repository/blob-table.ts';
 import { attachRepository } from '../repository/attach.ts';
+import { checkPack } from './check-pack.ts';
 import { createFileCutter } from './file-cutter.ts';
 import { Packer } from './packer.ts';
 import { readFile } from './read-files.ts';
@@ -39,6 +40,8 @@ async function answer(request: EngineRequest): Promise<EngineAnswer> {
       return { kind: 'saved', ids: await save(request.bytes, request.lengths) };
     case 'restore':
       return { kind: 'restored', outcome: await restorePack(repository, request.job) };
+    case 'check':
+      return { kind: 'checked', verdict: await checkPack(repository, request.job) };
     case 'flush':
       await packer.flush();
       return { kind: 'flushed', added: { ...packer.added } };
