@@ -10,6 +10,7 @@ import { readOwners } from '../source/owners.ts';
 import { sourcePaths, targetTree } from '../source/targets.ts';
 import { scanXattrs } from '../source/xattrs.ts';
 import type { ExtendedAttribute } from '../repository/tree.ts';
+import { adoptOrphans } from './adopt.ts';
 import { emptyCounts, type BackupCounts, type SourceProblem } from './backup-result.ts';
 import { startEngine } from './engine.ts';
 import { FileQueue } from './file-queue.ts';
@@ -51,6 +52,8 @@ export interface BackupResult {
   snapshot: Snapshot;
   counts: BackupCounts;
   added: { data: Added; trees: Added };
+  /** Packs of an earlier backup that was killed. */
+  adopted: number;
   problems: SourceProblem[];
   seconds: number;
 }
@@ -70,8 +73,8 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
   const paths = sourcePaths(options.paths);
   const table = createBlobTable();
   const problems: SourceProblem[] = [];
-  const [, xattrs, parent] = await Promise.all([
-    loadIndex(repository, table),
+  const [adopted, xattrs, parent] = await Promise.all([
+    loadIndex(repository, table).then((loaded) => adoptOrphans(repository, table, loaded)),
     readXattrs(paths, problems, signal),
     parentOf(options, paths),
   ]);
@@ -92,7 +95,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     signal.throwIfAborted();
     const snapshot = await saveSnapshot(repository, describe(options, paths, { tree, parent, counts, added }));
     const kind = problems.every(({ kind: one }) => one === 'before-damaged') ? 'complete' : 'partial';
-    return { kind, snapshot, counts, added, problems, seconds: (performance.now() - startedAt) / 1000 };
+    return { kind, snapshot, counts, added, adopted, problems, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     clearInterval(ticking);
     report();

@@ -58,6 +58,16 @@ export class Packer {
     return true;
   }
 
+  /** Takes a blob over from another pack, sealed as it is. The table goes on naming the old place. */
+  move(entry: PackEntry, sealed: Uint8Array): void {
+    const open = (this.#open[entry.type] ??= this.#begin(entry.type));
+    open.builder.addSealed(entry, sealed);
+    open.slots.push(noSlot);
+    this.added.blobs += 1;
+    this.added.storedBytes += sealed.length;
+    if (open.builder.full) this.#finish(open);
+  }
+
   /** What to wait for until another pack may be begun; null when it may. */
   room(): Promise<void> | null {
     this.#throwFailure();
@@ -97,7 +107,7 @@ export class Packer {
     await store.write('data', pack.name, [pack.bytes]);
     const number = table.addPack(pack.id);
     for (const [i, { offset, length, uncompressedLength }] of pack.entries.entries()) {
-      table.store(slots[i]!, { pack: number, offset, length, uncompressedLength });
+      if (slots[i] !== noSlot) table.store(slots[i]!, { pack: number, offset, length, uncompressedLength });
     }
     onStored({ name: pack.name, entries: pack.entries, sizeBytes: pack.bytes.length });
   }

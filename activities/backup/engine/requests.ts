@@ -1,6 +1,7 @@
 import type { BlobTableHandle } from '../repository/blob-table.ts';
 import type { RepositoryHandle } from '../repository/attach.ts';
 import type { CheckJob, PackVerdict } from './check-pack.ts';
+import type { RepackJob } from './repack.ts';
 import type { StoredPack } from './packer.ts';
 import type { PackJob, PackOutcome } from './restore-files.ts';
 import type { FileJob, FileOutcome } from './read-files.ts';
@@ -21,6 +22,7 @@ export type EngineRequest =
   /** Blobs of a pack to be written into files. */
   | { kind: 'restore'; job: PackJob }
   | { kind: 'check'; job: CheckJob }
+  | { kind: 'repack'; job: RepackJob }
   /** Waits until everything saved by this thread is durable. */
   | { kind: 'flush' };
 
@@ -36,6 +38,7 @@ export type EngineAnswer =
   | { kind: 'saved'; ids: Uint8Array }
   | { kind: 'restored'; outcome: PackOutcome }
   | { kind: 'checked'; verdict: PackVerdict }
+  | { kind: 'repacked' }
   | { kind: 'flushed'; added: Added };
 
 /** A pack is durable; it stands in no index yet. */

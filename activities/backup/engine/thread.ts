@@ -7,6 +7,7 @@ import { checkPack } from './check-pack.ts';
 import { createFileCutter } from './file-cutter.ts';
 import { Packer } from './packer.ts';
 import { readFile } from './read-files.ts';
+import { repack } from './repack.ts';
 import { restorePack } from './restore-files.ts';
 import type { EngineAnswer, EngineEvent, EngineRequest, ThreadData } from './requests.ts';
 import { toThreadFailure, type FromThread, type ToThread } from './threads.ts';
@@ -42,6 +43,9 @@ async function answer(request: EngineRequest): Promise<EngineAnswer> {
       return { kind: 'restored', outcome: await restorePack(repository, request.job) };
     case 'check':
       return { kind: 'checked', verdict: await checkPack(repository, request.job) };
+    case 'repack':
+      await repack(repository, packer, request.job);
+      return { kind: 'repacked' };
     case 'flush':
       await packer.flush();
       return { kind: 'flushed', added: { ...packer.added } };
