@@ -175,9 +175,9 @@ async function complete(
     if (landing.kind !== 'land') return landing;
     held = {};
   }
-  const all = partsInOrder(parts).map(({ own: _, ...part }) => ({
-    ...part,
-    checksums: upload.done.get(part.partNumber)!.checksums,
+  const all = partsInOrder(parts).map(({ partNumber, etag, sizeBytes }) => ({
+    ...{ partNumber, etag, sizeBytes },
+    checksums: upload.done.get(partNumber)!.checksums,
   }));
   const crcs = Object.fromEntries(Object.entries(own).filter(([kind]) => isCombinable(kind as ChecksumKind)));
   return fromTarget(client.completeUpload(upload.ref, all, { checksums: crcs, ...held }, callOf(setup)));

@@ -38,6 +38,8 @@ const binary = {
   encoding: 'binary',
 } as const;
 
+/** Said outright: without a start the package leaves out keys that begin with a byte below 5. */
+const lowest = Buffer.from([0]);
 const formatVersion = 1;
 /** Rows handed out before others get their turn. */
 const scanRows = 512;
@@ -128,7 +130,7 @@ function notesIn(table: Table): Notes {
 /** What the backlog's index says of a row, beside where it is: [state, bytes, row key]. */
 function countBacklog(backlog: Table): Tallies {
   const tallies = emptyTallies();
-  for (const { value } of backlog.getRange()) {
+  for (const { value } of backlog.getRange({ start: lowest })) {
     const [state, sizeBytes] = unpackPlain(value) as [Open, number, Buffer];
     tallies[state].objects += 1;
     tallies[state].sizeBytes += sizeBytes;
@@ -219,7 +221,7 @@ function readers(state: State): Pick<ReplicationLedger, 'lookUp' | 'rows' | 'bac
     totals() {
       const { tallies } = state;
       const open = tallies.pending.objects + tallies.copied.objects + tallies.failed.objects;
-      const [oldest] = state.backlog.getKeys({ limit: 1 });
+      const [oldest] = state.backlog.getKeys({ start: lowest, limit: 1 });
       const { entryCount } = state.rows.getStats() as { entryCount: number };
       return Promise.resolve({
         ...(structuredClone(tallies) as Tallies),
@@ -232,18 +234,16 @@ function readers(state: State): Pick<ReplicationLedger, 'lookUp' | 'rows' | 'bac
 
 /** Reads on in slices of their own, so that a long walk keeps no old state alive and holds nobody up. */
 async function* scan(table: Table): AsyncGenerator<{ key: Buffer; value: Buffer }> {
-  let start: Buffer | undefined;
+  let start: Buffer = lowest;
+  let exclusiveStart = false;
   for (;;) {
-    const slice = [
-      ...table.getRange({
-        ...(start === undefined ? {} : { start, exclusiveStart: true }),
-        limit: scanRows,
-        snapshot: false,
-      }),
-    ].map(({ key, value }) => ({ key, value: Buffer.from(value) }));
+    const slice = [...table.getRange({ start, exclusiveStart, limit: scanRows, snapshot: false })].map(
+      ({ key, value }) => ({ key, value: Buffer.from(value) }),
+    );
     yield* slice;
     if (slice.length < scanRows) return;
     start = slice.at(-1)!.key;
+    exclusiveStart = true;
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

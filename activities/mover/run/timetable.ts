@@ -28,7 +28,7 @@ export function parseTimetable(text: string, rateOf = parseRate): Timetable {
   const steps = entries.flatMap((entry) => {
     const [, day, hour, minute, rate] = /^(?:([a-z]{3})[a-z]*-)?(\d{1,2}):(\d{2}),(\S+)$/i.exec(entry) ?? [];
     const at = Number(hour) * 60 + Number(minute);
-    const on = day === undefined ? days.keys().toArray() : [days.indexOf(day.toLowerCase())];
+    const on = day === undefined ? days.map((_, i) => i) : [days.indexOf(day.toLowerCase())];
     if (rate === undefined || Number(hour) > 23 || Number(minute) > 59 || on.includes(-1))
       throw new MusterError('CONFIG_INVALID', `"${entry}" is no entry such as 08:00,10M or Mon-18:00,off`);
     return on.map((one) => ({ minuteOfWeek: one * minutesOfDay + at, rate: rateOf(rate) }));

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { compareChecksums } from '../../objects/checksum/values.ts';
+import { type ChecksumKind } from '../../objects/types.ts';
+import { MusterError } from '../../../workflows/engine/errors.ts';
+import { copyObject } from '../copy/copy-object.ts';
+import { callOf } from '../copy/landing.ts';
+import { type CopyOutcome } from '../copy/outcome.ts';
+import { type CopySetup, type CopyTask } from '../copy/ports.ts';
+import { type LedgerRow } from '../ledger/ledger.ts';
+import { fullKey } from '../side.ts';
+import { type ObjectEvent, type PassRule } from './pass.ts';
+import { type ChainTask, type Step } from './plan-batch.ts';
+import { type Counts, type Meter } from './progress.ts';
+import { hashObject, resolveSameness } from './resolve.ts';
+import { type Settler } from './settler.ts';
+
+/** What carrying out a step needs and tells. */
+export interface Work {
+  setup: CopySetup;
+  rule: PassRule;
+  counts: Counts;
+  meter: Meter;
+  settler: Settler;
+  tell: (event: ObjectEvent) => void;
+}
+
+/** Copies what a step asks for. Resolves when it is settled in the ledger. Throws what ends the run. */
+export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain' }): Promise<void> {
+  if (step.kind === 'chain') return carryOutChain(work, step.tasks);
+  const { task } = step;
+  if (step.why === 'unsure') {
+    const said = await resolveSameness(work.setup, task, work.rule.compareBytes);
+    if (said.kind === 'same') {
+      work.counts.same += 1;
+      work.counts.wanted -= 1;
+      work.counts.wantedBytes -= task.sizeBytes;
+      const { targetEtag, checksums } = said;
+      return work.settler.settle({ ...settled(task, 'verified'), targetEtag, checksums });
+    }
+  }
+  await copyAndSettle(work, task);
+}
+
+/** Versions follow each other, oldest first; when one fails those behind it wait for a later pass. */
+async function carryOutChain(work: Work, tasks: readonly ChainTask[]): Promise<void> {
+  for (const task of tasks) {
+    const outcome = task.deleteMarker ? await placeMarker(work, task) : await copyAndSettle(work, task);
+    if (outcome.kind !== 'copied' && outcome.kind !== 'same') return;
+  }
+}
+
+async function placeMarker({ setup, counts, meter, settler }: Work, task: ChainTask): Promise<CopyOutcome> {
+  const { target } = setup;
+  const made = await target.client.delete(fullKey(target, task.key), {}, callOf(setup));
+  counts.copied += 1;
+  meter.add(1, 0);
+  const targetVersion = made.versionId ?? '';
+  await settler.settle({ ...settled(task, 'verified'), op: 'delete', targetVersion });
+  return { kind: 'same', sourceEtag: '', targetEtag: '' };
+}
+
+async function copyAndSettle(work: Work, task: CopyTask): Promise<CopyOutcome> {
+  const outcome = await proveFurther(work, task, await copyObject(work.setup, task));
+  count(work, task, outcome);
+  if (isNews(outcome))
+    work.tell({ key: task.key, version: task.versionId ?? '', sizeBytes: task.sizeBytes, kind: 'outcome', outcome });
+  const row = settledBy(task, outcome);
+  if (row !== undefined) await work.settler.settle(row);
+  return outcome;
+}
+
+/** What nobody hears of every time: an object that arrived whole. */
+function isNews(outcome: CopyOutcome): boolean {
+  return outcome.kind !== 'copied' || outcome.notCarried.length > 0 || outcome.proof !== 'three-way';
+}
+
+/** Reads back where the target told nothing, and of the others the share that was asked for. */
+async function proveFurther(work: Work, task: CopyTask, outcome: CopyOutcome): Promise<CopyOutcome> {
+  if (outcome.kind !== 'copied') return outcome;
+  if (outcome.proof !== 'none' && !isSampled(task.key, work.rule.verifyShare)) return outcome;
+  const kinds = Object.keys(outcome.checksums) as ChecksumKind[];
+  const found = await hashObject(work.setup, work.setup.target, task.key, kinds);
+  if (compareChecksums(outcome.checksums, found).kind === 'different') {
+    const message = `${JSON.stringify(task.key)}: read again at the target it is not what was sent`;
+    return { kind: 'failed', code: 'CHECKSUM_MISMATCH', message };
+  }
+  work.counts.readBack += 1;
+  return outcome.proof === 'none' ? { ...outcome, proof: 'target-only' } : outcome;
+}
+
+/** The same keys each time, spread evenly. */
+export function isSampled(key: string, share: number): boolean {
+  if (share <= 0) return false;
+  return createHash('sha256').update(key).digest().readUInt32BE(0) < share * 2 ** 32;
+}
+
+function count({ counts, meter }: Work, task: CopyTask, outcome: CopyOutcome): void {
+  switch (outcome.kind) {
+    case 'copied':
+      counts.copied += 1;
+      counts.copiedBytes += outcome.sizeBytes;
+      counts.wantedBytes += outcome.sizeBytes - task.sizeBytes;
+      if (outcome.proof !== 'three-way') counts.sourceUntold += 1;
+      if (outcome.notCarried.length > 0) counts.notCarried += 1;
+      meter.add(1, outcome.sizeBytes);
+      return;
+    case 'same':
+      counts.same += 1;
+      counts.wanted -= 1;
+      counts.wantedBytes -= task.sizeBytes;
+      return;
+    default:
+      counts[outcome.kind] += 1;
+      counts.wantedBytes -= task.sizeBytes;
+  }
+}
+
+function settled(task: CopyTask, state: LedgerRow['state']): Parameters<Settler['settle']>[0] {
+  return {
+    ...{ key: task.key, version: task.versionId ?? '', state, sourceEtag: task.etag },
+    ...{ op: 'put', writtenAtMs: task.writtenAtMs, sizeBytes: task.sizeBytes },
+  };
+}
+
+/** Undefined leaves the row as it is: the next pass looks at it again. */
+function settledBy(task: CopyTask, outcome: CopyOutcome): Parameters<Settler['settle']>[0] | undefined {
+  switch (outcome.kind) {
+    case 'copied': {
+      const { targetEtag, targetVersion, checksums, sourceEtag, writtenAtMs, sizeBytes } = outcome;
+      const now = { ...task, etag: sourceEtag, writtenAtMs, sizeBytes };
+      return {
+        ...settled(now, 'verified'),
+        ...(sourceEtag === task.etag ? {} : { sourceEtag: '' }),
+        targetEtag,
+        targetVersion,
+        checksums,
+      };
+    }
+    case 'same':
+      return { ...settled(task, 'verified'), targetEtag: outcome.targetEtag };
+    case 'kept':
+      return { ...settled(task, 'failed'), errorCode: 'OBJECT_CHANGED' };
+    case 'archived':
+      return { ...settled(task, 'failed'), errorCode: 'OBJECT_ARCHIVED' };
+    case 'failed':
+      return { ...settled(task, 'failed'), errorCode: outcome.code };
+    case 'gone':
+    case 'changing':
+      return undefined;
+  }
+}
+
+/** Failures that one object can have and another not, as an outcome; the rest is thrown on. */
+export function outcomeOf(err: unknown, stopping: boolean): CopyOutcome {
+  if (!stopping && err instanceof MusterError && err.code === 'CREDENTIALS_REFUSED')
+    return { kind: 'failed', code: err.code, message: err.message };
+  throw err;
+}
