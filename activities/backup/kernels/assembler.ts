@@ -39,7 +39,6 @@ const simd = (opcode: number): Code => [0xfd, u32(opcode)];
 const at = (offset: number): Code => [0, u32(offset)];
 
 export const op = {
-  i32Load: (offset = 0): Code => [0x28, at(offset)],
   i32Load8: (offset = 0): Code => [0x2d, at(offset)],
   i64Load: (offset = 0): Code => [0x29, at(offset)],
   i64Load32: (offset = 0): Code => [0x34, at(offset)],
@@ -47,7 +46,6 @@ export const op = {
   i64Store: (offset = 0): Code => [0x37, at(offset)],
   i32Eqz: [0x45] as Code,
   i32LtU: [0x49] as Code,
-  i32GeU: [0x4f] as Code,
   i64LtU: [0x54] as Code,
   i32Add: [0x6a] as Code,
   i32Sub: [0x6b] as Code,
@@ -57,8 +55,6 @@ export const op = {
   i64Add: [0x7c] as Code,
   i64Mul: [0x7e] as Code,
   i64And: [0x83] as Code,
-  i64Or: [0x84] as Code,
-  i64Xor: [0x85] as Code,
   i64Shl: [0x86] as Code,
   i64ShrS: [0x87] as Code,
   i64ShrU: [0x88] as Code,
@@ -67,7 +63,6 @@ export const op = {
   select: [0x1b] as Code,
   returned: [0x0f] as Code,
   v128Load: (offset = 0): Code => [simd(0), at(offset)],
-  v128Store: (offset = 0): Code => [simd(11), at(offset)],
   v128And: simd(78),
   v128Xor: simd(81),
   i16x8Splat: simd(16),
@@ -88,11 +83,6 @@ export const op = {
 /** Repeats while `condition` leaves something other than 0; it is asked first. */
 export function whileLoop(condition: Code, body: Code): Code {
   return [0x02, 0x40, 0x03, 0x40, condition, op.i32Eqz, 0x0d, 1, body, 0x0c, 0, 0x0b, 0x0b];
-}
-
-/** Repeats while `condition` leaves something other than 0; it is asked after `body`. */
-export function doWhile(body: Code, condition: Code): Code {
-  return [0x03, 0x40, body, condition, 0x0d, 0, 0x0b];
 }
 
 export function ifThen(condition: Code, body: Code): Code {
