@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Repository } from '../repository/attach.ts';
 import { hexOf, openBlob, type PackEntry } from '../repository/blob.ts';
-import { parseHeader } from '../repository/pack-header.ts';
+import { parsePackHeader } from '../repository/pack-header.ts';
 
 /** A pack to read whole, and what the index says lies in it. */
 export interface CheckJob {
@@ -43,7 +43,7 @@ function headerProblems(
   bytes: Uint8Array,
   entries: readonly PackEntry[],
 ): PackVerdict['problems'] {
-  const header = headerIn(repository, bytes);
+  const header = parsePackHeader(repository, bytes);
   if (typeof header === 'string') return [{ why: header, blobs: [] }];
   const byId = new Map(header.map((entry) => [`${entry.type} ${hexOf(entry.id)}`, entry]));
   const wrong = entries.filter((entry) => {
@@ -53,15 +53,6 @@ function headerProblems(
   return wrong.length === 0
     ? []
     : [{ why: `has a header that differs from the index in ${wrong.length} blobs`, blobs: [] }];
-}
-
-/** The header of a pack that is in memory, or what is wrong with it. */
-function headerIn({ sealer }: Repository, bytes: Uint8Array): PackEntry[] | string {
-  if (bytes.length < 4) return 'is too short to be a pack';
-  const end = bytes.length - 4;
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(end, true);
-  const header = length > end ? null : sealer.open(bytes.subarray(end - length, end));
-  return header === null ? 'has no header at its end that opens' : parseHeader(header);
 }
 
 const short = ({ id }: PackEntry): string => hexOf(id).slice(0, 8);

@@ -1,7 +1,13 @@
+import type { FileText } from '../repository/go-text.ts';
 import type { TreeNode } from '../repository/tree.ts';
 import { sameAttributes } from '../source/attributes.ts';
 
-/** The entries of a directory in the snapshot before, by name, and the id of their tree. */
+/** Names that are no UTF-8 apart from all that are. */
+export function nameKey(name: FileText): string {
+  return typeof name === 'string' ? name : `\0${Buffer.from(name).toString('latin1')}`;
+}
+
+/** The entries of a directory in the snapshot before, by `nameKey`, and the id of their tree. */
 export interface DirectoryBefore {
   id: string;
   count: number;
@@ -47,7 +53,7 @@ export class OpenDirectory {
 
   add(node: TreeNode): void {
     this.#nodes.push(node);
-    const before = typeof node.name === 'string' ? this.before?.byName.get(node.name) : undefined;
+    const before = this.before?.byName.get(nameKey(node.name));
     if (before !== undefined && isSame(before, node)) this.#same += 1;
   }
 

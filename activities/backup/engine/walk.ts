@@ -9,7 +9,7 @@ import type { Owners } from '../source/owners.ts';
 import { byteKey, forFs, joinRaw, shown, type RawPath } from '../source/raw-path.ts';
 import type { Target } from '../source/targets.ts';
 import type { FileQueue } from './file-queue.ts';
-import { OpenDirectory, type DirectoryBefore } from './open-directory.ts';
+import { nameKey, OpenDirectory, type DirectoryBefore } from './open-directory.ts';
 import type { Packer } from './packer.ts';
 import type { BackupCounts, SourceProblem } from './backup-result.ts';
 import type { FileOutcome } from './read-files.ts';
@@ -71,7 +71,7 @@ async function loadBefore({ trees, problem }: WalkContext, id: string): Promise<
     return null;
   }
   const byName = new Map<string, TreeNode>();
-  for (const node of tree.nodes) if (typeof node.name === 'string') byName.set(node.name, node);
+  for (const node of tree.nodes) byName.set(nameKey(node.name), node);
   return { id, count: tree.nodes.length, byName };
 }
 
@@ -96,7 +96,7 @@ async function saveEntry(context: WalkContext, directory: OpenDirectory, place: 
     place.target === null || place.target.whole ? null : (place.target.children.get(name as string) ?? null);
   const node = readEntry(context, { path, name, target }, place);
   if (node === null) return;
-  const before = typeof name === 'string' ? (directory.before?.byName.get(name) ?? null) : null;
+  const before = directory.before?.byName.get(nameKey(name)) ?? null;
   if (node.node.type === 'dir') {
     directory.reserve();
     const settle = (subtree: string): void => directory.settle({ ...node.node, subtree });
