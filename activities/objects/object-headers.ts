@@ -1,0 +1,149 @@
+import { bareEtag, partsOfEtag } from './dialect/etag.ts';
+import { type Dialect, type Headers } from './dialect/dialect.ts';
+import { ObjectStoreError } from './failure.ts';
+import { encodeText } from './signing/text.ts';
+import { type ContentHeaders, type ObjectInfo, type Retention } from './types.ts';
+
+const contentNames = {
+  contentType: 'content-type',
+  contentEncoding: 'content-encoding',
+  contentDisposition: 'content-disposition',
+  contentLanguage: 'content-language',
+  cacheControl: 'cache-control',
+  expires: 'expires',
+} as const satisfies Record<keyof ContentHeaders, string>;
+const contentKeys = Object.keys(contentNames) as (keyof ContentHeaders)[];
+
+/** What GET and HEAD say of an object. */
+export function infoOf(dialect: Dialect, key: string, answer: { status: number; headers: Headers }): ObjectInfo {
+  const { headers } = answer;
+  const etag = bareEtag(headers['etag']);
+  const storageClass = headers[`${dialect.prefix}storage-class`] ?? dialect.storageClass;
+  const restore = restoreOf(headers[`${dialect.prefix}restore`]);
+  const info: ObjectInfo = {
+    key,
+    sizeBytes: sizeOf(headers),
+    etag,
+    lastModifiedMs: Date.parse(headers['last-modified'] ?? ''),
+    storageClass,
+    content: contentOf(headers),
+    metadata: metadataOf(dialect, headers),
+    ...dialect.checksumsOf(headers, answer.status === 206),
+    archived: isArchived(dialect, { headers, storageClass, restored: restore?.ongoing === false }),
+  };
+  const versionId = headers[`${dialect.prefix}version-id`];
+  const parts = numberOf(headers['x-amz-mp-parts-count']) ?? partsOfEtag(etag);
+  const tagCount = numberOf(headers[`${dialect.prefix}tagging-count`]);
+  const retention = retentionOf(headers);
+  const legalHold = headers['x-amz-object-lock-legal-hold'];
+  if (versionId !== undefined) info.versionId = versionId;
+  if (parts !== undefined) info.parts = parts;
+  if (tagCount !== undefined) info.tagCount = tagCount;
+  if (restore !== undefined) info.restore = restore;
+  if (retention !== undefined) info.retention = retention;
+  if (legalHold !== undefined) info.legalHold = legalHold === 'ON';
+  return info;
+}
+
+/** Of the whole object: behind the slash of a range, else the length of what comes. */
+function sizeOf(headers: Headers): number {
+  const total = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1];
+  return Number(total ?? headers['content-length'] ?? Number.NaN);
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function contentOf(headers: Headers): ContentHeaders {
+  const content: ContentHeaders = {};
+  for (const key of contentKeys) {
+    const value = headers[contentNames[key]];
+    if (value !== undefined) content[key] = textOf(value);
+  }
+  return content;
+}
+
+function metadataOf({ prefix }: Dialect, headers: Headers): Record<string, string> {
+  const start = `${prefix}meta-`;
+  const metadata: Record<string, string> = {};
+  for (const name in headers) if (name.startsWith(start)) metadata[name.slice(start.length)] = textOf(headers[name]!);
+  return metadata;
+}
+
+/** Header bytes come as Latin-1. They are UTF-8 where that fits; what is not stays as it came. */
+function textOf(value: string): string {
+  if (!/[^\u0000-\u007f]/.test(value)) return value;
+  const text = Buffer.from(value, 'latin1').toString('utf8');
+  return text.includes('\ufffd') ? value : text;
+}
+
+function restoreOf(text: string | undefined): ObjectInfo['restore'] {
+  if (text === undefined) return undefined;
+  const until = Date.parse(/expiry-date="([^"]+)"/.exec(text)?.[1] ?? '');
+  return { ongoing: text.includes('ongoing-request="true"'), ...(Number.isNaN(until) ? {} : { untilMs: until }) };
+}
+
+function isArchived(
+  dialect: Dialect,
+  { headers, storageClass, restored }: { headers: Headers; storageClass: string; restored: boolean },
+): boolean {
+  // S3's intelligent tiering archives by itself and says so apart.
+  const away = headers['x-amz-archive-status'] !== undefined || dialect.archiveClasses.includes(storageClass);
+  return away && !restored;
+}
+
+function retentionOf(headers: Headers): Retention | undefined {
+  const mode = headers['x-amz-object-lock-mode'];
+  const untilMs = Date.parse(headers['x-amz-object-lock-retain-until-date'] ?? '');
+  if ((mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') || Number.isNaN(untilMs)) return undefined;
+  return { mode, untilMs };
+}
+
+/** What a writer may have stored with an object. */
+export interface Described {
+  content?: ContentHeaders | undefined;
+  metadata?: Record<string, string> | undefined;
+  tags?: Record<string, string> | undefined;
+  storageClass?: string | undefined;
+  retention?: Retention | undefined;
+  legalHold?: boolean | undefined;
+}
+
+/** The same as headers of a request; texts as they are. @throws ObjectStoreError OBJECT_STORE_REFUSED for what does not fit. */
+export function describingHeaders({ prefix }: Dialect, described: Described): Record<string, string> {
+  const { content, metadata, tags, storageClass, retention, legalHold } = described;
+  const headers: Record<string, string> = {};
+  for (const key of contentKeys) {
+    const value = content?.[key];
+    if (value !== undefined) headers[contentNames[key]] = oneLine(contentNames[key], value);
+  }
+  for (const name in metadata) {
+    if (!/^[\w.!#$%&'*+^`|~-]+$/.test(name)) throw unfit(`metadata cannot be named ${JSON.stringify(name)}`);
+    headers[`${prefix}meta-${name.toLowerCase()}`] = oneLine(`metadata ${name}`, metadata[name]!);
+  }
+  if (storageClass !== undefined) headers[`${prefix}storage-class`] = storageClass;
+  if (tags !== undefined && Object.keys(tags).length > 0) headers[`${prefix}tagging`] = tagText(tags);
+  if (retention !== undefined) {
+    headers['x-amz-object-lock-mode'] = retention.mode;
+    headers['x-amz-object-lock-retain-until-date'] = new Date(retention.untilMs).toISOString();
+  }
+  if (legalHold !== undefined) headers['x-amz-object-lock-legal-hold'] = legalHold ? 'ON' : 'OFF';
+  return headers;
+}
+
+function oneLine(name: string, value: string): string {
+  if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) throw unfit(`${name} holds what no header can`);
+  return value;
+}
+
+function unfit(why: string): ObjectStoreError {
+  return new ObjectStoreError('OBJECT_STORE_REFUSED', why, {});
+}
+
+/** Tags as a query, which is how both dialects send them in a header. */
+export function tagText(tags: Record<string, string>): string {
+  return Object.entries(tags)
+    .map(([name, value]) => `${encodeText(name)}=${encodeText(value)}`)
+    .join('&');
+}
