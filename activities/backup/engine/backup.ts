@@ -1,10 +1,9 @@
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { Repository } from '../repository/attach.ts';
 import { createBlobTable } from '../repository/blob-table.ts';
-import { formatTime } from '../repository/go-time.ts';
 import { loadIndex } from '../repository/index-load.ts';
-import { listSnapshots, nanosOf, saveSnapshot, type Snapshot, type SnapshotFile } from '../repository/snapshot.ts';
+import { listSnapshots, nanosOf, saveSnapshot, type Snapshot } from '../repository/snapshot.ts';
 import { excludeBy } from '../source/excludes.ts';
 import { readOwners } from '../source/owners.ts';
 import { sourcePaths, targetTree } from '../source/targets.ts';
@@ -15,26 +14,21 @@ import { emptyCounts, type BackupCounts, type SourceProblem } from './backup-res
 import { startEngine } from './engine.ts';
 import { FileQueue } from './file-queue.ts';
 import type { Added } from './requests.ts';
+import { describeSnapshot, nanosOfDate, type SnapshotLabels } from './snapshot-labels.ts';
 import { openTrees } from './trees.ts';
 import { walk, type WalkContext } from './walk.ts';
 
-export interface BackupOptions {
+export interface BackupOptions extends SnapshotLabels {
   repository: Repository;
   /** Files and directories; relative ones from the working directory. */
   paths: readonly string[];
   /** Patterns as restic's: `*` and `?` within a name, `**` over directories; without a slash at the start, at any depth. */
   excludes?: readonly string[];
   oneFileSystem?: boolean;
-  tags?: readonly string[];
-  host?: string;
   /** The snapshot to compare with; default: the newest of the same host and paths. `none` reads every file. */
   parent?: Snapshot | 'none';
   threads?: number;
   compress?: boolean;
-  /** Of the snapshot; default now. */
-  time?: Date;
-  /** Goes into the snapshot. */
-  programVersion?: string;
   signal?: AbortSignal;
   onProgress?: (progress: BackupProgress) => void;
 }
@@ -93,7 +87,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     const tree = await saveRoot(context, paths, parent);
     const added = await engine.flush();
     signal.throwIfAborted();
-    const snapshot = await saveSnapshot(repository, describe(options, paths, { tree, parent, counts, added }));
+    const snapshot = await saveSnapshot(repository, describeSnapshot(options, paths, { tree, parent, counts, added }));
     const kind = problems.every(({ kind: one }) => one === 'before-damaged') ? 'complete' : 'partial';
     return { kind, snapshot, counts, added, adopted, problems, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
@@ -149,37 +143,3 @@ async function parentOf(options: BackupOptions, paths: readonly string[]): Promi
   );
   return same.at(-1) ?? null;
 }
-
-interface Saved {
-  tree: string;
-  parent: Snapshot | null;
-  counts: BackupCounts;
-  added: { data: Added; trees: Added };
-}
-
-function describe(
-  options: BackupOptions,
-  paths: readonly string[],
-  { tree, parent, counts, added }: Saved,
-): SnapshotFile {
-  const { username, uid, gid } = userInfo();
-  return {
-    time: formatTime(nanosOfDate(options.time ?? new Date())),
-    ...(parent !== null && { parent: parent.id }),
-    ...{ tree, paths, hostname: options.host ?? hostname(), username },
-    ...(uid >= 0 && { uid, gid }),
-    ...(options.excludes !== undefined && options.excludes.length > 0 && { excludes: options.excludes }),
-    ...(options.tags !== undefined && options.tags.length > 0 && { tags: options.tags }),
-    ...(options.programVersion !== undefined && { program_version: options.programVersion }),
-    summary: {
-      ...{ files_new: counts.filesNew, files_changed: counts.filesChanged, files_unmodified: counts.filesUnmodified },
-      ...{ data_blobs: added.data.blobs, tree_blobs: added.trees.blobs },
-      data_added: added.data.bytes + added.trees.bytes,
-      data_added_packed: added.data.storedBytes + added.trees.storedBytes,
-      total_files_processed: counts.filesNew + counts.filesChanged + counts.filesUnmodified,
-      total_bytes_processed: counts.bytesDone,
-    },
-  };
-}
-
-const nanosOfDate = (date: Date): bigint => BigInt(date.getTime()) * 1_000_000n;

@@ -9,7 +9,8 @@ import type { Owners } from '../source/owners.ts';
 import { byteKey, forFs, joinRaw, shown, type RawPath } from '../source/raw-path.ts';
 import type { Target } from '../source/targets.ts';
 import type { FileQueue } from './file-queue.ts';
-import { nameKey, OpenDirectory, type DirectoryBefore } from './open-directory.ts';
+import { loadBefore } from './before.ts';
+import { nameKey, OpenDirectory } from './open-directory.ts';
 import type { Packer } from './packer.ts';
 import type { BackupCounts, SourceProblem } from './backup-result.ts';
 import type { FileOutcome } from './read-files.ts';
@@ -62,17 +63,6 @@ export async function walk(
     if (room !== null) await room;
   }
   directory.walked();
-}
-
-async function loadBefore({ trees, problem }: WalkContext, id: string): Promise<DirectoryBefore | null> {
-  const tree = await trees.load(id);
-  if (tree.kind === 'damaged') {
-    problem({ kind: 'before-damaged', path: '', why: `tree ${id} ${tree.why}; what it held is read again` });
-    return null;
-  }
-  const byName = new Map<string, TreeNode>();
-  for (const node of tree.nodes) byName.set(nameKey(node.name), node);
-  return { id, count: tree.nodes.length, byName };
 }
 
 function namesIn({ problem }: WalkContext, { path, target }: Place): FileText[] {

@@ -47,16 +47,16 @@ export const fresh = ({ repository }: World): Promise<Repository> => attachRepos
 
 /** Bytes that do not compress and are the same each time. */
 export function noise(bytes: number, seed = 1): Buffer {
-  const out = Buffer.alloc(bytes);
-  let state = seed >>> 0 || 1;
-  for (let i = 0; i < bytes; i += 4) {
+  const words = new Uint32Array(Math.ceil(bytes / 4));
+  let state = seed;
+  for (let i = 0; i < words.length; i++) {
     // xorshift32 (Marsaglia 2003).
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    out.writeUInt32LE(state >>> 0, Math.min(i, bytes - 4));
+    words[i] = state;
   }
-  return out;
+  return Buffer.from(words.buffer, 0, bytes);
 }
 
 /** One of each kind of thing that a directory can hold. */

@@ -1,0 +1,20 @@
+import type { TreeNode } from '../repository/tree.ts';
+
+/** Where a stream is cut: where its content says, or every so many bytes, as for files made of pages. */
+export type Cut = { kind: 'content' } | { kind: 'fixed'; bytes: number };
+
+/**
+ * Something to save that is no file of this machine: an object of a bucket, a file of a base backup. Directories that
+ * are not told of are made with the mode 0700.
+ */
+export interface StreamEntry {
+  /** Absolute, with `/` between names; no empty name, `.` or `..`. */
+  path: string;
+  /** All but content, subtree and size; `name` is taken from the path. */
+  node: Omit<TreeNode, 'content' | 'subtree' | 'sizeBytes'>;
+  /** For files; asked for at most once. */
+  open?: () => AsyncIterable<Uint8Array>;
+  cut?: Cut;
+  /** Whether the file of the snapshot before holds the same: then it is not opened. */
+  sameAs?: (before: TreeNode) => boolean;
+}
