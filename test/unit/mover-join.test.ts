@@ -97,7 +97,7 @@ for (const { name, a, b, want } of sameness) {
 
 /** A letter is a write with that content, `-` a delete marker; oldest first. */
 function versions(text: string): ListedVersion[] {
-  return [...text].map((letter, i) => ({
+  return Array.from(text).map((letter, i) => ({
     ...{ key: 'k', versionId: `${i}`, latest: i === text.length - 1, deleteMarker: letter === '-' },
     ...{ sizeBytes: 1, etag: letter, lastModifiedMs: i, storageClass: 'STANDARD' },
   }));

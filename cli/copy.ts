@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { type Command } from 'commander';
+import { type PassCursor, type PassInput } from '../activities/mover/run/pass.ts';
+import { type ReplicationLedger } from '../activities/mover/ledger/ledger.ts';
+import { type Side } from '../activities/mover/side.ts';
+import { MusterError } from '../workflows/engine/errors.ts';
+import { type CopyFlags, durationOf, ruleOf } from './copy-rule.ts';
+import { openCopyView } from './copy-view.ts';
+import { type ExitCode } from './exit-codes.ts';
+import { note, reportError } from './output.ts';
+
+const help = `
+Addresses: s3://bucket/prefix?endpoint=https://host:9000&region=eu-west-1 and oss://bucket/prefix; keys come from the
+environment or a profile (AWS_*, ALIBABA_CLOUD_*); credentials=SRC in an address reads SRC_ACCESS_KEY_ID and so on.
+
+Exit codes of copy:
+  0  the target holds what it should
+  1  stopped: the code says why; run it again, with --state it goes on where it was
+  2  wrong usage: nothing was started
+  3  done, but objects were left out (failed, archived, kept) or, with --compare-only, something differs
+  4  the delete guard stopped it: look at what would be deleted (--dry-run), then raise --delete-guard`;
+
+const all = (value: string, before: string[]): string[] => [...before, value];
+
+/** `muster copy`: from any bucket to any other. Stands alone: no estate, no ledger database, no Temporal. */
+export function addCopy(program: Command): void {
+  const command = program
+    .command('copy')
+    .description('copy or replicate a bucket to another one, S3 or OSS, verified and resumable')
+    .argument('<source>', 's3://bucket/prefix or oss://bucket/prefix')
+    .argument('<target>', 'the same')
+    .option('--state <dir>', 'remember every object here: resumes, knows what is the same, shows lag')
+    .option('--delete', 'delete at the target what the source does not have')
+    .option('--delete-guard <percent>', 'stop before deleting more than this share of the target', '10')
+    .option('--dry-run', 'say what would be done')
+    .option('--compare-only', 'say what differs')
+    .option('--download', 'compare bytes where nothing else decides')
+    .option('--include <glob>', 'only these keys; may be repeated', all, [])
+    .option('--exclude <glob>', 'not these keys; may be repeated', all, [])
+    .option('--min-size <size>', 'e.g. 10K, 5M')
+    .option('--max-size <size>', 'e.g. 2G')
+    .option('--min-age <time>', 'written at least so long ago, e.g. 12h')
+    .option('--max-age <time>', 'written at most so long ago, e.g. 7d')
+    .option('--tag <name=value>', 'only objects with this tag; may be repeated', all, [])
+    .option('--versions', 'all versions, oldest first, and delete markers');
+  addLimits(command);
+  addPolicies(command);
+  command
+    .option('--follow', 'go on for ever: change log of our own nodes, else a sweep each --every')
+    .option('--every <time>', 'between two sweeps with --follow', '5m')
+    .option('--json', 'lines of JSON: progress, objects, result')
+    .addHelpText('after', help)
+    .action(async (source: string, target: string, flags: CopyFlags) => {
+      try {
+        process.exitCode = await copy(source, target, flags);
+      } catch (err) {
+        process.exitCode = reportError(err, flags.json === true);
+      }
+    });
+}
+
+function addLimits(command: Command): void {
+  command
+    .option('--transfers <number>', 'objects at once', '32')
+    .option('--parts <number>', 'parts of large objects at once', '4')
+    .option('--part-size <size>', 'of large objects; grows to fit 10,000 parts', '64M')
+    .option('--listers <number>', 'ranges of keys listed at once', '8')
+    .option('--bwlimit <rate>', 'bytes a second: 10M, or by the time of day: "08:00,10M 18:00,off"')
+    .option('--tpslimit <rate>', 'requests a second, or by the time of day')
+    .option('--credentials-wait <time>', 'how long to wait for new keys when they are refused', '15m');
+}
+
+function addPolicies(command: Command): void {
+  command
+    .option('--verify <percent>', 'read so many copies again at the target')
+    .option('--compare-by <what>', 'content, time (size and time) or size', 'content')
+    .option('--overwrite <what>', 'ours: only copies; older: also older foreign objects; always', 'ours')
+    .option('--epoch <number>', 'copies of a higher epoch are never overwritten', '0')
+    .option('--origin <name>', 'name of the source site, kept with every copy', '')
+    .option('--storage-class <name>', 'keep, default, or a class of the target', 'keep')
+    .option('--no-tags', 'leave tags behind')
+    .option('--no-locks', 'leave retention and legal holds behind')
+    .option('--restore-archived <days>', 'ask for archived objects to be restored for so many days');
+}
+
+async function copy(sourceText: string, targetText: string, flags: CopyFlags): Promise<ExitCode> {
+  const rule = ruleOf(flags);
+  const everyMs = durationOf('--every', flags.every);
+  // Loaded when it is used: other commands start without it.
+  const [{ parseLocation }, { openObjects }] = await Promise.all([
+    import('../activities/objects/location.ts'),
+    import('../activities/objects/open.ts'),
+  ]);
+  const [from, to] = [parseLocation(sourceText, process.env), parseLocation(targetText, process.env)];
+  if (from.endpoint === to.endpoint && from.bucket === to.bucket && overlaps(from.prefix, to.prefix))
+    throw new MusterError('CONFIG_INVALID', 'source and target lie within each other');
+  await using sourceClient = openObjects(from);
+  await using targetClient = openObjects(to);
+  const source: Side = { client: sourceClient, prefix: from.prefix };
+  const target: Side = { client: targetClient, prefix: to.prefix };
+  const directory = flags.state === undefined ? undefined : path.resolve(flags.state);
+  const fingerprint = printOf({
+    from: [from.endpoint, from.bucket, from.prefix],
+    to: [to.endpoint, to.bucket, to.prefix],
+  });
+  await using ledger = directory === undefined ? undefined : await openState(directory, fingerprint);
+  const resumable = ledger !== undefined && rule.mode === 'do';
+  const input: PassInput = {
+    ...{ source, target, rule },
+    ...(ledger === undefined ? {} : { ledger }),
+    ...(directory === undefined ? {} : { workDirectory: directory }),
+  };
+  if (flags.follow === true) return followUntilStopped(input, { everyMs, flags });
+  const cursor = resumable ? ((await ledger.getNote('cursor')) as PassCursor | undefined) : undefined;
+  return runOnce(cursor === undefined ? input : { ...input, cursor }, flags, resumable);
+}
+
+function overlaps(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a);
+}
+
+function printOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+}
+
+/** A state belongs to one pair of places: another pair would take its rows for its own. */
+async function openState(directory: string, fingerprint: string): Promise<ReplicationLedger> {
+  const { openLmdbLedger } = await import('../activities/mover/ledger/lmdb-ledger.ts');
+  const ledger = openLmdbLedger(directory);
+  const known = await ledger.getNote('places');
+  if (known === undefined && (await ledger.frozen()) === undefined) await ledger.setNote('places', fingerprint);
+  if (known === undefined || known === fingerprint) return ledger;
+  await ledger[Symbol.asyncDispose]();
+  throw new MusterError('CONFIG_INVALID', `--state ${directory} belongs to another source or target`);
+}
+
+async function runOnce(input: PassInput, flags: CopyFlags, resumable: boolean): Promise<ExitCode> {
+  const { runPass } = await import('../activities/mover/run/run-pass.ts');
+  const view = openCopyView(flags.json === true);
+  const stop = new AbortController();
+  const saveCursor = async (cursor: PassCursor | undefined): Promise<void> => {
+    if (resumable) await input.ledger?.setNote('cursor', cursor);
+  };
+  const run = runPass({
+    ...input,
+    signal: stop.signal,
+    onObject: (event) => view.object(event),
+    onCheckpoint: (cursor) => void saveCursor(cursor).catch(() => {}),
+  });
+  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
+  const ticking = setInterval(() => view.progress(run.progress()), process.stderr.isTTY ? 500 : 5_000);
+  try {
+    const result = await run.finished;
+    const goesOn = result.kind === 'more' || (result.kind === 'stopped' && result.code === 'ABORTED');
+    if ((await input.ledger?.frozen()) === undefined) await saveCursor(goesOn ? result.cursor : undefined);
+    return view.result(result);
+  } finally {
+    clearInterval(ticking);
+    release();
+  }
+}
+
+/** The first Ctrl-C ends in order, the second at once. @returns takes the handlers away */
+function onInterrupt(stop: () => void): () => void {
+  let asked = false;
+  const handler = (): void => {
+    if (asked) process.exit(1);
+    asked = true;
+    note('muster: stops in order; press again to end at once');
+    stop();
+  };
+  process.on('SIGINT', handler).on('SIGTERM', handler);
+  return () => process.off('SIGINT', handler).off('SIGTERM', handler);
+}
+
+async function followUntilStopped(
+  input: PassInput,
+  { everyMs, flags }: { everyMs: number; flags: CopyFlags },
+): Promise<ExitCode> {
+  if (input.ledger === undefined) throw new MusterError('CONFIG_INVALID', '--follow needs --state');
+  const { follow } = await import('../activities/mover/changes/follow.ts');
+  const view = openCopyView(flags.json === true);
+  const stop = new AbortController();
+  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
+  try {
+    await follow({
+      ...input,
+      ledger: input.ledger,
+      ...{ everyMs, signal: stop.signal },
+      onObject: (event) => view.object(event),
+      onPass: (result) => void view.result(result),
+      onFigures: (figures) => {
+        if (flags.json === true) process.stdout.write(`${JSON.stringify({ type: 'figures', ...figures })}\n`);
+      },
+    });
+    return 0;
+  } finally {
+    release();
+  }
+}
