@@ -1,8 +1,8 @@
-import { type RepositoryConfig } from './config.ts';
-import { type BlobTools } from './blob.ts';
+import type { RepositoryConfig } from './config.ts';
+import type { BlobTools } from './blob.ts';
 import { openStore } from './open-store.ts';
 import { createSealer, type MasterKey } from './sealing.ts';
-import { type RepositoryStore, type StoreAddress } from './store.ts';
+import type { RepositoryStore, StoreAddress } from './store.ts';
 import { createZstd } from './zstd.ts';
 
 /**

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { isIrreducible, randomPolynomial } from './polynomial.ts';
-import { type Sealer } from './sealing.ts';
+import type { Sealer } from './sealing.ts';
 import { configName, damaged, type RepositoryStore } from './store.ts';
 import { decodeUnpacked, saveUnpacked } from './unpacked.ts';
 

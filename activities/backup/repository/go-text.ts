@@ -109,7 +109,7 @@ function parse(digits: string | undefined, radix: number): number | undefined {
   return digits === undefined ? undefined : Number.parseInt(digits, radix);
 }
 
-/** A JSON string as Go writes it; bytes that are not valid UTF-8 become `\ufffd`. */
+/** A JSON string as Go up to 1.21 writes it (later ones shorten `\u0008`); wrong bytes become `\ufffd`. */
 export function jsonGo(text: FileText): string {
   if (typeof text !== 'string') {
     return `"${piecesOf(text)

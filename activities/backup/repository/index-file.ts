@@ -1,8 +1,8 @@
 import { hexOf, type PackEntry } from './blob.ts';
 import { damaged, isFileName, type RepositoryStore } from './store.ts';
 import { loadUnpacked, saveUnpacked } from './unpacked.ts';
-import { type Sealer } from './sealing.ts';
-import { type BlobType } from './blob-table.ts';
+import type { Sealer } from './sealing.ts';
+import type { BlobType } from './blob-table.ts';
 
 /** An index file: what lies where in some packs. */
 export interface IndexFile {

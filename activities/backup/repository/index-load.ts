@@ -1,9 +1,9 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { type PackEntry } from './blob.ts';
-import { type BlobTable } from './blob-table.ts';
+import type { PackEntry } from './blob.ts';
+import type { BlobTable } from './blob-table.ts';
 import { readRawIndex, type RawBlob, type RawIndex } from './index-file.ts';
-import { type Sealer } from './sealing.ts';
-import { type RepositoryStore } from './store.ts';
+import type { Sealer } from './sealing.ts';
+import type { RepositoryStore } from './store.ts';
 
 /** A blob that lies in more than one place: the table holds the first, this is another. */
 export interface DuplicateBlob extends PackEntry {

@@ -1,6 +1,6 @@
 import { writeIndexFile, type IndexedPack } from './index-file.ts';
-import { type Sealer } from './sealing.ts';
-import { type RepositoryStore } from './store.ts';
+import type { Sealer } from './sealing.ts';
+import type { RepositoryStore } from './store.ts';
 
 /** As restic splits its index: a file stays below about 8 MiB of JSON. */
 const maxBlobs = 50_000;

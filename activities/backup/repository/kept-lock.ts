@@ -1,5 +1,5 @@
-import { type MusterError } from '../../../workflows/engine/errors.ts';
-import { type LockClock } from './lock-clock.ts';
+import type { MusterError } from '../../../workflows/engine/errors.ts';
+import type { LockClock } from './lock-clock.ts';
 import { lockedError, writeLock, type LockAccess } from './lock-file.ts';
 import { refreshMs, staleMs } from './lock-verdict.ts';
 

@@ -31,7 +31,7 @@ export interface NewKey {
   readonly hostname?: string;
 }
 
-const base64 = z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
+const base64 = z.base64().transform((text) => Uint8Array.from(Buffer.from(text, 'base64')));
 const keyFileSchema = z.object({
   created: z.string(),
   username: z.string().default(''),

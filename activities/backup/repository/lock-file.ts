@@ -2,7 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { z } from 'zod';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { parseTime } from './go-time.ts';
-import { type Sealer } from './sealing.ts';
+import type { Sealer } from './sealing.ts';
 import { damaged, type RepositoryStore } from './store.ts';
 import { decodeUnpacked, saveUnpacked } from './unpacked.ts';
 

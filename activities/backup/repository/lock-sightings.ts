@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import { type LockClock } from './lock-clock.ts';
-import { type NamedLock } from './lock-file.ts';
+import type { LockClock } from './lock-clock.ts';
+import type { NamedLock } from './lock-file.ts';
 import { judgeLock, type LockVerdict } from './lock-verdict.ts';
 
 /** Judges locks by what this process knows, and for how long it has seen each of them. */

@@ -1,5 +1,5 @@
 import { parseTime } from './go-time.ts';
-import { type LockFile } from './lock-file.ts';
+import type { LockFile } from './lock-file.ts';
 
 /** What there is to know where locks are judged. Times in milliseconds. */
 export interface LockWitness {

@@ -1,4 +1,4 @@
-import { type MusterError } from '../../../workflows/engine/errors.ts';
+import type { MusterError } from '../../../workflows/engine/errors.ts';
 import { keepLock, type RepositoryLock } from './kept-lock.ts';
 import { realClock, type LockClock } from './lock-clock.ts';
 import { holderOf, lockedError, readLocks, writeLock, type LockAccess, type NamedLock } from './lock-file.ts';

@@ -1,6 +1,6 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { openDirectoryStore } from './directory-store.ts';
-import { type RepositoryStore, type StoreAddress } from './store.ts';
+import type { RepositoryStore, StoreAddress } from './store.ts';
 
 /** Opens the store that an address names, in this thread. Touches nothing until it is used. */
 export async function openStore(address: StoreAddress): Promise<RepositoryStore> {

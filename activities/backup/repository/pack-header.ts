@@ -89,15 +89,15 @@ export function parseHeader(header: Uint8Array): PackEntry[] | string {
     const bytes = compressed ? compressedEntryBytes : plainEntryBytes;
     if (at + bytes > header.length) return 'has a header that ends inside an entry';
     const length = view.getUint32(at + 1, true);
+    const id = Uint8Array.from(header.subarray(at + bytes - 32, at + bytes));
+    if (length < sealingOverhead) return `has a header that gives blob ${hexOf(id)} ${length} bytes`;
     entries.push({
       type: (type & 1) === typeByte.tree ? 'tree' : 'data',
-      id: header.slice(at + bytes - 32, at + bytes),
+      id,
       offset,
       length,
       uncompressedLength: compressed ? view.getUint32(at + 5, true) : 0,
     });
-    if (length < sealingOverhead)
-      return `has a header that gives blob ${hexOf(header.slice(at + bytes - 32, at + bytes))} ${length} bytes`;
     offset += length;
     at += bytes;
   }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { hexOf, type BlobTools, type PackEntry } from './blob.ts';
-import { type BlobType } from './blob-table.ts';
+import type { BlobType } from './blob-table.ts';
 import { headerOf } from './pack-header.ts';
 import { sealingOverhead } from './sealing.ts';
 

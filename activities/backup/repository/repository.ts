@@ -3,7 +3,7 @@ import { repositoryOver, type Repository } from './attach.ts';
 import { createConfig, loadConfig } from './config.ts';
 import { addKey, openWithPassword } from './keys.ts';
 import { openStore } from './open-store.ts';
-import { type ScryptParameters } from './scrypt.ts';
+import type { ScryptParameters } from './scrypt.ts';
 import { createSealer, randomMasterKey } from './sealing.ts';
 import { configName, type RepositoryStore, type StoreAddress } from './store.ts';
 

@@ -72,5 +72,6 @@ export function randomMasterKey(): MasterKey {
 
 /** 64 bytes as restic divides them: encryption key, MAC key k, MAC key r. */
 export function masterKeyFrom(bytes: Uint8Array): MasterKey {
-  return { encrypt: bytes.slice(0, 32), macK: bytes.slice(32, 48), macR: bytes.slice(48, 64) };
+  const copy = (begin: number, end: number): Uint8Array => Uint8Array.from(bytes.subarray(begin, end));
+  return { encrypt: copy(0, 32), macK: copy(32, 48), macR: copy(48, 64) };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { parseTime } from './go-time.ts';
-import { type Sealer } from './sealing.ts';
+import type { Sealer } from './sealing.ts';
 import { damaged, type RepositoryStore } from './store.ts';
 import { loadUnpacked, saveUnpacked } from './unpacked.ts';
 

@@ -1,5 +1,5 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { type NodeType } from './file-mode.ts';
+import type { NodeType } from './file-mode.ts';
 import { compareText, jsonGo, quoteGo, unquoteGo, type FileText } from './go-text.ts';
 
 /** One entry of a directory. Numbers beyond 2^53 (inodes of some file systems) are big integers. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { type Sealer } from './sealing.ts';
+import type { Sealer } from './sealing.ts';
 import { configName, damaged, readStored, type FileKind, type RepositoryStore } from './store.ts';
 
 /** The kinds that are one sealed JSON text each. */

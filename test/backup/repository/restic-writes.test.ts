@@ -15,9 +15,9 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { type Repository } from '../../../activities/backup/repository/attach.ts';
+import type { Repository } from '../../../activities/backup/repository/attach.ts';
 import { blobId, hexOf } from '../../../activities/backup/repository/blob.ts';
-import { type BlobTable } from '../../../activities/backup/repository/blob-table.ts';
+import type { BlobTable } from '../../../activities/backup/repository/blob-table.ts';
 import { goModeOf, nodeTypeOf } from '../../../activities/backup/repository/file-mode.ts';
 import { fileText, quoteGo, type FileText } from '../../../activities/backup/repository/go-text.ts';
 import { formatTime } from '../../../activities/backup/repository/go-time.ts';

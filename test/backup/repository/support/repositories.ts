@@ -6,7 +6,7 @@ import { loadIndex } from '../../../../activities/backup/repository/index-load.t
 import { createPackBuilder, type PackBuilder } from '../../../../activities/backup/repository/pack.ts';
 import { initRepository } from '../../../../activities/backup/repository/repository.ts';
 import { saveSnapshot, type Snapshot } from '../../../../activities/backup/repository/snapshot.ts';
-import { type StoreAddress } from '../../../../activities/backup/repository/store.ts';
+import type { StoreAddress } from '../../../../activities/backup/repository/store.ts';
 import { encodeTree, type TreeNode } from '../../../../activities/backup/repository/tree.ts';
 
 export const password = 'correct horse';

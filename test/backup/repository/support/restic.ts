@@ -40,8 +40,9 @@ export async function tryRestic(
   const command = ['--no-cache', '-r', repository, ...args];
   const settings = { ...process.env, TZ: 'UTC', RESTIC_PASSWORD: password, ...env };
   try {
-    const done = await promisify(execFile)('restic', command, { env: settings, timeout: 60_000, maxBuffer: 2 ** 26 });
-    return { code: 0, ...done };
+    const running = promisify(execFile)('restic', command, { env: settings, timeout: 60_000, maxBuffer: 2 ** 26 });
+    running.child.stdin?.end('from standard input\n');
+    return { code: 0, ...(await running) };
   } catch (err) {
     const failed = err as Outcome;
     return { code: failed.code, stdout: failed.stdout, stderr: failed.stderr };
