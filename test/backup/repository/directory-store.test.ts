@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { failedWrite } from '../../../activities/backup/repository/durable-write.ts';
@@ -85,6 +85,38 @@ for (const { errno, code } of failures) {
     assert.deepEqual([err.code, err.message.includes('data/aa/file')], [code, true]);
   });
 }
+
+test('after kill -9 every file that is listed is whole, and every one that was promised is listed', async () => {
+  await using at = scratch();
+  for (let run = 0; run < 3; run += 1) {
+    const script = new URL('support/endless-writer.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, [script, at.path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let printed = '';
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      printed += String(chunk);
+      if (printed.split('\n').length > 3 + run) child.kill('SIGKILL');
+    }
+    const store = await openDirectoryStore(at.path);
+    const listed = new Set<string>();
+    for await (const file of store.list('data')) {
+      const bytes = await store.read('data', file.name);
+      assert.equal(
+        createHash('sha256')
+          .update(bytes ?? '')
+          .digest('hex'),
+        file.name,
+      );
+      listed.add(file.name);
+    }
+    for (const promised of printed.split('\n').slice(0, -1)) assert.ok(listed.has(promised), promised);
+    await store.removeLeftovers(0);
+    const names = (await readdir(join(at.path, 'data'), { recursive: true })).map((path) => basename(path));
+    assert.deepEqual(
+      names.filter((found) => found.length > 2 && !listed.has(found)),
+      [],
+    );
+  }
+});
 
 test('a full file system is TARGET_FULL, and nothing is left of the file', async (t) => {
   await using at = scratch();
