@@ -1,6 +1,7 @@
 import { bareEtag, partsOfEtag } from './dialect/etag.ts';
 import { type Dialect, type Headers } from './dialect/dialect.ts';
 import { ObjectStoreError } from './failure.ts';
+import { readMetadata, textOf, writeMetadata } from './header-text.ts';
 import { encodeText } from './signing/text.ts';
 import { type ContentHeaders, type ObjectInfo, type Retention } from './types.ts';
 
@@ -67,15 +68,9 @@ function contentOf(headers: Headers): ContentHeaders {
 function metadataOf({ prefix }: Dialect, headers: Headers): Record<string, string> {
   const start = `${prefix}meta-`;
   const metadata: Record<string, string> = {};
-  for (const name in headers) if (name.startsWith(start)) metadata[name.slice(start.length)] = textOf(headers[name]!);
+  for (const name in headers)
+    if (name.startsWith(start)) metadata[name.slice(start.length)] = readMetadata(headers[name]!);
   return metadata;
-}
-
-/** Header bytes come as Latin-1. They are UTF-8 where that fits; what is not stays as it came. */
-function textOf(value: string): string {
-  if (!/[^\u0000-\u007f]/.test(value)) return value;
-  const text = Buffer.from(value, 'latin1').toString('utf8');
-  return text.includes('\ufffd') ? value : text;
 }
 
 function restoreOf(text: string | undefined): ObjectInfo['restore'] {
@@ -120,7 +115,7 @@ export function describingHeaders({ prefix }: Dialect, described: Described): Re
   }
   for (const name in metadata) {
     if (!/^[\w.!#$%&'*+^`|~-]+$/.test(name)) throw unfit(`metadata cannot be named ${JSON.stringify(name)}`);
-    headers[`${prefix}meta-${name.toLowerCase()}`] = oneLine(`metadata ${name}`, metadata[name]!);
+    headers[`${prefix}meta-${name.toLowerCase()}`] = writeMetadata(oneLine(`metadata ${name}`, metadata[name]!));
   }
   if (storageClass !== undefined) headers[`${prefix}storage-class`] = storageClass;
   if (tags !== undefined && Object.keys(tags).length > 0) headers[`${prefix}tagging`] = tagText(tags);

@@ -80,7 +80,10 @@ export interface ObjectInfo {
   /** As the store names it; `STANDARD` (S3) or `Standard` (OSS) where it says nothing. */
   storageClass: string;
   content: ContentHeaders;
-  /** User metadata without the dialect's prefix, names in lower case, values as text (UTF-8 on the wire). */
+  /**
+   * User metadata without the dialect's prefix, names in lower case, values as text: beyond ASCII it travels as an
+   * encoded word (RFC 2047), as S3 itself answers it.
+   */
   metadata: Record<string, string>;
   /** Of the whole object; empty when a range was read and the store keeps back what it knows. */
   checksums: Checksums;

@@ -19,6 +19,6 @@ if (binary === undefined) {
         credentials: { kind: 'fixed', credentials: minio },
       }),
     }),
-    { tags: true, objectLock: true, refusesDots: true, wholeChecksum: true, unicodeMetadata: true },
+    { tags: true, objectLock: true, refusedKeys: /\/\/|(^|\/)\.{1,2}(\/|$)/, wholeChecksum: true },
   );
 }

@@ -25,11 +25,12 @@ function placeOf(cluster: TestCluster, dialect: ObjectPlace['dialect'], bucket: 
   };
 }
 
-const traits = { tags: false, objectLock: false, refusesDots: false, wholeChecksum: true, unicodeMetadata: true };
+const traits = { tags: false, objectLock: false, refusedKeys: /^$/, wholeChecksum: true };
 
 describeStore('S3 of our nodes', () => ({ place: (bucket) => placeOf(plain, 's3', bucket) }), traits);
 describeStore('S3 of our nodes over TLS', () => ({ place: (bucket) => placeOf(secure, 's3', bucket) }), traits);
 describeStore('OSS of our nodes', () => ({ place: (bucket) => placeOf(plain, 'oss', bucket) }), {
   ...traits,
   wholeChecksum: false,
+  minPartBytes: 5 * 2 ** 20,
 });

@@ -18,7 +18,7 @@ export interface ToSign {
 export type RequestSigner = (request: ToSign, credentials: ObjectCredentials, nowMs: number) => void;
 
 /**
- * AWS Signature Version 4 over every header given and `host` ("Create a signed AWS API request", S3's variant: the path
+ * AWS Signature Version 4 over the headers given and `host` ("Create a signed AWS API request", S3's variant: the path
  * is encoded once and never normalised). `host`: with its port where that is not the scheme's.
  */
 export function createAwsSigner(region: string, host: string): RequestSigner {
@@ -29,7 +29,9 @@ export function createAwsSigner(region: string, host: string): RequestSigner {
     headers['x-amz-date'] = stamp;
     if (credentials.sessionToken !== undefined) headers['x-amz-security-token'] = credentials.sessionToken;
     headers['host'] = host;
-    const names = Object.keys(headers).sort();
+    // Servers disagree on the bytes of a text beyond ASCII; only AWS's own headers must be signed.
+    const names = Object.keys(headers).filter((name) => name.startsWith('x-amz-') || isAscii(headers[name]!));
+    names.sort();
     delete headers['host'];
     let lines = '';
     for (const name of names) lines += `${name}:${name === 'host' ? host : oneLine(headers[name]!)}\n`;
@@ -72,6 +74,10 @@ function authorization(
   const middle = signed === undefined ? '' : `${signed}, `;
   const gap = signed === undefined ? ',' : ', ';
   return `${algorithm} Credential=${credential}${gap}${middle}Signature=${signature}`;
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\u0000-\u007f]/.test(text);
 }
 
 /** AWS signs a value without white space around it and with single spaces in it. */
