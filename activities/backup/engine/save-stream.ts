@@ -59,6 +59,7 @@ export async function saveStream(options: SaveStreamOptions): Promise<BackupResu
       tree,
       counts,
       table,
+      problem,
       pieces: new PieceQueue(engine.threads),
       cutters: cuttersOf(repository),
     });
@@ -103,6 +104,7 @@ interface SaverContext {
   counts: BackupCounts;
   table: BlobTable;
   pieces: PieceQueue;
+  problem: (problem: SourceProblem) => void;
   cutters: (cut: Cut) => Cutter;
 }
 
@@ -124,11 +126,13 @@ class Saver {
     } else if (before !== null && this.#isSame(entry, before)) {
       counts.filesUnmodified += 1;
       counts.bytesDone += Number(before.sizeBytes ?? 0);
-      directory.add({ ...node, content: before.content, sizeBytes: before.sizeBytes ?? 0 });
+      directory.add(before);
     } else {
       counts[before === null ? 'filesNew' : 'filesChanged'] += 1;
       directory.reserve();
-      await this.#read(entry, (content, sizeBytes) => directory.settle({ ...node, content, sizeBytes }));
+      await this.#read(entry, (content, sizeBytes) =>
+        directory.settle(content === null ? null : { ...node, ...entry.after?.(), content, sizeBytes }),
+      );
     }
   }
 
@@ -149,7 +153,7 @@ class Saver {
     });
   }
 
-  async #read(entry: StreamEntry, done: (content: string[], sizeBytes: number) => void): Promise<void> {
+  async #read(entry: StreamEntry, done: (content: string[] | null, sizeBytes: number) => void): Promise<void> {
     const { pieces, cutters, counts } = this.#context;
     const cutter = cutters(entry.cut ?? { kind: 'content' });
     const content: string[] = [];
@@ -176,7 +180,14 @@ class Saver {
         if (room !== null) await room;
       }
     } catch (err) {
-      const { code, message } = toMusterError(err, 'SOURCE_UNREADABLE');
+      const failure = toMusterError(err, 'SOURCE_UNREADABLE');
+      const known = entry.whenFailed?.(failure) ?? null;
+      if (known !== null) {
+        this.#context.problem(known);
+        // Pieces of it that are under way find nobody waiting: what they stored a prune gives back.
+        return done(null, 0);
+      }
+      const { code, message } = failure;
       throw new MusterError(code, `${entry.path}: ${message}`, { cause: err });
     }
     cutter.end(keep);

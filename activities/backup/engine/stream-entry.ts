@@ -1,4 +1,6 @@
+import type { MusterError } from '../../../workflows/engine/errors.ts';
 import type { TreeNode } from '../repository/tree.ts';
+import type { SourceProblem } from './backup-result.ts';
 
 /** Where a stream is cut: where its content says, or every so many bytes, as for files made of pages. */
 export type Cut = { kind: 'content' } | { kind: 'fixed'; bytes: number };
@@ -15,6 +17,10 @@ export interface StreamEntry {
   /** For files; asked for at most once. */
   open?: () => AsyncIterable<Uint8Array>;
   cut?: Cut;
-  /** Whether the file of the snapshot before holds the same: then it is not opened. */
+  /** Whether the file of the snapshot before is the same: then it is taken as it stands there, and not opened. */
   sameAs?: (before: TreeNode) => boolean;
+  /** What is known of it only once it was read to its end. */
+  after?: () => Partial<Pick<TreeNode, 'mtime' | 'extendedAttributes'>>;
+  /** What the failure of its body means; null, or none given: the whole backup fails. */
+  whenFailed?: (err: MusterError) => SourceProblem | null;
 }
