@@ -11,6 +11,7 @@ export interface CopyFlags {
   dryRun?: boolean;
   compareOnly?: boolean;
   download?: boolean;
+  properties?: boolean;
   include: string[];
   exclude: string[];
   minSize?: string;
@@ -48,7 +49,13 @@ export function ruleOf(flags: CopyFlags): PassRule {
   const perSecond = (text: string): number | undefined => (text === 'off' ? undefined : positive('--tpslimit', text));
   return {
     ...usualPassRule,
-    ...{ mode, versions: flags.versions === true, compareBytes: flags.download === true, filter: filterOf(flags) },
+    ...{
+      mode,
+      versions: flags.versions === true,
+      compareBytes: flags.download === true,
+      compareProperties: flags.properties === true,
+      filter: filterOf(flags),
+    },
     compareBy: oneOf('--compare-by', flags.compareBy, ['content', 'time', 'size'] as const),
     copy: {
       ...usualCopyRule,

@@ -36,6 +36,7 @@ export function addCopy(program: Command): void {
     .option('--dry-run', 'say what would be done')
     .option('--compare-only', 'say what differs')
     .option('--download', 'compare bytes where nothing else decides')
+    .option('--properties', 'also compare metadata, content headers and tags')
     .option('--include <glob>', 'only these keys; may be repeated', all, [])
     .option('--exclude <glob>', 'not these keys; may be repeated', all, [])
     .option('--min-size <size>', 'e.g. 10K, 5M')
@@ -179,7 +180,14 @@ async function followUntilStopped(
   { everyMs, flags }: { everyMs: number; flags: CopyFlags },
 ): Promise<ExitCode> {
   if (input.ledger === undefined) throw new MusterError('CONFIG_INVALID', '--follow needs --state');
-  const { follow } = await import('../activities/mover/changes/follow.ts');
+  const [{ follow }, { openNodeLog }, { providerOf }] = await Promise.all([
+    import('../activities/mover/changes/follow.ts'),
+    import('../activities/mover/changes/node-log.ts'),
+    import('../activities/objects/credentials.ts'),
+  ]);
+  const { place } = input.source.client;
+  // Whether it is a cluster of ours is found out by asking.
+  await using log = place.dialect === 's3' ? openNodeLog(place, providerOf(place.credentials, process.env)) : undefined;
   const view = openCopyView(flags.json === true);
   const stop = new AbortController();
   const release = onInterrupt(() => stop.abort(new Error('interrupted')));
@@ -188,6 +196,7 @@ async function followUntilStopped(
       ...input,
       ledger: input.ledger,
       ...{ everyMs, signal: stop.signal },
+      ...(log === undefined ? {} : { log }),
       onObject: (event) => view.object(event),
       onPass: (result) => void view.result(result),
       onFigures: (figures) => {

@@ -98,7 +98,7 @@ function stepOf(row: LedgerRow): Parameters<typeof carryOut>[1] {
   };
   if (row.op === 'delete')
     return { kind: 'chain', key: row.key, tasks: [{ ...task, deleteMarker: true }], why: 'different' };
-  return { kind: 'copy', task, why: 'different' };
+  return { kind: 'copy', task, why: row.op === 'metadata' || row.op === 'tags' ? 'properties' : 'different' };
 }
 
 async function applyDelete(run: Run, row: LedgerRow, guard: () => Promise<void>): Promise<void> {

@@ -37,15 +37,20 @@ export function judgeOverwrite(
 ): OverwriteVerdict {
   const { marks } = present;
   if (marks !== undefined && marks.epoch > incoming.epoch) return { kind: 'keep', why: 'higher-epoch' };
-  if (marks?.sourceEtag === incoming.etag && marks.writtenAtMs === incoming.writtenAtMs) return { kind: 'same' };
+  if (marks?.sourceEtag === incoming.etag && marks.writtenAtMs >= incoming.writtenAtMs) return { kind: 'same' };
   if (rule.policy === 'always') return { kind: 'write' };
   if (rule.knownEtag !== undefined && rule.knownEtag !== '' && rule.knownEtag === present.etag)
     return { kind: 'write' };
   if (marks !== undefined)
-    return marks.epoch === incoming.epoch && marks.writtenAtMs > incoming.writtenAtMs
+    return marks.epoch === incoming.epoch && secondOf(marks.writtenAtMs) > secondOf(incoming.writtenAtMs)
       ? { kind: 'keep', why: 'newer' }
       : { kind: 'write' };
   if (rule.policy === 'older')
     return present.lastModifiedMs < incoming.writtenAtMs ? { kind: 'write' } : { kind: 'keep', why: 'newer' };
   return { kind: 'keep', why: 'foreign' };
+}
+
+/** Listings and heads tell times to the second, a change log to the millisecond: only whole seconds compare. */
+function secondOf(unixMs: number): number {
+  return Math.floor(unixMs / 1_000);
 }

@@ -4,8 +4,10 @@ import { type LedgerRow, type NotedWrite, type SettledWrite } from './ledger.ts'
 export function noteWrite(row: LedgerRow | undefined, write: NotedWrite, seq: number): LedgerRow | undefined {
   if (row !== undefined && tellsNothingNew(row, write)) return undefined;
   const open = row !== undefined && row.state !== 'verified';
+  const sameBytes = row?.state === 'verified' && row.op !== 'delete' && row.sourceEtag === write.sourceEtag;
+  const op = sameBytes && write.op === 'put' ? 'metadata' : write.op;
   return {
-    ...{ key: write.key, version: write.version, seq, op: write.op, writtenAtMs: write.writtenAtMs },
+    ...{ key: write.key, version: write.version, seq, op, writtenAtMs: write.writtenAtMs },
     // What was never proved stays due since its first write, however often it was overwritten.
     dueSinceMs: open ? Math.min(row.dueSinceMs, write.writtenAtMs) : write.writtenAtMs,
     ...{ sizeBytes: write.sizeBytes, state: 'pending', attempts: 0, sourceEtag: write.sourceEtag },
@@ -13,12 +15,14 @@ export function noteWrite(row: LedgerRow | undefined, write: NotedWrite, seq: nu
   };
 }
 
-/** A listing and a change log may tell of one write twice, and the listing knows less of its time. */
+/**
+ * A listing and a change log may tell of one write twice, and the listing knows its time to the second only, cut off. The
+ * same bytes at a later time are a write all the same: of metadata.
+ */
 function tellsNothingNew(row: LedgerRow, write: NotedWrite): boolean {
-  if (row.op !== write.op) return write.writtenAtMs < row.writtenAtMs;
-  if (write.op === 'put' || write.op === 'delete')
-    return row.sourceEtag === write.sourceEtag && (row.state !== 'failed' || row.writtenAtMs === write.writtenAtMs);
-  return row.writtenAtMs >= write.writtenAtMs;
+  if ((row.op === 'delete') !== (write.op === 'delete')) return write.writtenAtMs < row.writtenAtMs;
+  if (row.sourceEtag !== write.sourceEtag) return false;
+  return write.writtenAtMs <= row.writtenAtMs && row.state !== 'failed';
 }
 
 /** The row after its write was tried; undefined when it is about a write that another has overtaken. Pure. */

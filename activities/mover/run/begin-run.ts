@@ -77,7 +77,7 @@ export function createRun(input: PassInput): Run {
   const counts = cursor === undefined ? noCounts() : { ...cursor.counts };
   const meter = createMeter();
   const settler = createSettler(input.ledger);
-  const work: Work = { setup, rule, counts, meter, settler, tell: (event) => input.onObject?.(event) };
+  const work: Work = { setup, rule, counts, meter, settler, tell: (event) => input.onObject?.(event), unreachable: 0 };
   signal.addEventListener('abort', () => listing.abort(signal.reason));
   const run: Run = {
     ...{ input, rule, source, target, setup, work, counts, meter, settler, gate, credentials, stop, listing },

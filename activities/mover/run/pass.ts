@@ -14,6 +14,8 @@ import { type Timetable } from './timetable.ts';
 
 export interface PassRule {
   compareBy: CompareBy;
+  /** Also compares metadata, content headers and tags of what is the same: two requests an object. */
+  compareProperties: boolean;
   /** All versions, oldest first, and delete markers. Both buckets must keep versions. */
   versions: boolean;
   filter: FilterRule;
@@ -45,7 +47,15 @@ export const usualCopyRule: CopyRule = {
 
 export const usualPassRule: PassRule = {
   ...{ compareBy: 'content' as const, versions: false, filter: {}, copy: usualCopyRule, mode: 'do' as const },
-  ...{ compareBytes: false, verifyShare: 0, transfers: 32, parallelParts: 4, listers: 8, credentialsWaitMs: 900_000 },
+  ...{
+    compareProperties: false,
+    compareBytes: false,
+    verifyShare: 0,
+    transfers: 32,
+    parallelParts: 4,
+    listers: 8,
+    credentialsWaitMs: 900_000,
+  },
 };
 
 /** Where a pass goes on: plain data, for a heartbeat or the next run of a workflow. */

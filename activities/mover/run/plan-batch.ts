@@ -9,7 +9,7 @@ import { type PassRule } from './pass.ts';
 
 /** What has to be done about one key. `chain`: versions that follow each other. */
 export type Step =
-  | { kind: 'copy'; task: CopyTask; why: 'absent' | 'different' | 'unsure' }
+  | { kind: 'copy'; task: CopyTask; why: 'absent' | 'different' | 'unsure' | 'properties' }
   | { kind: 'chain'; key: string; tasks: ChainTask[]; why: 'absent' | 'different' }
   | { kind: 'forked'; key: string; entry: Entry }
   | { kind: 'extra'; key: string; entry: Entry }
@@ -23,7 +23,7 @@ export type RowsOf = (joined: Joined<Entry>, index: number) => LedgerRow | undef
 export function planBatch(
   batch: readonly Joined<Entry>[],
   rowOf: RowsOf,
-  { rule, filter }: { rule: Pick<PassRule, 'compareBy' | 'versions'>; filter: Filter },
+  { rule, filter }: { rule: Pick<PassRule, 'compareBy' | 'compareProperties' | 'versions'>; filter: Filter },
 ): Step[] {
   const steps: Step[] = [];
   batch.forEach((joined, i) => {
@@ -37,7 +37,7 @@ export function planBatch(
 function planKey(
   { key, source, target }: Joined<Entry>,
   row: LedgerRow | undefined,
-  { rule, filter }: { rule: Pick<PassRule, 'compareBy'>; filter: Filter },
+  { rule, filter }: { rule: Pick<PassRule, 'compareBy' | 'compareProperties'>; filter: Filter },
 ): Step | undefined {
   if (source === undefined) return filter.sized(target!) ? { kind: 'extra', key, entry: target! } : undefined;
   if (!filter.sized(source)) return undefined;
@@ -45,10 +45,13 @@ function planKey(
   if (target === undefined) return { kind: 'copy', task: { ...task, seen: { kind: 'absent' } }, why: 'absent' };
   task.seen = { kind: 'present', etag: target.etag };
   const recorded = row !== undefined && row.sourceEtag === source.etag && row.targetEtag === target.etag;
-  if (recorded && row.state === 'verified')
+  // The same bytes, written anew: properties may have changed. Times of listings are cut off to the second.
+  if (recorded && source.lastModifiedMs >= row.writtenAtMs + 1_000) return { kind: 'copy', task, why: 'properties' };
+  if (recorded && row.state === 'verified' && !rule.compareProperties)
     return { kind: 'same', key, entry: source, target, known: true, proved: true };
   const said = judgeSameness(source, target, rule.compareBy);
   if (said.kind !== 'same') return { kind: 'copy', task, why: said.kind };
+  if (rule.compareProperties) return { kind: 'copy', task, why: 'properties' };
   const proved = said.by === 'etag' || said.by === 'checksum';
   return { kind: 'same', key, entry: source, target, known: false, proved };
 }

@@ -11,6 +11,8 @@ export interface Counts {
   wantedBytes: number;
   copied: number;
   copiedBytes: number;
+  /** Of the copied: those of which only metadata or tags were written. */
+  refreshed: number;
   /** Of the copied: those whose source told no checksum. */
   sourceUntold: number;
   /** Read again at the target and found right. */
@@ -32,7 +34,16 @@ export interface Counts {
 
 export function noCounts(): Counts {
   return {
-    ...{ sourceObjects: 0, targetObjects: 0, same: 0, wanted: 0, wantedBytes: 0, copied: 0, copiedBytes: 0 },
+    ...{
+      sourceObjects: 0,
+      targetObjects: 0,
+      same: 0,
+      wanted: 0,
+      wantedBytes: 0,
+      copied: 0,
+      copiedBytes: 0,
+      refreshed: 0,
+    },
     ...{ sourceUntold: 0, readBack: 0, deleted: 0, toDelete: 0, kept: 0, archived: 0, gone: 0, changing: 0 },
     ...{ failed: 0, notCarried: 0, onlySource: 0, onlyTarget: 0, different: 0 },
   };

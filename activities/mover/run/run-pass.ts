@@ -201,7 +201,8 @@ async function inLane(run: Run, step: Step & { kind: 'copy' | 'chain' }): Promis
     .catch((err: unknown) => {
       // An outcome of one object, or the end of all.
       const outcome = outcomeOf(err, run.credentials.gaveUp !== undefined);
-      run.counts.failed += 1;
+      if (outcome.kind === 'gone') run.counts.gone += 1;
+      else run.counts.failed += 1;
       run.work.tell({ key: tasks[0]!.key, version: '', sizeBytes, kind: 'outcome', outcome });
     })
     .catch((err: unknown) => {

@@ -4,7 +4,8 @@ import { type ChecksumKind } from '../../objects/types.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { copyObject } from '../copy/copy-object.ts';
 import { callOf } from '../copy/landing.ts';
-import { type CopyOutcome } from '../copy/outcome.ts';
+import { refreshProperties } from '../copy/refresh-properties.ts';
+import { type CopyOutcome, runEnding } from '../copy/outcome.ts';
 import { type CopySetup, type CopyTask } from '../copy/ports.ts';
 import { type LedgerRow } from '../ledger/ledger.ts';
 import { fullKey } from '../side.ts';
@@ -22,12 +23,26 @@ export interface Work {
   meter: Meter;
   settler: Settler;
   tell: (event: ObjectEvent) => void;
+  /** Objects in a row whose store did not answer. */
+  unreachable: number;
+}
+
+/** Ends the run, where the same code about one object does not. */
+class StoreGone extends Error {
+  override readonly cause: MusterError;
+  constructor(message: string) {
+    super(message);
+    this.cause = new MusterError('OBJECT_STORE_UNREACHABLE', message);
+  }
 }
 
 /** Copies what a step asks for. Resolves when it is settled in the ledger. Throws what ends the run. */
 export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain' }): Promise<void> {
+  const { tags } = work.rule.filter;
+  if (tags !== undefined && !(await isTagged(work.setup, step, tags))) return leaveOut(work, step);
   if (step.kind === 'chain') return carryOutChain(work, step.tasks);
   const { task } = step;
+  if (step.why === 'properties') return bringProperties(work, task);
   if (step.why === 'unsure') {
     const said = await resolveSameness(work.setup, task, work.rule.compareBytes);
     if (said.kind === 'same') {
@@ -39,6 +54,39 @@ export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain'
     }
   }
   await copyAndSettle(work, task);
+}
+
+/** Same bytes: what goes with them is written anew where it differs, without reading them. */
+async function bringProperties(work: Work, task: CopyTask): Promise<void> {
+  const said = await refreshProperties(work.setup, task);
+  if (said.kind === 'copy') return void (await copyAndSettle(work, task));
+  if (said.kind === 'same') {
+    work.counts.same += 1;
+    work.counts.wanted -= 1;
+  } else {
+    work.counts.copied += 1;
+    work.counts.refreshed += 1;
+    work.meter.add(1, 0);
+  }
+  work.counts.wantedBytes -= task.sizeBytes;
+  const { targetEtag } = said;
+  await work.settler.settle({ ...settled(task, 'verified'), targetEtag });
+}
+
+async function isTagged(
+  setup: CopySetup,
+  step: Step & { kind: 'copy' | 'chain' },
+  wanted: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  const { key } = step.kind === 'copy' ? step.task : step;
+  const tags = await setup.source.client.getTags(fullKey(setup.source, key), {}, callOf(setup));
+  return Object.entries(wanted).every(([name, value]) => tags[name] === value);
+}
+
+function leaveOut({ counts }: Work, step: Step & { kind: 'copy' | 'chain' }): void {
+  const tasks = step.kind === 'copy' ? [step.task] : step.tasks;
+  counts.wanted -= tasks.length;
+  counts.wantedBytes -= tasks.reduce((sum, task) => sum + task.sizeBytes, 0);
 }
 
 /** Versions follow each other, oldest first; when one fails those behind it wait for a later pass. */
@@ -94,7 +142,15 @@ export function isSampled(key: string, share: number): boolean {
   return createHash('sha256').update(key).digest().readUInt32BE(0) < share * 2 ** 32;
 }
 
-function count({ counts, meter }: Work, task: CopyTask, outcome: CopyOutcome): void {
+/** So many in a row and nothing in between: it is not about single objects any more. */
+const mostUnreachable = 20;
+
+function count(work: Work, task: CopyTask, outcome: CopyOutcome): void {
+  const { counts, meter } = work;
+  if (outcome.kind === 'failed' && outcome.code === 'OBJECT_STORE_UNREACHABLE') {
+    work.unreachable += 1;
+    if (work.unreachable >= mostUnreachable) throw new StoreGone(outcome.message);
+  } else work.unreachable = 0;
   switch (outcome.kind) {
     case 'copied':
       counts.copied += 1;
@@ -151,8 +207,10 @@ function settledBy(task: CopyTask, outcome: CopyOutcome): Parameters<Settler['se
 }
 
 /** Failures that one object can have and another not, as an outcome; the rest is thrown on. */
-export function outcomeOf(err: unknown, stopping: boolean): CopyOutcome {
-  if (!stopping && err instanceof MusterError && err.code === 'CREDENTIALS_REFUSED')
-    return { kind: 'failed', code: err.code, message: err.message };
-  throw err;
+export function outcomeOf(err: unknown, gaveUpOnKeys: boolean): CopyOutcome {
+  if (err instanceof StoreGone) throw err.cause;
+  if (!(err instanceof MusterError) || runEnding.has(err.code)) throw err;
+  if (err.code === 'CREDENTIALS_REFUSED' && gaveUpOnKeys) throw err;
+  if (err.code === 'OBJECT_UNKNOWN') return { kind: 'gone' };
+  return { kind: 'failed', code: err.code, message: err.message };
 }

@@ -1,0 +1,72 @@
+import { type ObjectInfo } from '../../objects/types.ts';
+import { fullKey } from '../side.ts';
+import { prepare, withoutRefused } from './delivery.ts';
+import { headSource } from './head-source.ts';
+import { callOf, headOrNone } from './landing.ts';
+import { readMarks, withoutMarks } from './marks.ts';
+import { type CopySetup, type CopyTask } from './ports.ts';
+import { fromSource, fromTarget } from './side-errors.ts';
+
+export type Refreshed =
+  | { kind: 'same' | 'refreshed'; targetEtag: string }
+  /** It cannot be done in place: the whole object has to be copied. */
+  | { kind: 'copy' };
+
+/** Larger objects cannot be copied onto themselves in one request. Source: S3 and OSS, CopyObject. */
+const largestInPlaceBytes = 1024 ** 3;
+
+/**
+ * Brings metadata, content headers and tags of an object whose bytes the target has. Only what a mover or this ledger
+ * put there is written anew, under the condition that it is still that.
+ */
+export async function refreshProperties(setup: CopySetup, task: CopyTask): Promise<Refreshed> {
+  const { target } = setup;
+  const info = await fromSource(headSource(setup, task));
+  const there = await headOrNone(setup, task.key);
+  if (there === undefined || there.sizeBytes !== info.sizeBytes || info.sizeBytes > largestInPlaceBytes)
+    return { kind: 'copy' };
+  const ours = readMarks(there.metadata) !== undefined || task.knownEtag === there.etag;
+  if (!ours && setup.rule.overwrite === 'ours') return { kind: 'same', targetEtag: there.etag };
+  const key = fullKey(target, task.key);
+  const delivery = await prepare(setup, task, info, true);
+  const { carried } = delivery;
+  const tags = carried.tags ?? {};
+  const tagsThere =
+    setup.rule.carry.tags && !setup.refused.has('tags') ? await target.client.getTags(key, {}, callOf(setup)) : tags;
+  const { etag: targetEtag } = there;
+  const sameTags = sameText(tags, tagsThere);
+  if (sameProperties(info, there) && sameTags) return { kind: 'same', targetEtag };
+  if (sameProperties(info, there)) {
+    await withoutRefused(setup, delivery, async () => {
+      if (delivery.carried.tags !== undefined || Object.keys(tags).length === 0)
+        await fromTarget(target.client.putTags(key, tags, {}, callOf(setup)));
+    });
+    return { kind: 'refreshed', targetEtag };
+  }
+  const put = await withoutRefused(setup, delivery, () =>
+    fromTarget(
+      target.client.copy(
+        { key, ifMatch: targetEtag },
+        key,
+        {
+          replace: { content: carried.content, metadata: delivery.carried.metadata },
+          ...(delivery.carried.tags === undefined ? {} : { tags: delivery.carried.tags }),
+        },
+        callOf(setup),
+      ),
+    ),
+  );
+  return { kind: 'refreshed', targetEtag: put.etag };
+}
+
+function sameProperties(source: ObjectInfo, target: ObjectInfo): boolean {
+  return (
+    sameText(withoutMarks(source.metadata), withoutMarks(target.metadata)) &&
+    sameText({ ...source.content }, { ...target.content })
+  );
+}
+
+function sameText(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}
