@@ -7,7 +7,7 @@ import { blobId, openBlob, type PackEntry } from '../../activities/backup/reposi
 import { headerOf, parseHeader, parsePackHeader } from '../../activities/backup/repository/pack-header.ts';
 import { createPackBuilder } from '../../activities/backup/repository/pack.ts';
 import { createSealer, randomMasterKey } from '../../activities/backup/repository/sealing.ts';
-import { createZstd } from '../../activities/backup/repository/zstd.ts';
+import { createZstd } from '../../activities/backup/kernels/zstd.ts';
 
 const tools = { sealer: createSealer(randomMasterKey()), zstd: createZstd() };
 

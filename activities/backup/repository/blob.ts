@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { BlobType } from './blob-table.ts';
 import type { Sealer } from './sealing.ts';
-import type { Zstd } from './zstd.ts';
+import type { Zstd } from '../kernels/zstd.ts';
 
 /** A blob as the header of its pack and the index describe it. */
 export interface PackEntry {

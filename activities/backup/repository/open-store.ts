@@ -1,4 +1,3 @@
-import { MusterError } from '../../../workflows/engine/errors.ts';
 import { openDirectoryStore } from './directory-store.ts';
 import type { RepositoryStore, StoreAddress } from './store.ts';
 
@@ -8,6 +7,7 @@ export async function openStore(address: StoreAddress): Promise<RepositoryStore>
     case 'directory':
       return openDirectoryStore(address.path);
     case 'objects':
-      throw new MusterError('INTERNAL', 'repositories in buckets are not built yet');
+      // Threads that work on a directory need no client of object stores, which takes time to load.
+      return (await import('./objects-store.ts')).openObjectsStore(address.place);
   }
 }

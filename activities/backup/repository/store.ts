@@ -1,4 +1,5 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
+import type { ObjectPlace } from '../../objects/place.ts';
 
 /**
  * Where a repository lies: restic's folders of immutable files, and Muster's own objects beside them.
@@ -69,7 +70,7 @@ export interface SideStore {
 
 /** How to open a store, as plain data: worker threads are sent this and open it themselves. */
 export type StoreAddress =
-  { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'objects'; readonly place: unknown };
+  { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'objects'; readonly place: ObjectPlace };
 
 const folders: Record<Exclude<FileKind, 'config'>, string> = {
   key: 'keys',
