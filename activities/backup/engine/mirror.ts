@@ -54,7 +54,7 @@ export async function mirror(options: MirrorOptions): Promise<MirrorCounts> {
       options,
       async ({ name }) => {
         const bytes = await copyFile(from, to, kind, name);
-      counts.bytes += bytes;
+        counts.bytes += bytes;
         counts.files += 1;
         options.onProgress?.({ ...counts });
       },

@@ -1,15 +1,15 @@
 import type { ObjectClient } from '../../objects/types.ts';
 import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
 import type { Repository } from '../repository/attach.ts';
-import { idFromHex } from '../repository/blob.ts';
 import { createBlobTable, type BlobTable } from '../repository/blob-table.ts';
 import { loadIndex } from '../repository/index-load.ts';
-import { readBlob } from '../repository/read-blob.ts';
 import type { Snapshot } from '../repository/snapshot.ts';
 import type { TreeNode } from '../repository/tree.ts';
 import { savedObject } from '../source/bucket.ts';
 import { shown } from '../source/raw-path.ts';
 import type { RestoreCounts, RestoreProblem, RestoreResult } from './restore.ts';
+import { createPackCache, type PackCache } from './pack-cache.ts';
+import { readContent } from './read-content.ts';
 import { openTrees } from './trees.ts';
 import { nodeAt, walkSnapshot } from './walk-snapshot.ts';
 
@@ -50,6 +50,7 @@ export async function restoreBucket(options: RestoreBucketOptions): Promise<Rest
   }
   const counts: RestoreCounts = { files: 0, directories: 0, others: 0, bytes: 0, skipped: 0, problems: 0 };
   const problems: RestoreProblem[] = [];
+  const content = { packs: createPackCache(options.repository, table), table };
   const entries = walkSnapshot(trees, top.subtree);
   const lane = async (): Promise<void> => {
     for (let next = await entries.next(); next.done !== true; next = await entries.next()) {
@@ -57,7 +58,8 @@ export async function restoreBucket(options: RestoreBucketOptions): Promise<Rest
       const entry = next.value;
       const path = shown(entry.path).slice(1);
       if (entry.kind === 'damaged') problems.push({ path, why: entry.why });
-      else if (entry.node.type === 'file') await restoreObject(options, { table, counts, problems }, path, entry.node);
+      else if (entry.node.type === 'file')
+        await restoreObject(options, { content, counts, problems }, path, entry.node);
       options.onProgress?.({ ...counts, problems: problems.length });
     }
   };
@@ -67,20 +69,25 @@ export async function restoreBucket(options: RestoreBucketOptions): Promise<Rest
   return { kind, counts, problems, seconds: (performance.now() - startedAt) / 1000 };
 }
 
-interface Doing {
+interface Content {
+  packs: PackCache;
   table: BlobTable;
+}
+
+interface Doing {
+  content: Content;
   counts: RestoreCounts;
   problems: RestoreProblem[];
 }
 
 async function restoreObject(
   options: RestoreBucketOptions,
-  { table, counts, problems }: Doing,
+  { content, counts, problems }: Doing,
   path: string,
   node: TreeNode,
 ): Promise<void> {
   try {
-    await put(options, table, path, node);
+    await put(options, content, path, node);
     counts.files += 1;
     counts.bytes += Number(node.sizeBytes ?? 0);
   } catch (err) {
@@ -91,14 +98,14 @@ async function restoreObject(
   }
 }
 
-async function put(options: RestoreBucketOptions, table: BlobTable, path: string, node: TreeNode): Promise<void> {
-  const { target, prefix = '', signal, repository } = options;
+async function put(options: RestoreBucketOptions, from: Content, path: string, node: TreeNode): Promise<void> {
+  const { target, prefix = '', signal } = options;
   const { key, content, metadata, tags } = savedObject(path, node);
   const call = signal === undefined ? {} : { signal };
   const conditions = options.overwrite === 'never' ? { ifAbsent: true } : {};
   const put = { content, metadata, tags };
   const size = Number(node.sizeBytes ?? 0);
-  const blobs = (): AsyncGenerator<Uint8Array> => blobsOf(repository, table, node);
+  const blobs = (): AsyncGenerator<Uint8Array> => readContent(from, path, node);
   if (size <= singlePutBytes) {
     await target.put(prefix + key, await joined(blobs(), size), { ...put, ...conditions }, call);
     return;
@@ -119,10 +126,6 @@ async function put(options: RestoreBucketOptions, table: BlobTable, path: string
 /** Parts of 32 MiB, or as large as it takes to fit. */
 function partBytes(size: number, { supports }: ObjectClient): number {
   return Math.max(32 * 2 ** 20, supports.minPartBytes, Math.ceil(size / supports.maxParts));
-}
-
-async function* blobsOf(repository: Repository, table: BlobTable, node: TreeNode): AsyncGenerator<Uint8Array> {
-  for (const hex of node.content ?? []) yield await readBlob(repository, table, 'data', idFromHex(hex)!);
 }
 
 async function joined(blobs: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {

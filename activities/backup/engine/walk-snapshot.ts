@@ -40,8 +40,8 @@ export async function nodeAt(
   trees: Trees,
   rootTree: string,
   path: string,
-): Promise<Pick<TreeNode, 'type' | 'subtree'> | null> {
-  let node: Pick<TreeNode, 'type' | 'subtree'> = { type: 'dir', subtree: rootTree };
+): Promise<Pick<TreeNode, 'type' | 'subtree' | 'content'> | null> {
+  let node: Pick<TreeNode, 'type' | 'subtree' | 'content'> = { type: 'dir', subtree: rootTree, content: null };
   for (const name of path.split('/').filter((part) => part !== '')) {
     const tree: Awaited<ReturnType<Trees['load']>> | null =
       node.subtree === undefined ? null : await trees.load(node.subtree);
