@@ -11,10 +11,8 @@ import {
 /** What a blob holds: a piece of a file, or a directory. The two never share a pack, nor an entry of the table. */
 export type BlobType = 'data' | 'tree';
 
-/** No entry: `find` did not find it, or `claim` came second. */
+/** No slot: `find` did not find the blob, or `claim` came second. */
 export const noSlot = -1;
-/** The same; either name will do until the code around has settled on one. */
-export const noEntry = noSlot;
 
 /** Where a blob lies: sealed, `length` bytes at `offset` of a pack. */
 export interface BlobLocation {

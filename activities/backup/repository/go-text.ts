@@ -25,6 +25,8 @@ export function compareText(a: FileText, b: FileText): number {
 /** UTF-16 units from which on the order of units and that of bytes part. */
 const highUnit = /[\ud800-\uffff]/;
 
+/** What neither quoting nor JSON changes: nearly every name there is, told in one glance. */
+const simple = /^[\w ./,:;+@=~#%^!$*?|()[\]{}-]*$/;
 /** Everything that Go writes as it is: what it can print, but quotes and backslashes. */
 const plain = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u;
 const quotable = /[\\"]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
@@ -43,7 +45,7 @@ const shortEscapes: Record<string, string> = {
 /** `strconv.Quote` without the quotes around. */
 export function quoteGo(text: FileText): string {
   if (typeof text !== 'string') return quoteBytes(text);
-  if (/^[\w .-]*$/.test(text) || (plain.test(text) && !/[\\"]/.test(text))) return text;
+  if (simple.test(text) || (plain.test(text) && !/[\\"]/.test(text))) return text;
   return text.replaceAll(quotable, escapeGo);
 }
 
@@ -116,6 +118,7 @@ export function jsonGo(text: FileText): string {
       .map((piece) => (typeof piece === 'number' ? '\\ufffd' : jsonGo(piece).slice(1, -1)))
       .join('')}"`;
   }
+  if (simple.test(text)) return `"${text}"`;
   const json = JSON.stringify(text);
   // The backslash of an escape is the first of an odd number: `\\b` is a backslash and a letter.
   return json.replaceAll(/\\\\|[<>&\u2028\u2029]|\\[bf]/g, (found) => (found === '\\\\' ? found : jsonEscape(found)));
