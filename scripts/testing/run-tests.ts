@@ -26,10 +26,14 @@ const quickFolders = [
   ...['unit', 'tidy', 'setup', 'sim', 'runbooks', 'report'],
   ...['admin', 'config', 'consensus', 'erasure', 'heal', 'http', 'linearizability'].map(inStorage),
   ...['object', 'rpc', 'sim', 'site', 'store', 'topology'].map(inStorage),
+  ...['engine', 'repository'].map((name) => path.join('backup', name)),
 ];
 
 /** Clusters of real storage nodes, which wait more than they work: two at a time. Everything else runs alone. */
-const clusterFolders = ['chaos', 'clients', 'cluster'].map(inStorage);
+const clusterFolders = [
+  ...['chaos', 'clients', 'cluster'].map(inStorage),
+  ...[path.join('backup', 'bucket'), 'cli-repo', 'mover', 'objects'],
+];
 
 /** A file that takes longer hangs. */
 const fileLimitMs = 20 * 60_000;
