@@ -4,6 +4,8 @@ export const exitCodes = {
   failed: 1,
   usage: 2,
   objectivesMissed: 3,
+  /** `repo`: done, but something of the source is missing. */
+  partial: 3,
   needsPerson: 4,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -50,7 +50,12 @@ export function reportError(thrown: unknown, json: boolean): ExitCode {
   else note(`${style.red(`muster: ${err.code}`)}: ${err.message}\n  ${hint}`);
   if (err.code === 'INTERNAL' && thrown instanceof Error && process.env['MUSTER_DEBUG'] !== undefined)
     note(thrown.stack ?? '');
-  return usageCodes.has(err.code) ? exitCodes.usage : exitCodes.failed;
+  return exitCodeOf(err.code);
+}
+
+/** How a command that failed with this code ends. */
+export function exitCodeOf(code: ErrorCode): ExitCode {
+  return usageCodes.has(code) ? exitCodes.usage : exitCodes.failed;
 }
 
 export function seconds(ms: number): string {

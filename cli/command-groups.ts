@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+
+/** Adds commands to the program. */
+export type AddCommands = (program: Command) => void;
+
+export interface CommandGroup {
+  /** What the first argument has to be for these commands. */
+  names: readonly string[];
+  load(): Promise<AddCommands>;
+}
+
+/**
+ * Every command, in the order of the help. A group is loaded when one of its commands is asked for: most of them need
+ * Temporal, the ledger and the drivers, which cost half a second that the others should not wait for.
+ */
+export const commandGroups: readonly CommandGroup[] = [
+  { names: ['up', 'down'], load: async () => (await import('./up.ts')).addUpAndDown },
+  { names: ['game-day'], load: async () => (await import('./game-day.ts')).addGameDay },
+  { names: ['status'], load: async () => (await import('./status.ts')).addStatus },
+  { names: ['plan'], load: async () => (await import('./plan.ts')).addPlan },
+  { names: ['lint'], load: async () => (await import('./lint.ts')).addLint },
+  { names: ['failover'], load: async () => (await import('./failover.ts')).addFailover },
+  { names: ['failback'], load: async () => (await import('./failback.ts')).addFailback },
+  { names: ['reprotect'], load: async () => (await import('./reprotect.ts')).addReprotect },
+  { names: ['drill'], load: async () => (await import('./drill.ts')).addDrill },
+  {
+    names: ['approve', 'pause', 'resume', 'skip', 'retry', 'go-ungraceful', 'abort'],
+    load: async () => (await import('./orders.ts')).addOrders,
+  },
+  { names: ['report'], load: async () => (await import('./report.ts')).addReport },
+  { names: ['doctor'], load: async () => (await import('./doctor.ts')).addDoctor },
+  { names: ['worker', 'agent'], load: async () => (await import('./serve.ts')).addServe },
+  { names: ['storage-node'], load: async () => (await import('./storage-node.ts')).addStorageNode },
+  { names: ['repo'], load: async () => (await import('./repo.ts')).addRepo },
+];
+
+/** The groups that the arguments can be about: all of them for help, and where nothing has that name. */
+export function groupsFor(args: readonly string[]): readonly CommandGroup[] {
+  const named = commandGroups.filter(({ names }) => names.includes(args[0] ?? ''));
+  return named.length > 0 ? named : commandGroups;
+}

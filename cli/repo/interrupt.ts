@@ -1,0 +1,75 @@
+import { constants } from 'node:os';
+
+/** Why a command stopped before its end: somebody wanted it to. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+  /** As a shell shows a death by this signal. */
+  readonly exitCode: number;
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGPIPE') {
+    super(`stopped by ${signal}`);
+    this.exitCode = 128 + constants.signals[signal];
+  }
+}
+
+/** After this long what does not stop by itself is left to its own: the process is about to end. */
+const graceMs = 3_000;
+
+/** Turns the first Ctrl-C into an abort, so that locks are removed; the second ends the process at once. */
+export class Interruption {
+  readonly #controller = new AbortController();
+  readonly #onStopping: () => void;
+  readonly #signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+  constructor(onStopping: () => void) {
+    this.#onStopping = onStopping;
+    for (const signal of this.#signals) process.on(signal, this.#take);
+    process.stdout.on('error', this.#broken);
+  }
+
+  /** Aborted with an `Interrupted`. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** null while nobody interrupted. */
+  get interrupted(): Interrupted | null {
+    return this.signal.aborted ? (this.signal.reason as Interrupted) : null;
+  }
+
+  /** Waits for work that heeds the signal; when that takes too long after it, no longer. */
+  async race<Result>(work: Promise<Result>): Promise<Result> {
+    let timer: NodeJS.Timeout | undefined;
+    const given = new Promise<never>((_, reject) => {
+      const giveUp = (): void => {
+        timer = setTimeout(() => reject(this.signal.reason as Interrupted), graceMs);
+      };
+      if (this.signal.aborted) giveUp();
+      else this.signal.addEventListener('abort', giveUp, { once: true });
+    });
+    // Whichever is not waited for may still fail.
+    work.catch(() => undefined);
+    given.catch(() => undefined);
+    try {
+      return await Promise.race([work, given]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  end(): void {
+    for (const signal of this.#signals) process.off(signal, this.#take);
+  }
+
+  readonly #take = (signal: NodeJS.Signals): void => {
+    const why = new Interrupted(signal as 'SIGINT');
+    if (this.signal.aborted) process.exit(why.exitCode);
+    this.#onStopping();
+    this.#controller.abort(why);
+  };
+
+  /** Whoever read the output has seen enough (`| head`). */
+  readonly #broken = (err: NodeJS.ErrnoException): void => {
+    if (err.code === 'EPIPE') this.#controller.abort(new Interrupted('SIGPIPE'));
+    else throw err;
+  };
+}

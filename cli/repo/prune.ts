@@ -1,0 +1,70 @@
+import { prune as clean, type PruneProgress, type PruneResult } from '../../activities/backup/engine/prune.ts';
+import { MusterError } from '../../workflows/engine/errors.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { countOf, formatBytes, formatClock, formatElapsed } from './format.ts';
+import { parseMaxUnused } from './parse.ts';
+import type { Screen, Status } from './screen.ts';
+import { withRepository, type Body, type OpenRepository, type RepoOptions, type Session } from './session.ts';
+
+export interface PruneFlags extends RepoOptions {
+  maxUnused: string;
+  dryRun?: boolean;
+}
+
+/** Gives back the space of what no snapshot needs. */
+export const prune: Body<PruneFlags> = async (session, flags) => {
+  const settings = { maxUnusedPercent: parseMaxUnused(flags.maxUnused), dryRun: flags.dryRun === true };
+  return withRepository(session, 'exclusive', (open) => pruneOpen(session, open, settings));
+};
+
+/** The same on a repository that is open and locked already. */
+export async function pruneOpen(
+  session: Session,
+  { repository, lock, signal }: OpenRepository,
+  settings: { maxUnusedPercent: number; dryRun: boolean },
+): Promise<ExitCode> {
+  const { screen } = session;
+  if (lock === null) throw new MusterError('INTERNAL', 'a prune without a lock');
+  session.whenStopped = 'every snapshot is whole; run `muster repo prune` again to go on';
+  const result = await clean({ repository, lock, signal, ...settings, onProgress: pruneProgress(screen) });
+  if (screen.json) screen.value(summaryOf(result));
+  screen.remark(textOf(result));
+  return exitCodes.met;
+}
+
+function pruneProgress(screen: Screen): (progress: PruneProgress) => void {
+  const beganMs = performance.now();
+  return ({ stage, done, of }) =>
+    screen.progress((): Status => {
+      const seconds = (performance.now() - beganMs) / 1_000;
+      const what = { marking: 'snapshots looked through', repacking: 'packs rewritten', removing: 'files removed' }[
+        stage
+      ];
+      return {
+        line: `[${formatClock(seconds)}]  ${done} of ${of} ${what}`,
+        fields: { seconds_elapsed: Math.floor(seconds), stage, done, of },
+      };
+    });
+}
+
+function textOf({ kind, packs, bytes, seconds, snapshots }: PruneResult): string {
+  const freed = bytes.unusedBefore - bytes.unusedAfter + bytes.orphans;
+  const [removes, frees] = kind === 'planned' ? ['would remove', 'would free'] : ['removed', 'freed'];
+  return [
+    `${countOf(snapshots, 'snapshot')} ${snapshots === 1 ? 'needs' : 'need'} ${formatBytes(bytes.used)}`,
+    `${removes} ${countOf(packs.removed + packs.orphans, 'pack')}, rewrote ${packs.repacked}, kept ${packs.kept}`.replace(
+      'rewrote',
+      kind === 'planned' ? 'rewrite' : 'rewrote',
+    ),
+    `${frees} ${formatBytes(freed)}; ${formatBytes(bytes.unusedAfter)} of no use stays, in ${formatElapsed(seconds)}`,
+  ].join('\n');
+}
+
+function summaryOf({ kind, snapshots, packs, bytes, seconds }: PruneResult): object {
+  return {
+    ...{ message_type: 'summary', dry_run: kind === 'planned', snapshots_count: snapshots },
+    ...{ packs_kept: packs.kept, packs_repacked: packs.repacked, packs_removed: packs.removed },
+    ...{ orphaned_packs_removed: packs.orphans, bytes_used: bytes.used, bytes_unused_before: bytes.unusedBefore },
+    ...{ bytes_unused_after: bytes.unusedAfter, orphaned_bytes: bytes.orphans, total_duration: seconds },
+  };
+}
