@@ -32,10 +32,12 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['worker', 'agent'], load: async () => (await import('./serve.ts')).addServe },
   { names: ['storage-node'], load: async () => (await import('./storage-node.ts')).addStorageNode },
   { names: ['repo'], load: async () => (await import('./repo.ts')).addRepo },
+  { names: ['copy'], load: async () => (await import('./copy.ts')).addCopy },
 ];
 
 /** The groups that the arguments can be about: all of them for help, and where nothing has that name. */
 export function groupsFor(args: readonly string[]): readonly CommandGroup[] {
+  if (args[0] === '-V' || args[0] === '--version') return [];
   const named = commandGroups.filter(({ names }) => names.includes(args[0] ?? ''));
   return named.length > 0 ? named : commandGroups;
 }
