@@ -147,6 +147,6 @@ export function isThrottling({ status, serverCode }: ObjectStoreError): boolean 
 
 /** Words of a server, fit for one line of ours. */
 export function quoted(text: string): string {
-  const clean = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  const clean = text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
   return clean.length > 300 ? `${clean.slice(0, 299)}…` : clean;
 }

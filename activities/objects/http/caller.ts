@@ -105,6 +105,7 @@ async function repeated<T>(
     progress.tries += 1;
     try {
       const answer = await deps.transport.send(outgoingOf(deps, call, { credentials, progress, options, leftMs }));
+      answer.body.explain = (error) => failureOf(deps, call, error) ?? error;
       if (answer.status < 300 && answer.status >= 200) return await take(answer);
       throw refusalError(nameFor(deps, call), { ...answer, bytes: await answer.body.bytes() });
     } catch (error) {

@@ -21,6 +21,8 @@ export class IncomingBody implements AsyncIterable<Buffer>, AsyncIterator<Buffer
   #failure: { error: unknown } | undefined;
   /** The whole body was received, or it will not be. */
   over = false;
+  /** Makes an error of the caller's out of what broke the body off. */
+  explain: ((error: unknown) => unknown) | undefined;
 
   constructor(controller: Dispatcher.DispatchController) {
     this.#controller = controller;
@@ -51,7 +53,7 @@ export class IncomingBody implements AsyncIterable<Buffer>, AsyncIterator<Buffer
   fail(error: unknown): void {
     if (this.over) return;
     this.over = true;
-    this.#failure = { error };
+    this.#failure = { error: this.explain === undefined ? error : this.explain(error) };
     this.#settle();
   }
 

@@ -182,7 +182,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       if (!this.#sourceIsSlow && stillMs > stallMs) this.#lose(`the server took nothing of the body for ${stallMs} ms`);
       return;
     }
-    if (nowMs > this.#deadlineAtMs) this.#lose(`no answer within the deadline of ${this.#begun.request.timeoutMs} ms`);
+    if (nowMs > this.#deadlineAtMs)
+      this.#lose(`no answer within the deadline, which left ${Math.round(this.#begun.request.timeoutMs)} ms`);
     else if (this.#phase === 'waiting' && stillMs > answerMs) this.#lose(`no answer within ${answerMs} ms`);
   }
 

@@ -1,4 +1,4 @@
-import { createHmac, hash } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { type ObjectCredentials } from '../place.ts';
 
 /** The words in which AWS's version 4 and OSS's differ. */
@@ -47,19 +47,21 @@ export interface Signer {
 export function createSigner(family: SignatureFamily, region: string): Signer {
   let day = '';
   let secret = '';
-  let key: Buffer = Buffer.alloc(0);
+  // As a key object: from bytes a new one is made each time, which takes six times as long as using it.
+  let key: KeyObject | undefined;
   let scope = '';
   return {
     sign({ accessKeyId, secretAccessKey }, stampNow, canonical) {
       const today = stampNow.slice(0, 8);
-      if (today !== day || secretAccessKey !== secret) {
+      if (key === undefined || today !== day || secretAccessKey !== secret) {
         day = today;
         secret = secretAccessKey;
         scope = `${today}/${region}/${family.service}/${family.terminator}`;
-        key = [today, region, family.service, family.terminator].reduce<Buffer>(
+        const bytes = [today, region, family.service, family.terminator].reduce<Buffer>(
           (before, step) => createHmac('sha256', before).update(step).digest(),
           Buffer.from(family.seed + secret),
         );
+        key = createSecretKey(bytes);
       }
       const text = `${family.algorithm}\n${stampNow}\n${scope}\n${sha256(canonical)}`;
       return {
