@@ -27,6 +27,8 @@ export interface BackupOptions extends SnapshotLabels {
   oneFileSystem?: boolean;
   /** The snapshot to compare with; default: the newest of the same host and paths. `none` reads every file. */
   parent?: Snapshot | 'none';
+  /** False leaves extended attributes out and does not ask for the tools that read them. */
+  xattrs?: boolean;
   threads?: number;
   compress?: boolean;
   signal?: AbortSignal;
@@ -69,7 +71,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
   const problems: SourceProblem[] = [];
   const [adopted, xattrs, parent] = await Promise.all([
     loadIndex(repository, table).then((loaded) => adoptOrphans(repository, table, loaded)),
-    readXattrs(paths, problems, signal),
+    options.xattrs === false ? new Map<string, ExtendedAttribute[]>() : readXattrs(paths, problems, signal),
     parentOf(options, paths),
   ]);
   const engine = startEngine({ ...options, table });
