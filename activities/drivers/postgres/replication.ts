@@ -2,20 +2,27 @@ import type { Socket } from 'node:net';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 
 /**
- * The few messages of PostgreSQL's protocol that a base backup needs, read straight from the socket: pieces of COPY
- * data are handed on as they arrive, without being put together first.
+ * The few messages of PostgreSQL's protocol that base backups and WAL streams need, read straight from the socket:
+ * pieces of COPY data are handed on as they arrive, without being put together first.
  */
 export type BackendPiece =
   | { kind: 'row'; columns: (string | null)[] }
-  /** Part of one CopyData message; `first` marks the message's start. */
-  | { kind: 'copy'; bytes: Buffer; first: boolean }
+  /** COPY data follows; with `both` the server takes some as well. */
+  | { kind: 'copy-begin'; both: boolean }
+  /** Part of one CopyData message; `first` and `last` mark the message's ends. */
+  | { kind: 'copy'; bytes: Buffer; first: boolean; last: boolean }
   | { kind: 'copy-done' }
+  /** What the server remarks without giving up. */
+  | { kind: 'notice'; text: string }
   | { kind: 'ready' };
 
 const COPY_DATA = 0x64; // 'd'
 const HEADER_BYTES = 5;
 
-/** Cuts a byte stream into messages. `feed` returns what the chunk completed. Throws on an ErrorResponse. */
+/**
+ * Cuts a byte stream into messages. `feed` returns what the chunk completed. Throws on an ErrorResponse; what came behind
+ * that is handed out by the next `feed`, be it of an empty chunk.
+ */
 export class BackendReader {
   #kept: Buffer = Buffer.alloc(0);
   #copyLeft = 0;
@@ -28,18 +35,22 @@ export class BackendReader {
         const part = bytes.subarray(0, this.#copyLeft);
         this.#copyLeft -= part.length;
         bytes = bytes.subarray(part.length);
-        yield { kind: 'copy', bytes: part, first: false };
+        yield { kind: 'copy', bytes: part, first: false, last: this.#copyLeft === 0 };
         continue;
       }
       const whole = this.#wholeMessage(bytes);
       if (whole === null) break;
       bytes = bytes.subarray(whole.length);
+      if (whole.piece instanceof ServerComplaint) {
+        this.#kept = bytes;
+        throw whole.piece;
+      }
       if (whole.piece !== null) yield whole.piece;
     }
     this.#kept = bytes;
   }
 
-  #wholeMessage(bytes: Buffer): { length: number; piece: BackendPiece | null } | null {
+  #wholeMessage(bytes: Buffer): { length: number; piece: BackendPiece | ServerComplaint | null } | null {
     if (bytes.length < HEADER_BYTES + 1) {
       const bodyless = bytes.length === HEADER_BYTES && bytes.readUInt32BE(1) === 4;
       return bodyless ? { length: HEADER_BYTES, piece: pieceOf(bytes[0] ?? 0, Buffer.alloc(0)) } : null;
@@ -48,23 +59,30 @@ export class BackendReader {
     if (bytes[0] === COPY_DATA) {
       const part = bytes.subarray(HEADER_BYTES, end);
       this.#copyLeft = end - HEADER_BYTES - part.length;
-      return { length: HEADER_BYTES + part.length, piece: { kind: 'copy', bytes: part, first: true } };
+      const piece = { kind: 'copy', bytes: part, first: true, last: this.#copyLeft === 0 } as const;
+      return { length: HEADER_BYTES + part.length, piece };
     }
     if (bytes.length < end) return null;
     return { length: end, piece: pieceOf(bytes[0] ?? 0, bytes.subarray(HEADER_BYTES, end)) };
   }
 }
 
-function pieceOf(type: number, body: Buffer): BackendPiece | null {
+function pieceOf(type: number, body: Buffer): BackendPiece | ServerComplaint | null {
   switch (String.fromCharCode(type)) {
     case 'D':
       return { kind: 'row', columns: columnsOf(body) };
+    case 'H':
+      return { kind: 'copy-begin', both: false };
+    case 'W':
+      return { kind: 'copy-begin', both: true };
     case 'c':
       return { kind: 'copy-done' };
+    case 'N':
+      return { kind: 'notice', text: complaintOf(body).message };
     case 'Z':
       return { kind: 'ready' };
     case 'E':
-      throw new MusterError('DATABASE_UNREACHABLE', complaintOf(body));
+      return complaintOf(body);
     default:
       return null;
   }
@@ -82,7 +100,16 @@ function columnsOf(body: Buffer): (string | null)[] {
   return columns;
 }
 
-function complaintOf(body: Buffer): string {
+/** What the server says, as an error with its SQLSTATE. */
+export class ServerComplaint extends MusterError {
+  readonly sqlState: string | null;
+  constructor(text: string, sqlState: string | null) {
+    super('DATABASE_UNREACHABLE', `${text} (${sqlState ?? 'no code'})`);
+    this.sqlState = sqlState;
+  }
+}
+
+function complaintOf(body: Buffer): ServerComplaint {
   const fields = new Map(
     body
       .toString('utf8')
@@ -90,16 +117,29 @@ function complaintOf(body: Buffer): string {
       .filter((field) => field.length > 0)
       .map((field) => [field.charAt(0), field.slice(1)] as const),
   );
-  return `${fields.get('M') ?? 'unknown error'} (${fields.get('C') ?? 'no code'})`;
+  return new ServerComplaint(fields.get('M') ?? 'unknown error', fields.get('C') ?? null);
 }
 
 /** Sends a command of the replication protocol. */
 export function sendCommand(socket: Socket, text: string): void {
-  const body = Buffer.from(`${text}\0`, 'utf8');
+  socket.write(messageOf('Q', Buffer.from(`${text}\0`, 'utf8')));
+}
+
+/** Sends one message of COPY data. */
+export function sendCopyData(socket: Socket, bytes: Buffer): void {
+  socket.write(messageOf('d', bytes));
+}
+
+/** Says that no more COPY data will be sent. */
+export function sendCopyDone(socket: Socket): void {
+  socket.write(messageOf('c', Buffer.alloc(0)));
+}
+
+function messageOf(type: string, body: Buffer): Buffer {
   const head = Buffer.alloc(HEADER_BYTES);
-  head.write('Q');
+  head.write(type);
   head.writeUInt32BE(body.length + 4, 1);
-  socket.write(Buffer.concat([head, body]));
+  return Buffer.concat([head, body]);
 }
 
 /** Every piece of the answer up to `ready`. Ends with an error when nothing arrives for `stallMs`. */

@@ -122,6 +122,8 @@ function loginOf(url: string): pg.ClientConfig {
   const wantsTls = !['', 'disable', 'allow', 'prefer'].includes(parsed.searchParams.get('sslmode') ?? '');
   return {
     ...address,
+    // A host that is a directory, percent-encoded, holds the server's Unix socket, as in libpq's addresses.
+    host: decodeURIComponent(address.host),
     password: decodeURIComponent(parsed.password),
     // As libpq: `require` encrypts, `verify-*` also checks the certificate.
     ssl: wantsTls ? { rejectUnauthorized: parsed.searchParams.get('sslmode') !== 'require' } : false,
@@ -137,13 +139,17 @@ export function streamOf(client: SqlClient): Socket {
   return (client as unknown as ClientInside).connection.stream;
 }
 
-/** Opens a connection for the replication protocol and hands over its socket, logged in and idle. */
-export async function connectReplication(url: string, connectMs: number): Promise<Socket> {
+/**
+ * Opens a connection for the replication protocol and hands over its socket, logged in and idle. `name` is what
+ * `pg_stat_replication` and `synchronous_standby_names` call it.
+ */
+export async function connectReplication(url: string, connectMs: number, name = 'muster'): Promise<Socket> {
   const config = {
     ...loginOf(url),
     replication: 'true',
     connectionTimeoutMillis: connectMs,
-    application_name: 'muster',
+    application_name: name,
+    keepAlive: true,
   };
   const client = new pg.Client(config);
   client.on('error', () => undefined);

@@ -4,6 +4,10 @@ import { MusterError } from '../../../workflows/engine/errors.ts';
 export interface TarEntry {
   name: string;
   kind: 'file' | 'directory' | 'symlink';
+  /** Permission bits. */
+  mode: number;
+  /** Unix seconds. */
+  mtimeSeconds: number;
   size: number;
   linkTarget: string;
 }
@@ -81,7 +85,9 @@ function parseHeader(block: Buffer): TarEntry {
   return {
     name: text(block, 0, 100),
     kind: kindOf(String.fromCharCode(block[156] ?? 0)),
-    size: sizeOf(block.subarray(124, 136)),
+    mode: (parseInt(text(block, 100, 8), 8) || 0) & 0o7777,
+    mtimeSeconds: numberOf(block.subarray(136, 148)) || 0,
+    size: numberOf(block.subarray(124, 136)),
     linkTarget: text(block, 157, 100),
   };
 }
@@ -93,8 +99,8 @@ function kindOf(letter: string): TarEntry['kind'] {
   throw new MusterError('DATABASE_UNREACHABLE', `the archive holds an entry of unknown type ${letter}`);
 }
 
-/** Octal text, or big-endian binary when the first bit is set (files of 8 GiB and more). */
-function sizeOf(field: Buffer): number {
+/** Octal text, or big-endian binary when the first bit is set (sizes of 8 GiB and more). */
+function numberOf(field: Buffer): number {
   if (((field[0] ?? 0) & 0x80) === 0) return parseInt(text(field, 0, 12), 8);
   return Number(field.readBigUInt64BE(4));
 }

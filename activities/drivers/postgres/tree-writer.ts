@@ -5,33 +5,43 @@ import { serverOwner } from './owner.ts';
 import type { TarEntry, TarSink } from './tar.ts';
 
 const PIECE_BYTES = 1 << 20;
-const WAITING_BYTES_MAX = 16 << 20;
+/** Pieces that may be filled or on their way to the disk. */
+const PIECES_MAX = 16;
 /** Small files cost a round of system calls each, so a few are written side by side. */
 const FILES_AT_ONCE = 4;
 
 interface OpenFile {
   target: string;
-  waiting: Buffer[];
-  waitingBytes: number;
+  /** Filled up to `pieceBytes`; `null` while there is nothing to write. */
+  piece: Buffer | null;
+  pieceBytes: number;
   /** Set once the file is too large to be written in one piece. */
   handle: Promise<FileHandle> | null;
   tail: Promise<void>;
 }
 
-/** Writes an archive's entries below a directory, owned by the server's owner, large pieces at a time. */
+/**
+ * Writes an archive's entries below a directory, owned by the server's owner, large pieces at a time. What arrives is
+ * copied into pieces that are used again and again: that costs far less than to keep it, chunk by chunk, until it is
+ * written.
+ */
 export class TreeWriter implements TarSink {
   readonly #dir: string;
+  readonly #sync: boolean;
   readonly #owner = serverOwner();
   readonly #running = new Set<Promise<void>>();
   #current: OpenFile | null = null;
-  #waitingBytes = 0;
+  readonly #idlePieces: Buffer[] = [];
+  #busyPieces = 0;
   #failure: Error | null = null;
   /** Directories are made in order; files wait for the ones before them. */
   #dirs: Promise<void> = Promise.resolve();
   files = 0;
 
-  constructor(dir: string) {
+  /** With `sync` each file is on disk when `end` resolves; the directories are not. */
+  constructor(dir: string, options: { sync?: boolean } = {}) {
     this.#dir = path.resolve(dir);
+    this.#sync = options.sync ?? false;
   }
 
   entry(entry: TarEntry): void {
@@ -42,7 +52,7 @@ export class TreeWriter implements TarSink {
     }
     if (entry.kind === 'file') {
       this.files++;
-      this.#current = { target, waiting: [], waitingBytes: 0, handle: null, tail: this.#dirs };
+      this.#current = { target, piece: null, pieceBytes: 0, handle: null, tail: this.#dirs };
     } else {
       this.#dirs = this.#dirs.then(() => this.#makeOther(entry, target));
       this.#track(this.#dirs);
@@ -52,23 +62,32 @@ export class TreeWriter implements TarSink {
   data(bytes: Buffer): void {
     const file = this.#current;
     if (file === null) return;
-    file.waiting.push(bytes);
-    file.waitingBytes += bytes.length;
-    this.#waitingBytes += bytes.length;
-    if (file.waitingBytes >= PIECE_BYTES) this.#flush(file);
+    if (file.piece === null && bytes.length >= PIECE_BYTES / 4) return this.#write(file, bytes, null);
+    for (let at = 0; at < bytes.length;) {
+      file.piece ??= this.#takePiece();
+      const copied = bytes.copy(file.piece, file.pieceBytes, at);
+      file.pieceBytes += copied;
+      at += copied;
+      if (file.pieceBytes === PIECE_BYTES) this.#flush(file);
+    }
+  }
+
+  #takePiece(): Buffer {
+    this.#busyPieces++;
+    return this.#idlePieces.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
   }
 
   /** Resolves when there is room for more; throws what went wrong with any file so far. */
   async room(): Promise<void> {
-    while (this.#waitingBytes > WAITING_BYTES_MAX || this.#running.size > FILES_AT_ONCE * 8) {
-      await Promise.race(this.#running);
+    while (this.full) {
       this.#check();
+      await Promise.race(this.#running);
     }
     this.#check();
   }
 
   get full(): boolean {
-    return this.#failure !== null || this.#waitingBytes > WAITING_BYTES_MAX || this.#running.size > FILES_AT_ONCE * 8;
+    return this.#failure !== null || this.#busyPieces > PIECES_MAX || this.#running.size > FILES_AT_ONCE * 8;
   }
 
   /** Resolves when everything is written. */
@@ -98,16 +117,35 @@ export class TreeWriter implements TarSink {
     if (file === null) return;
     this.#current = null;
     this.#flush(file);
-    this.#track(file.tail.then(() => file.handle?.then((handle) => handle.close())));
+    this.#track(file.tail.then(() => this.#close(file)));
+  }
+
+  async #close({ handle }: OpenFile): Promise<void> {
+    if (handle === null) return;
+    const opened = await handle;
+    try {
+      if (this.#sync) await opened.datasync();
+    } finally {
+      await opened.close();
+    }
   }
 
   #flush(file: OpenFile): void {
-    const [chunks, bytes] = [file.waiting, file.waitingBytes];
-    [file.waiting, file.waitingBytes] = [[], 0];
+    const { piece, pieceBytes } = file;
+    [file.piece, file.pieceBytes] = [null, 0];
+    this.#write(file, piece?.subarray(0, pieceBytes) ?? null, piece);
+  }
+
+  /** Opens the file and writes to it, behind what was written before; `piece` may be used again then. */
+  #write(file: OpenFile, bytes: Buffer | null, piece: Buffer | null): void {
+    if (bytes !== null && piece === null) this.#busyPieces++;
     file.tail = file.tail.then(async () => {
       file.handle ??= this.#open(file.target);
-      await writeAll(await file.handle, chunks, bytes, file.target);
-      this.#waitingBytes -= bytes;
+      const handle = await file.handle;
+      if (bytes === null) return;
+      await writeAll(handle, bytes, file.target);
+      if (piece !== null) this.#idlePieces.push(piece);
+      this.#busyPieces--;
     });
     this.#track(file.tail);
   }
@@ -130,9 +168,8 @@ export class TreeWriter implements TarSink {
   }
 }
 
-async function writeAll(handle: FileHandle, chunks: Buffer[], bytes: number, target: string): Promise<void> {
-  if (bytes === 0) return;
-  const { bytesWritten } = await handle.writev(chunks);
-  if (bytesWritten < bytes)
-    throw new MusterError('DATABASE_UNREACHABLE', `${target}: only ${bytesWritten} of ${bytes} bytes written`);
+async function writeAll(handle: FileHandle, bytes: Buffer, target: string): Promise<void> {
+  const { bytesWritten } = await handle.write(bytes, 0, bytes.length);
+  if (bytesWritten < bytes.length)
+    throw new MusterError('DATABASE_UNREACHABLE', `${target}: only ${bytesWritten} of ${bytes.length} bytes written`);
 }

@@ -1,0 +1,84 @@
+import { MusterError, type ErrorCode } from '../../../workflows/engine/errors.ts';
+import { parseHistory, type TimelineHistory } from '../../drivers/postgres/history.ts';
+import { parseLsn } from '../../drivers/postgres/lsn.ts';
+import type { WalStore } from './directory-wal-archive.ts';
+import { complaintState, type ReplicationSession, type ServerIdentity } from './replication-session.ts';
+import { endOfArchive, streamStart, type WalPosition } from './stream-position.ts';
+import { archiveWal } from './wal-archive.ts';
+import { bytesContent } from './wal-content.ts';
+import { historyName, segmentAt, segmentStart } from './wal-name.ts';
+
+/** One connection of a receiver. */
+export interface Streaming {
+  session: ReplicationSession;
+  server: ServerIdentity;
+  store: WalStore;
+  slot: string | null;
+}
+
+const objectExists = '42710';
+
+/** Failures that another attempt cannot cure. */
+export function isFinal({ code }: { code: ErrorCode }): boolean {
+  return [
+    'WAL_CONFLICT',
+    'WAL_GAP',
+    'TARGET_FULL',
+    'CREDENTIALS_REFUSED',
+    'CHECKSUM_MISMATCH',
+    'CONFIG_INVALID',
+  ].includes(code);
+}
+
+/** Makes the slot when it is not there; it holds WAL back from the server's last checkpoint on. */
+export async function reserveSlot(session: ReplicationSession, slot: string): Promise<void> {
+  if (!/^[a-z0-9_]{1,63}$/.test(slot)) throw new MusterError('CONFIG_INVALID', `${slot} is no name of a slot`);
+  try {
+    await session.rows(`CREATE_REPLICATION_SLOT ${slot} PHYSICAL RESERVE_WAL`);
+  } catch (err) {
+    if (complaintState(err) !== objectExists) throw err;
+  }
+}
+
+/** Where to begin: behind what is stored; with an empty archive, where the slot begins. */
+export async function findStart(streaming: Streaming, skipGap: boolean): Promise<WalPosition> {
+  const { server, store, session } = streaming;
+  const names: string[] = [];
+  for await (const { name } of store.list()) names.push(name);
+  const end = endOfArchive(names, server.segmentBytes);
+  if (end === null || skipGap) return firstPosition(streaming, skipGap);
+  const history: TimelineHistory = {
+    systemId: server.systemId,
+    timelines: await timelinesOf(session, server.timeline),
+  };
+  const start = streamStart(end, history, server.segmentBytes);
+  if (start.kind === 'stranger') throw new MusterError('DATABASE_UNREACHABLE', start.why);
+  return start.position;
+}
+
+async function firstPosition({ session, server, slot }: Streaming, skipGap: boolean): Promise<WalPosition> {
+  const now = { timeline: server.timeline, lsn: parseLsn(server.flushLsn) ?? 0n };
+  // Only from 15 on can a slot be read over this protocol.
+  const canRead = slot !== null && server.major >= 15 && !skipGap;
+  const [row] = canRead ? await session.rows(`READ_REPLICATION_SLOT ${slot}`) : [];
+  const kept = parseLsn(row?.[1]);
+  const { timeline, lsn } = kept === null ? now : { timeline: Number(row?.[2] ?? server.timeline), lsn: kept };
+  return { timeline, lsn: segmentStart(segmentAt(lsn, server.segmentBytes), server.segmentBytes) };
+}
+
+async function timelinesOf(session: ReplicationSession, newest: number): Promise<TimelineHistory['timelines']> {
+  const text = newest > 1 ? await fetchHistory(session, newest) : '';
+  return [...parseHistory(text), { timeline: newest, endLsn: null }];
+}
+
+async function fetchHistory(session: ReplicationSession, timeline: number): Promise<string> {
+  const [row] = await session.rows(`TIMELINE_HISTORY ${timeline}`);
+  return row?.[1] ?? '';
+}
+
+/** Recovery needs to know where a timeline comes from before it can use any of its WAL: the history is stored first. */
+export async function archiveHistory({ session, store }: Streaming, timeline: number): Promise<void> {
+  if (timeline === 1) return;
+  const text = Buffer.from(await fetchHistory(session, timeline), 'utf8');
+  await archiveWal(store.archive, historyName(timeline), bytesContent(text));
+}
