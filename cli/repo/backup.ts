@@ -9,7 +9,8 @@ import { countOf, formatBytes, formatElapsed, formatCount } from './format.ts';
 import { invalid, parseChoice, parseTags } from './parse.ts';
 import { startScan, type Scan, type Total } from './scan.ts';
 import type { Screen } from './screen.ts';
-import { exitOf, withRepository, type Body, type RepoOptions, type Session } from './session.ts';
+import type { Body, RepoOptions, Session } from './action.ts';
+import { exitOf, withRepository } from './session.ts';
 import { WorkStatus, type Done } from './status.ts';
 
 export interface BackupFlags extends RepoOptions {
@@ -21,6 +22,8 @@ export interface BackupFlags extends RepoOptions {
   parent?: string;
   force?: boolean;
   compression: string;
+  /** False with `--no-xattrs`. */
+  xattrs: boolean;
   /** False with `--no-scan`. */
   scan: boolean;
 }
@@ -43,7 +46,7 @@ export const backup: Body<BackupFlags> = async (session, flags, [paths = []]) =>
         tags: parseTags(flags.tag ?? []),
         ...(flags.host !== undefined && { host: flags.host }),
         ...(parent !== undefined && { parent }),
-        ...{ compress: compression === 'auto', programVersion: software },
+        ...{ compress: compression === 'auto', xattrs: flags.xattrs, programVersion: software },
       });
       return tell(session, result);
     } finally {

@@ -5,7 +5,8 @@ import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { countOf, formatAge, formatBytes, formatElapsed, formatCount, printable } from './format.ts';
 import { invalid } from './parse.ts';
 import type { Screen } from './screen.ts';
-import { withRepository, type Body, type RepoOptions, type Session } from './session.ts';
+import type { Body, RepoOptions, Session } from './action.ts';
+import { withRepository } from './session.ts';
 import { WorkStatus } from './status.ts';
 
 export interface CheckFlags extends RepoOptions {

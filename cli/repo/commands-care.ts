@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { choosing, each } from './commands-data.ts';
-import { repoAction } from './session.ts';
+import { repoAction } from './action.ts';
 
 /** Commands that look after a repository. Their bodies are loaded when they are used. */
 export function addCareCommands(group: Command): void {
@@ -17,6 +17,12 @@ export function addCareCommands(group: Command): void {
     .option('--read-data', 'read every pack and compare it with its hashes')
     .option('--read-data-subset <part>', 'read a part: 2/7, 10% (the longest unread), 30d (unread for so long)')
     .action(repoAction(async () => (await import('./check.ts')).check));
+  group
+    .command('mirror')
+    .description('copy the repository as it is to another place; the same passwords open it there')
+    .argument('<to>', 'directory, s3://bucket/prefix or oss://bucket/prefix; empty, or the mirror of last time')
+    .option('--remove', 'also remove there what is no longer here')
+    .action(repoAction(async () => (await import('./mirror.ts')).mirror));
   addKey(group);
   group
     .command('unlock')

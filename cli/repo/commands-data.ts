@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { repoAction } from './session.ts';
+import { repoAction } from './action.ts';
 
 /** For options that may be given several times. */
 export const each = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -53,6 +53,7 @@ function addBackup(group: Command): void {
     .option('--parent <id>', 'compare with this snapshot (default: the newest of the same host and paths)')
     .option('-f, --force', 'read every file, even if it looks unchanged')
     .option('--compression <mode>', 'auto or off', 'auto')
+    .option('--no-xattrs', 'leave extended attributes out, where the tools that read them are missing')
     .option('--no-scan', 'do not count first what there is: progress without ETA')
     .addHelpText(
       'after',

@@ -11,7 +11,8 @@ import { countOf, formatTable, printable } from './format.ts';
 import { invalid, parseGroupBy, parseKeep, parseMaxUnused, parseTagLists } from './parse.ts';
 import { pruneOpen } from './prune.ts';
 import type { Screen } from './screen.ts';
-import { withRepository, type Body, type OpenRepository, type RepoOptions, type Session } from './session.ts';
+import type { Body, RepoOptions, Session } from './action.ts';
+import { withRepository, type OpenRepository } from './session.ts';
 import { rowOf, snapshotJson, tellDamaged } from './snapshots.ts';
 
 export interface ForgetFlags extends RepoOptions, ChoiceOptions {

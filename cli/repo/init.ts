@@ -2,7 +2,8 @@ import { initRepository } from '../../activities/backup/repository/repository.ts
 import { exitCodes } from '../exit-codes.ts';
 import { printable } from './format.ts';
 import { repositoryPassword } from './passwords.ts';
-import { addressOf, type Body, type RepoOptions } from './session.ts';
+import type { Body, RepoOptions } from './action.ts';
+import { addressOf } from './session.ts';
 
 /** Makes an empty repository. */
 export const init: Body<RepoOptions> = async (session, options) => {

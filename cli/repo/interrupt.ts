@@ -14,10 +14,17 @@ export class Interrupted extends Error {
 /** After this long what does not stop by itself is left to its own: the process is about to end. */
 const graceMs = 3_000;
 
+/**
+ * One Ctrl-C may arrive several times: the terminal sends it to every process, and `npx` or a supervisor passes its own
+ * on. Nobody means the second time so soon after the first.
+ */
+const sameMs = 500;
+
 /** Turns the first Ctrl-C into an abort, so that locks are removed; the second ends the process at once. */
 export class Interruption {
   readonly #controller = new AbortController();
   readonly #onStopping: () => void;
+  #firstMs = 0;
   readonly #signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
   constructor(onStopping: () => void) {
@@ -62,7 +69,12 @@ export class Interruption {
 
   readonly #take = (signal: NodeJS.Signals): void => {
     const why = new Interrupted(signal as 'SIGINT');
-    if (this.signal.aborted) process.exit(why.exitCode);
+    const nowMs = performance.now();
+    if (this.signal.aborted) {
+      if (nowMs - this.#firstMs > sameMs) process.exit(why.exitCode);
+      return;
+    }
+    this.#firstMs = nowMs;
     this.#onStopping();
     this.#controller.abort(why);
   };

@@ -3,7 +3,8 @@ import { addKey, changePassword, listKeys, removeKey } from '../../activities/ba
 import { exitCodes } from '../exit-codes.ts';
 import { countOf, formatTable, formatTime, printable } from './format.ts';
 import { newPassword } from './passwords.ts';
-import { withRepository, type Body, type RepoOptions } from './session.ts';
+import type { Body, RepoOptions } from './action.ts';
+import { withRepository } from './session.ts';
 
 export interface KeyFlags extends RepoOptions {
   newPasswordFile?: string;

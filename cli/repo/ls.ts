@@ -11,7 +11,8 @@ import { oneSnapshot, shortId, type ChoiceOptions } from './choice.ts';
 import { formatTime, printable } from './format.ts';
 import { parseSnapshotPath } from './parse.ts';
 import { snapshotJson } from './snapshots.ts';
-import { withRepository, type Body, type RepoOptions, type Session } from './session.ts';
+import type { Body, RepoOptions, Session } from './action.ts';
+import { withRepository } from './session.ts';
 
 export interface LsFlags extends RepoOptions, ChoiceOptions {
   long?: boolean;

@@ -19,11 +19,12 @@ export class Meter {
     while (this.#samples.length > 2 && (this.#samples[1]?.atMs ?? atMs) <= atMs - windowMs) this.#samples.shift();
     const first = this.#samples[0] ?? { atMs, bytes };
     const spanMs = atMs - first.atMs;
-    if (spanMs < leastMs) return { bytesPerSecond: null, secondsLeft: null };
+    // What stands still has no pace and no end in sight.
+    if (spanMs < leastMs || bytes <= first.bytes) return { bytesPerSecond: null, secondsLeft: null };
     const bytesPerSecond = ((bytes - first.bytes) * 1_000) / spanMs;
     const left = totalBytes === null ? null : totalBytes - bytes;
-    // What stands still has no end in sight, and what is past its total was measured by a wrong one.
-    const secondsLeft = left === null || left < 0 || bytesPerSecond <= 0 ? null : left / bytesPerSecond;
+    // What is past its total was measured by a wrong one.
+    const secondsLeft = left === null || left < 0 ? null : left / bytesPerSecond;
     return { bytesPerSecond, secondsLeft };
   }
 }

@@ -4,7 +4,8 @@ import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { countOf, formatBytes, formatClock, formatElapsed } from './format.ts';
 import { parseMaxUnused } from './parse.ts';
 import type { Screen, Status } from './screen.ts';
-import { withRepository, type Body, type OpenRepository, type RepoOptions, type Session } from './session.ts';
+import type { Body, RepoOptions, Session } from './action.ts';
+import { withRepository, type OpenRepository } from './session.ts';
 
 export interface PruneFlags extends RepoOptions {
   maxUnused: string;

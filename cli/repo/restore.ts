@@ -6,7 +6,8 @@ import { oneSnapshot, shortId, type ChoiceOptions } from './choice.ts';
 import { countOf, formatBytes, formatElapsed, printable } from './format.ts';
 import { parseChoice, parseSnapshotPath } from './parse.ts';
 import type { Screen } from './screen.ts';
-import { withRepository, type Body, type RepoOptions, type Session } from './session.ts';
+import type { Body, RepoOptions, Session } from './action.ts';
+import { withRepository } from './session.ts';
 import { WorkStatus, type Done } from './status.ts';
 
 export interface RestoreFlags extends RepoOptions, ChoiceOptions {
@@ -28,7 +29,7 @@ export const restore: Body<RestoreFlags> = async (session, flags, [wanted]) => {
     session.screen.remark(
       `restoring ${shortId(snapshot)} of ${snapshot.time.slice(0, 19)}Z, ${snapshot.paths.map(printable).join(', ')}`,
     );
-    session.whenStopped = `what was restored is whole; run it again with --overwrite if-changed to go on`;
+    session.whenStopped = 'files that were under way are not whole; run it again with --overwrite if-changed to go on';
     const everything = subpath === null && flags.include === undefined && flags.exclude === undefined;
     const total = everything && overwrite === 'always' ? totalOf(snapshot) : null;
     const result = await write({

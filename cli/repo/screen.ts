@@ -29,6 +29,7 @@ export class Screen {
   readonly showsProgress: boolean;
   readonly #live: boolean;
   #drawn = false;
+  #ended = false;
   #lastMs = Number.NEGATIVE_INFINITY;
 
   constructor({ json, quiet }: ScreenOptions) {
@@ -41,13 +42,19 @@ export class Screen {
   /** Shows progress, not more often than it can be read. */
   progress(make: () => Status): void {
     const nowMs = performance.now();
-    if (!this.showsProgress || nowMs - this.#lastMs < (this.#live ? redrawMs : statusEveryMs)) return;
+    if (!this.showsProgress || this.#ended || nowMs - this.#lastMs < (this.#live ? redrawMs : statusEveryMs)) return;
     this.#lastMs = nowMs;
     const { line, fields } = make();
     if (!this.#live) return this.value({ message_type: 'status', ...fields });
     const columns = process.stdout.columns || 80;
     process.stdout.write(`\r${line.slice(0, columns - 1)}\u001b[K`);
     this.#drawn = true;
+  }
+
+  /** No progress any more: it would be of work that is to stop. */
+  endProgress(): void {
+    this.clear();
+    this.#ended = true;
   }
 
   /** Takes the progress line away. */

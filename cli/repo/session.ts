@@ -1,29 +1,17 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import type { Command } from 'commander';
 import type { Repository } from '../../activities/backup/repository/attach.ts';
+import type { LockAccess } from '../../activities/backup/repository/lock-file.ts';
 import type { RepositoryLock } from '../../activities/backup/repository/kept-lock.ts';
 import { acquireLock } from '../../activities/backup/repository/lock.ts';
 import { realClock, type LockClock } from '../../activities/backup/repository/lock-clock.ts';
 import { openRepository } from '../../activities/backup/repository/repository.ts';
 import type { StoreAddress } from '../../activities/backup/repository/store.ts';
-import { errorCatalogue, toMusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { exitCodeOf, reportError } from '../output.ts';
+import type { RepoOptions, Session } from './action.ts';
 import { printable } from './format.ts';
-import { Interruption, type Interrupted } from './interrupt.ts';
 import { parseDuration } from './parse.ts';
-import { repositoryPassword, type PasswordOptions } from './passwords.ts';
+import { repositoryPassword } from './passwords.ts';
 import { repositoryAddress } from './place.ts';
-import { Screen } from './screen.ts';
-
-/** Options that every `muster repo` command takes. */
-export interface RepoOptions extends PasswordOptions {
-  repo?: string;
-  lockWait?: string;
-  retryLock?: string;
-  json?: boolean;
-  quiet?: boolean;
-}
 
 export type LockMode = 'shared' | 'exclusive' | 'none';
 
@@ -34,64 +22,6 @@ export interface OpenRepository {
   lock: RepositoryLock | null;
   /** Aborted by Ctrl-C, or when the lock was lost. */
   signal: AbortSignal;
-}
-
-/** One run of a command. */
-export interface Session {
-  options: RepoOptions;
-  screen: Screen;
-  interruption: Interruption;
-  /** Said when it is stopped by Ctrl-C: what became of the work, and how to go on. */
-  whenStopped: string;
-}
-
-/** The body of a command; `args` are those of the command line. */
-export type Body<Options extends RepoOptions> = (
-  session: Session,
-  options: Options,
-  args: readonly (string | readonly string[] | undefined)[],
-) => Promise<ExitCode>;
-
-/** An action of commander that runs a body: loaded when it is wanted, ended with one clear error or none. */
-export function repoAction<Options extends RepoOptions>(
-  load: () => Promise<Body<Options>>,
-): (...all: unknown[]) => Promise<void> {
-  return async (...all) => {
-    const options = (all.at(-1) as Command).optsWithGlobals<Options>();
-    const screen = new Screen({ json: options.json === true, quiet: options.quiet === true });
-    const interruption = new Interruption(() => screen.note('stopping … (Ctrl-C again ends it at once)'));
-    const session: Session = { options, screen, interruption, whenStopped: 'nothing was changed' };
-    try {
-      const body = await load();
-      const args = all.slice(0, -2) as (string | string[] | undefined)[];
-      process.exitCode = await body(session, options, args);
-    } catch (err) {
-      screen.clear();
-      if (interruption.interrupted !== null) return endStopped(session, interruption.interrupted);
-      process.exitCode = report(err, screen);
-    } finally {
-      screen.clear();
-      interruption.end();
-    }
-  };
-}
-
-/** What did not heed the signal may still run: nothing is waited for any more. */
-function endStopped({ screen, whenStopped }: Session, why: Interrupted): never {
-  if (screen.json) screen.value({ message_type: 'exit_error', code: why.exitCode, message: why.message });
-  else if (why.exitCode !== brokenPipe) screen.note(`stopped: ${whenStopped}`);
-  process.exit(why.exitCode);
-}
-
-const brokenPipe = 128 + 13;
-
-function report(err: unknown, screen: Screen): ExitCode {
-  if (!screen.json) return reportError(err, false);
-  const { code, message } = toMusterError(err);
-  const exitCode = exitCodeOf(code);
-  const error = { code, message, hint: errorCatalogue[code].hint };
-  screen.value({ message_type: 'exit_error', code: exitCode, message, error });
-  return exitCode;
 }
 
 /** Where the repository of this run lies. */
@@ -107,13 +37,14 @@ export async function withRepository<Result>(
 ): Promise<Result> {
   const { interruption, options } = session;
   const address = addressOf(session);
-  const waitMs = lockWaitMs(options);
+  // What is wrong with the options is said before a password is asked for.
+  lockWaitMs(options);
   const password = await repositoryPassword(options, { isNew: false, signal: interruption.signal });
   const repository = await interruption.race(openRepository({ address, password }));
   try {
     interruption.signal.throwIfAborted();
     if (mode === 'none') return await interruption.race(body({ repository, lock: null, signal: interruption.signal }));
-    const lock = await lockIt(session, repository, { exclusive: mode === 'exclusive', waitMs });
+    const lock = await lockRepository(session, repository, mode);
     try {
       const signal = AbortSignal.any([interruption.signal, lock.signal]);
       return await interruption.race(body({ repository, lock, signal }));
@@ -130,13 +61,15 @@ function lockWaitMs({ lockWait, retryLock }: RepoOptions): number {
   return text === undefined ? 0 : parseDuration('--lock-wait', text);
 }
 
-function lockIt(
-  { interruption, screen }: Session,
-  repository: Repository,
-  { exclusive, waitMs }: { exclusive: boolean; waitMs: number },
+/** Waits for a lock as long as the options say. */
+export function lockRepository(
+  { interruption, options, screen }: Session,
+  access: LockAccess,
+  mode: 'shared' | 'exclusive',
 ): Promise<RepositoryLock> {
-  return acquireLock(repository, {
-    ...{ exclusive, waitMs },
+  const waitMs = lockWaitMs(options);
+  return acquireLock(access, {
+    ...{ exclusive: mode === 'exclusive', waitMs },
     onWaiting: (who) => waitMs > 0 && screen.note(`waiting for ${printable(who)}`),
     clock: stoppableClock(interruption.signal),
   });

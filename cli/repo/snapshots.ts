@@ -4,7 +4,8 @@ import { manySnapshots, shortId, type ChoiceOptions } from './choice.ts';
 import { countOf, formatBytes, formatTable, formatTime, printable, type Column } from './format.ts';
 import { parseWhole } from './parse.ts';
 import type { Screen } from './screen.ts';
-import { withRepository, type Body, type RepoOptions } from './session.ts';
+import type { Body, RepoOptions } from './action.ts';
+import { withRepository } from './session.ts';
 import type { MusterError } from '../../workflows/engine/errors.ts';
 
 export interface SnapshotsFlags extends RepoOptions, ChoiceOptions {

@@ -11,7 +11,8 @@ import { manySnapshots, type ChoiceOptions } from './choice.ts';
 import { formatBytes, formatCount, formatTable } from './format.ts';
 import { parseChoice } from './parse.ts';
 import { tellDamaged } from './snapshots.ts';
-import { withRepository, type Body, type RepoOptions, type Session } from './session.ts';
+import type { Body, RepoOptions, Session } from './action.ts';
+import { withRepository } from './session.ts';
 
 export interface StatsFlags extends RepoOptions, ChoiceOptions {
   mode: string;

@@ -2,7 +2,8 @@ import { holderOf } from '../../activities/backup/repository/lock-file.ts';
 import { listLocks, unlock as removeLocks } from '../../activities/backup/repository/lock.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { countOf, printable } from './format.ts';
-import { withRepository, type Body, type RepoOptions } from './session.ts';
+import type { Body, RepoOptions } from './action.ts';
+import { withRepository } from './session.ts';
 
 export interface UnlockFlags extends RepoOptions {
   removeAll?: boolean;
