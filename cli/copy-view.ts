@@ -1,4 +1,4 @@
-import { type ObjectEvent, type PassResult } from '../activities/mover/run/pass.ts';
+import { type ObjectEvent, type PassResult, type PassRule } from '../activities/mover/run/pass.ts';
 import { type Counts, type Progress } from '../activities/mover/run/progress.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { note, say, style } from './output.ts';
@@ -13,7 +13,7 @@ export interface CopyView {
 /** Names that are shown; the rest is counted. With `--json` all are told. */
 const mostNames = 20;
 
-export function openCopyView(json: boolean): CopyView {
+export function openCopyView(json: boolean, mode: PassRule['mode']): CopyView {
   const live = !json && process.stderr.isTTY;
   let shown = 0;
   const line = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -35,17 +35,18 @@ export function openCopyView(json: boolean): CopyView {
       if (json) line({ type: 'result', ...result });
       else say(resultText(result));
       if (!json && result.kind === 'stopped') note(`${style.red(`muster: ${result.code}`)}: ${result.message}`);
-      return exitOf(result);
+      return exitOf(result, mode);
     },
   };
 }
 
-/** 0 all is there; 1 stopped; 3 something was left out or differs; 4 the delete guard waits for a person. */
-export function exitOf(result: PassResult): ExitCode {
+/** 0 all is there, or a dry run said what is not; 1 stopped; 3 something was left out or differs; 4 the delete guard waits for a person. */
+export function exitOf(result: PassResult, mode: PassRule['mode']): ExitCode {
   if (result.kind === 'stopped') return result.code === 'DELETE_GUARD' ? exitCodes.needsPerson : exitCodes.failed;
   const { failed, kept, archived, changing, onlySource, onlyTarget, different } = result.counts;
+  if (mode === 'plan') return exitCodes.met;
   const left = failed + kept + archived + changing;
-  const differs = onlySource + different + (onlyTarget > 0 && result.counts.toDelete === 0 ? onlyTarget : 0);
+  const differs = mode === 'compare' ? onlySource + different + onlyTarget : 0;
   return left + differs > 0 ? exitCodes.objectivesMissed : exitCodes.met;
 }
 

@@ -112,9 +112,9 @@ async function copy(sourceText: string, targetText: string, flags: CopyFlags): P
     ...(ledger === undefined ? {} : { ledger }),
     ...(directory === undefined ? {} : { workDirectory: directory }),
   };
-  if (flags.follow === true) return followUntilStopped(input, { everyMs, flags });
+  if (flags.follow === true) return await followUntilStopped(input, { everyMs, flags });
   const cursor = resumable ? ((await ledger.getNote('cursor')) as PassCursor | undefined) : undefined;
-  return runOnce(cursor === undefined ? input : { ...input, cursor }, flags, resumable);
+  return await runOnce(cursor === undefined ? input : { ...input, cursor }, flags, resumable);
 }
 
 function overlaps(a: string, b: string): boolean {
@@ -138,7 +138,7 @@ async function openState(directory: string, fingerprint: string): Promise<Replic
 
 async function runOnce(input: PassInput, flags: CopyFlags, resumable: boolean): Promise<ExitCode> {
   const { runPass } = await import('../activities/mover/run/run-pass.ts');
-  const view = openCopyView(flags.json === true);
+  const view = openCopyView(flags.json === true, input.rule.mode);
   const stop = new AbortController();
   const saveCursor = async (cursor: PassCursor | undefined): Promise<void> => {
     if (resumable) await input.ledger?.setNote('cursor', cursor);
@@ -188,7 +188,7 @@ async function followUntilStopped(
   const { place } = input.source.client;
   // Whether it is a cluster of ours is found out by asking.
   await using log = place.dialect === 's3' ? openNodeLog(place, providerOf(place.credentials, process.env)) : undefined;
-  const view = openCopyView(flags.json === true);
+  const view = openCopyView(flags.json === true, input.rule.mode);
   const stop = new AbortController();
   const release = onInterrupt(() => stop.abort(new Error('interrupted')));
   try {

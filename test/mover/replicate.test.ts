@@ -92,7 +92,7 @@ function following(
     ...{ ledger, log, everyMs: 3_600_000, signal: stop.signal, figuresEveryMs: 50 },
     rule: { ...usualPassRule, deleteShare: 1 },
     onFigures: (now) => (figures = now),
-    onPass: (result) => passes.push(result),
+    onPass: (result) => void passes.push(result),
     ...more,
   }).finally(() => log[Symbol.asyncDispose]());
   ended.catch(() => {});

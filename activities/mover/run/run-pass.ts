@@ -97,7 +97,9 @@ function visit(run: Run): Visit {
   const { rule, ledger } = run.input;
   return async (batch, finishBatch) => {
     const rows = (await ledger?.lookUp(batch.map(({ key }) => ({ key, version: '' })))) ?? [];
-    const steps = planBatch(batch, (_, i) => rows[i], { rule, filter: run.filter });
+    const adopts = ledger !== undefined && rule.mode === 'do';
+    const { steps, same } = planBatch(batch, (_, i) => rows[i], { rule: { ...rule, adopts }, filter: run.filter });
+    run.counts.same += same;
     countListed(run, batch);
     const writes = rule.mode === 'do' && ledger !== undefined ? steps.flatMap(notedBy) : [];
     if (writes.length > 0) await ledger!.note(writes);
@@ -148,10 +150,9 @@ function doomedBy(step: Step): { key: string; etag: string; sizeBytes: number }[
 async function begin(run: Run, step: Step): Promise<Promise<void> | undefined> {
   const { counts, work, input } = run;
   switch (step.kind) {
-    case 'same': {
+    case 'same':
       counts.same += 1;
-      return step.known || input.ledger === undefined || input.rule.mode !== 'do' ? undefined : adopt(run, step);
-    }
+      return adopt(run, step);
     case 'extra':
       counts.onlyTarget += 1;
       counts.toDelete += 1;

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { type ObjectClient } from '../../activities/objects/types.ts';
+import { account, type MoverCluster, startMoverCluster } from './support/cluster.ts';
+
+let cluster: MoverCluster;
+let work: string;
+before(async () => {
+  cluster = await startMoverCluster();
+  work = mkdtempSync(path.join(os.tmpdir(), 'muster-mover-test-'));
+});
+after(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+  rmSync(work, { recursive: true, force: true });
+});
+
+interface Ended {
+  code: number | null;
+  lines: Record<string, unknown>[];
+  stderr: string;
+}
+function copy(args: readonly string[], whileRunning: (interrupt: () => void) => void = () => {}): Promise<Ended> {
+  const child = spawn(
+    process.execPath,
+    [path.join(import.meta.dirname, 'support', 'copy-command.ts'), 'copy', ...args],
+    {
+      env: {
+        ...process.env,
+        ...{ AWS_ACCESS_KEY_ID: account.accessKeyId, AWS_SECRET_ACCESS_KEY: account.secretAccessKey },
+        ...{ AWS_ENDPOINT_URL: cluster.endpoint, AWS_REGION: 'us-east-1' },
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  whileRunning(() => child.kill('SIGINT'));
+  return new Promise((resolve) =>
+    child.once('close', (code) => {
+      const text = stdout.trim();
+      const lines =
+        text.startsWith('{') && args.includes('--json') && code !== 2
+          ? text.split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+          : [];
+      resolve({ code, lines, stderr: stderr + stdout });
+    }),
+  );
+}
+async function keysOf(client: ObjectClient): Promise<string[]> {
+  return (await client.list()).objects.map(({ key }) => key);
+}
+
+test(
+  'the command copies, says in JSON what it did, and its exit codes are those of its help',
+  { timeout: 120_000 },
+  async () => {
+    const [a, b] = [await cluster.bucket('cmd-a'), await cluster.bucket('cmd-b')];
+    for (let i = 0; i < 12; i++) await a.put(`in/k${i}`, Buffer.from(`${i}`));
+    const [from, to] = ['s3://cmd-a/in', 's3://cmd-b/out'];
+    const planned = await copy([from, to, '--dry-run', '--json']);
+    assert.deepEqual(
+      [planned.code, planned.lines.filter(({ kind }) => kind === 'would-copy').length],
+      [0, 12],
+      planned.stderr,
+    );
+    assert.deepEqual(await keysOf(b), []);
+    const state = path.join(work, 'state');
+    const done = await copy([from, to, '--json', '--state', state]);
+    const result = done.lines.find(({ type }) => type === 'result') as { kind: string; counts: Record<string, number> };
+    assert.deepEqual([done.code, result.kind, result.counts['copied']], [0, 'complete', 12], done.stderr);
+    assert.ok((await keysOf(b)).every((key) => key.startsWith('out/k')));
+    assert.equal((await copy([from, to, '--compare-only'])).code, 0);
+    await b.put('out/k1', Buffer.from('of others'));
+    const kept = await copy([from, to, '--state', state]);
+    assert.equal(kept.code, 3);
+    assert.match(kept.stderr, /kept "k1": the target's is foreign/);
+    await a.deleteMany(Array.from({ length: 6 }, (_, i) => ({ key: `in/k${i}` })));
+    const guarded = await copy([from, to, '--delete', '--state', state]);
+    assert.equal(guarded.code, 4);
+    assert.match(guarded.stderr, /DELETE_GUARD/);
+    const elsewhere = await copy(['s3://cmd-a', to, '--state', state]);
+    assert.equal(elsewhere.code, 2);
+    assert.match(elsewhere.stderr, /belongs to another source or target/);
+  },
+);
+
+for (const [args, why] of [
+  [['s3://aaa', 's3://bbb', '--bwlimit', 'fast'], /--bwlimit: "fast"/],
+  [['s3://aaa', 's3://aaa/below'], /lie within each other/],
+  [['s3://aaa', 's3://bbb', '--overwrite', 'yes'], /--overwrite: must be one of ours, older, always/],
+  [['s3://aaa', 's3://bbb', '--follow'], /--follow needs --state/],
+  [['s3://aaa', 's3://bbb', '--delete-guard', '200', '--delete'], /--delete-guard/],
+  [['s3://aaa'], /missing required argument/],
+] as const) {
+  test(`wrong usage is refused before anything is asked: ${args.join(' ')}`, async () => {
+    const refused = await copy(args);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, why);
+  });
+}
+
+test('Ctrl-C stops in order, and the next run goes on where it was', { timeout: 60_000 }, async () => {
+  const [a, b] = [await cluster.bucket('stop-a'), await cluster.bucket('stop-b')];
+  for (let i = 0; i < 40; i++) await a.put(`k${i}`, randomBytes(50_000));
+  const state = path.join(work, 'stopped');
+  const args = ['s3://stop-a', 's3://stop-b', '--json', '--state', state];
+  const stopped = await copy([...args, '--bwlimit', '300K'], (interrupt) => {
+    const looking = setInterval(() => {
+      void keysOf(b).then((keys) => {
+        if (keys.length < 3) return;
+        clearInterval(looking);
+        interrupt();
+      });
+    }, 50);
+  });
+  const first = stopped.lines.find(({ type }) => type === 'result') as { code: string; counts: Record<string, number> };
+  assert.deepEqual([stopped.code, first.code], [1, 'ABORTED'], stopped.stderr);
+  const copied = (await keysOf(b)).length;
+  assert.ok(copied >= 3 && copied < 40, `${copied} of 40`);
+  const again = await copy(args);
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal((await keysOf(b)).length, 40);
+});

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { openLmdbLedger } from '../../activities/mover/ledger/lmdb-ledger.ts';
+import { runLifecycle, planLifecycle } from '../../activities/mover/lifecycle/run-lifecycle.ts';
+import { type LifecycleRule } from '../../activities/mover/lifecycle/rules.ts';
+import { assess } from '../../activities/mover/migration/assess.ts';
+import { catchUp, cutOver, migrationPhase, rollBack } from '../../activities/mover/migration/migrate.ts';
+import { type PassInput, usualPassRule } from '../../activities/mover/run/pass.ts';
+import { runPass } from '../../activities/mover/run/run-pass.ts';
+import { openObjects } from '../../activities/objects/open.ts';
+import { type ObjectClient } from '../../activities/objects/types.ts';
+import { type MoverCluster, startMoverCluster } from './support/cluster.ts';
+
+let cluster: MoverCluster;
+let work: string;
+before(async () => {
+  cluster = await startMoverCluster();
+  work = mkdtempSync(path.join(os.tmpdir(), 'muster-mover-test-'));
+});
+after(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+  rmSync(work, { recursive: true, force: true });
+});
+const sides = (from: ObjectClient, to: ObjectClient): Pick<PassInput, 'source' | 'target'> => ({
+  source: { client: from, prefix: '' },
+  target: { client: to, prefix: '' },
+});
+async function keysOf(client: ObjectClient): Promise<string[]> {
+  return (await client.list()).objects.map(({ key }) => key);
+}
+
+test('a rule moves what it means, proves it, and only then deletes at the source', async () => {
+  const [a, b] = [await cluster.bucket('warm'), await cluster.bucket('cold')];
+  for (const key of ['logs/1', 'logs/2', 'logs/small', 'photos/1'])
+    await a.put(key, Buffer.alloc(key.endsWith('small') ? 1 : 100, key));
+  // Somebody else's object stands in the way of one: it is not overwritten, so its source must stay.
+  await b.put('logs/2', Buffer.from('of others'));
+  const rules: LifecycleRule[] = [
+    {
+      name: 'old logs',
+      filter: { include: ['/logs/**'], minSizeBytes: 10 },
+      action: { kind: 'migrate', target: sides(a, b).target, keepSource: false },
+    },
+  ];
+  assert.deepEqual(await planLifecycle({ source: sides(a, b).source, rules }), [
+    { rule: 'old logs', objects: 2, sizeBytes: 200 },
+  ]);
+  const done = await runLifecycle({
+    ...{ source: sides(a, b).source, rules, pass: usualPassRule },
+    ledgerFor: () => Promise.resolve(openLmdbLedger(path.join(work, 'lifecycle'))),
+  });
+  assert.equal(done[0]?.done, 1);
+  assert.deepEqual(await keysOf(a), ['logs/2', 'logs/small', 'photos/1']);
+  assert.deepEqual(await keysOf(b), ['logs/1', 'logs/2']);
+});
+
+test('a rule without a condition is refused', async () => {
+  const a = await cluster.bucket('whole');
+  const rules: LifecycleRule[] = [
+    { name: 'all', filter: { include: [] }, action: { kind: 'tier', storageClass: 'IA' } },
+  ];
+  await assert.rejects(planLifecycle({ source: { client: a, prefix: '' }, rules }), { code: 'CONFIG_INVALID' });
+});
+
+test('a migration is assessed, caught up, cut over when both sides agree, and rolled back with what was written since', async () => {
+  const [a, b] = [await cluster.bucket('from'), await cluster.bucket('onto')];
+  for (let i = 0; i < 30; i++) await a.put(`k${i}`, Buffer.from(`${i}`));
+  const found = await assess({
+    ...sides(a, b),
+    sampleShare: 0.5,
+    rate: { objectsPerSecond: 10, bytesPerSecond: 1_000 },
+  });
+  assert.deepEqual([found.objects, found.impossible, found.durationMs.value], [30, [], 3_000]);
+  assert.ok(found.sampled > 3 && found.sampled < 28, `${found.sampled} of 30 sampled`);
+  const oss = openObjects(cluster.place('onto', { dialect: 'oss', region: 'cn-hangzhou' }));
+  await a.put('/lead', Buffer.from('x'));
+  const toOss = await assess({ ...sides(a, oss), sampleShare: 0 });
+  assert.deepEqual(toOss.impossible, [{ why: 'a name that OSS does not take', objects: 1, examples: ['/lead'] }]);
+  assert.equal(toOss.durationMs.confidence, 'unknown');
+  await oss[Symbol.asyncDispose]();
+  await using ledger = openLmdbLedger(path.join(work, 'migration'));
+  await using home = openLmdbLedger(path.join(work, 'migration-home'));
+  const input = { ...sides(a, b), rule: usualPassRule, ledger };
+  assert.deepEqual(await catchUp(input, { objects: 0, passes: 3 }), { kind: 'caught-up', lastCopied: 0 });
+  assert.equal(await migrationPhase(ledger), 'caught-up');
+  const running = { writesStopped: () => Promise.resolve(false), compareBytes: false };
+  await assert.rejects(cutOver(input, running), { code: 'FENCE_UNCONFIRMED' });
+  const stopped = { writesStopped: () => Promise.resolve(true), compareBytes: true };
+  await b.put('stray', Buffer.from('x'));
+  assert.deepEqual(await cutOver(input, stopped), {
+    kind: 'not-equal',
+    differences: 1,
+    examples: ['only-target stray'],
+  });
+  await b.delete('stray');
+  await a.put('last', Buffer.from('x'));
+  assert.deepEqual(await cutOver(input, stopped), { kind: 'ready', objects: 32 });
+  await b.put('since', Buffer.from('written at the new place'));
+  await b.put('k0', Buffer.from('changed at the new place'));
+  const back = await rollBack(input, home);
+  assert.deepEqual([back.kind, back.counts.copied, back.counts.kept], ['complete', 2, 0]);
+  assert.equal((await a.getBytes('k0')).bytes.toString(), 'changed at the new place');
+  assert.ok((await keysOf(a)).includes('since'));
+});
+
+const minio = path.join(os.homedir(), 'go', 'bin', 'minio');
+test(
+  'tags go along where the target has them, are refreshed, chosen by, and named where they stay behind',
+  { skip: existsSync(minio) ? false : 'no MinIO here' },
+  async () => {
+    const endpoint = `http://127.0.0.1:${21_000 + (process.pid % 20_000)}`;
+    const server = spawn(
+      minio,
+      [
+        'server',
+        path.join(work, 'minio'),
+        '--address',
+        new URL(endpoint).host,
+        '--console-address',
+        '127.0.0.1:0',
+        '--quiet',
+      ],
+      {
+        env: { ...process.env, MINIO_ROOT_USER: 'tester', MINIO_ROOT_PASSWORD: 'tester-secret-123' },
+        stdio: 'ignore',
+      },
+    );
+    const gone = new Promise((resolve) => server.once('exit', resolve));
+    try {
+      const [a, b] = ['tagged', 'copied'].map((name) => openObjects(cluster.place(name, { endpoint }))) as [
+        ObjectClient,
+        ObjectClient,
+      ];
+      await a.createBucket();
+      await b.createBucket({ lock: true });
+      await a.put('k', Buffer.from('x'), { tags: { keep: 'yes', odd: 'a b+c' } });
+      await a.put('plain', Buffer.from('y'));
+      const pass = { ...sides(a, b), rule: usualPassRule };
+      const result = await runPass(pass).finished;
+      assert.deepEqual(
+        [result.kind, result.counts.copied, result.counts.notCarried],
+        ['complete', 2, 0],
+        JSON.stringify(result),
+      );
+      assert.deepEqual(await b.getTags('k'), { keep: 'yes', odd: 'a b+c' });
+      await a.putTags('k', { keep: 'no' });
+      const again = await runPass({ ...pass, rule: { ...usualPassRule, compareProperties: true } }).finished;
+      assert.deepEqual([again.counts.refreshed, await b.getTags('k')], [1, { keep: 'no' }]);
+      // Our own nodes keep no tags: what stays behind is named.
+      const ours = await cluster.bucket('no-tags');
+      const left: string[] = [];
+      await runPass({
+        ...sides(a, ours),
+        rule: usualPassRule,
+        onObject: (event) => {
+          if (event.kind === 'outcome' && event.outcome.kind === 'copied')
+            left.push(`${event.key} without ${event.outcome.notCarried.join()}`);
+        },
+      }).finished;
+      assert.deepEqual(left, ['k without tags']);
+      const only = await cluster.bucket('only-tagged');
+      await runPass({ ...sides(a, only), rule: { ...usualPassRule, filter: { tags: { keep: 'no' } } } }).finished;
+      assert.deepEqual(await keysOf(only), ['k']);
+      await Promise.all([a, b].map((client) => client[Symbol.asyncDispose]()));
+    } finally {
+      server.kill('SIGTERM');
+      await gone;
+    }
+  },
+);
