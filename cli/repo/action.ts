@@ -1,3 +1,5 @@
+import module from 'node:module';
+import path from 'node:path';
 import type { Command } from 'commander';
 import { errorCatalogue, toMusterError } from '../../workflows/engine/errors.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -36,6 +38,7 @@ export function repoAction<Options extends RepoOptions>(
   load: () => Promise<Body<Options>>,
 ): (...all: unknown[]) => Promise<void> {
   return async (...all) => {
+    shareCompileCache();
     const options = (all.at(-1) as Command).optsWithGlobals<Options>();
     const screen = new Screen({ json: options.json === true, quiet: options.quiet === true });
     const interruption = new Interruption(() => {
@@ -56,6 +59,12 @@ export function repoAction<Options extends RepoOptions>(
       interruption.end();
     }
   };
+}
+
+/** Threads find compiled code only by the environment; without it each of them compiles the engine for itself. */
+function shareCompileCache(): void {
+  const folder = module.getCompileCacheDir();
+  if (folder !== undefined) process.env['NODE_COMPILE_CACHE'] ??= path.dirname(folder);
 }
 
 /** What did not heed the signal may still run: nothing is waited for any more. */
