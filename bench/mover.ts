@@ -15,6 +15,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openLmdbLedger } from '../activities/mover/ledger/lmdb-ledger.ts';
 import { type PassRule, usualPassRule } from '../activities/mover/run/pass.ts';
+import { keepHeapLean } from '../activities/mover/run/lean-heap.ts';
 import { runPass } from '../activities/mover/run/run-pass.ts';
 import { openObjects } from '../activities/objects/open.ts';
 import { type ObjectPlace } from '../activities/objects/place.ts';
@@ -43,6 +44,7 @@ function placeAt(endpoint: string, bucket: string): ObjectPlace {
 
 /** The mover in a process of its own; tells its counts and its largest memory. */
 async function move(orders: Orders): Promise<void> {
+  keepHeapLean();
   const [source, target] = [openObjects(orders.source), openObjects(orders.target)];
   const ledger = orders.state === undefined ? undefined : openLmdbLedger(orders.state);
   const result = await runPass({
@@ -52,7 +54,8 @@ async function move(orders: Orders): Promise<void> {
   }).finished;
   await Promise.all([source[Symbol.asyncDispose](), target[Symbol.asyncDispose](), ledger?.[Symbol.asyncDispose]()]);
   process.stdout.write(`${JSON.stringify({ ...result, maxRssMiB: process.resourceUsage().maxRSS / 1024 })}\n`);
-  if (result.kind !== 'complete') process.exitCode = 1;
+  const { wanted, copied } = result.counts;
+  if (result.kind !== 'complete' || copied !== (orders.rule.mode === 'compare' ? 0 : wanted)) process.exitCode = 1;
 }
 
 interface Measured {

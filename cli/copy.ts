@@ -65,7 +65,7 @@ function addLimits(command: Command): void {
   command
     .option('--transfers <number>', 'objects at once', '32')
     .option('--parts <number>', 'parts of large objects at once', '4')
-    .option('--part-size <size>', 'of large objects; grows to fit 10,000 parts', '64M')
+    .option('--part-size <size>', 'of large objects; grows to fit 10,000 parts', '16M')
     .option('--listers <number>', 'ranges of keys listed at once', '8')
     .option('--bwlimit <rate>', 'bytes a second: 10M, or by the time of day: "08:00,10M 18:00,off"')
     .option('--tpslimit <rate>', 'requests a second, or by the time of day')
@@ -89,10 +89,12 @@ async function copy(sourceText: string, targetText: string, flags: CopyFlags): P
   const rule = ruleOf(flags);
   const everyMs = durationOf('--every', flags.every);
   // Loaded when it is used: other commands start without it.
-  const [{ parseLocation }, { openObjects }] = await Promise.all([
+  const [{ keepHeapLean }, { parseLocation }, { openObjects }] = await Promise.all([
+    import('../activities/mover/run/lean-heap.ts'),
     import('../activities/objects/location.ts'),
     import('../activities/objects/open.ts'),
   ]);
+  keepHeapLean();
   const [from, to] = [parseLocation(sourceText, process.env), parseLocation(targetText, process.env)];
   if (from.endpoint === to.endpoint && from.bucket === to.bucket && overlaps(from.prefix, to.prefix))
     throw new MusterError('CONFIG_INVALID', 'source and target lie within each other');

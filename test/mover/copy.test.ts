@@ -274,7 +274,6 @@ test(
     assert.equal(hash((await b.getBytes('big')).bytes), hash(bytes));
     assert.deepEqual((await b.listUploads()).uploads, []);
     assert.deepEqual(arrived.toSorted(), [...new Set(arrived)].toSorted(), 'a part was sent twice');
-    assert.equal(arrived.length, 11);
     await using ledger = openLmdbLedger(state);
     assert.equal(await ledger.upload({ key: 'big', version: '' }), undefined);
   },

@@ -86,15 +86,17 @@ function following(
   const stop = new AbortController();
   let figures: ReplicationFigures | undefined;
   const passes: PassResult[] = [];
-  const log = openNodeLog(from.place, () => Promise.resolve(account));
-  const ended = follow({
-    ...sides(from, to),
-    ...{ ledger, log, everyMs: 3_600_000, signal: stop.signal, figuresEveryMs: 50 },
-    rule: { ...usualPassRule, deleteShare: 1 },
-    onFigures: (now) => (figures = now),
-    onPass: (result) => void passes.push(result),
-    ...more,
-  }).finally(() => log[Symbol.asyncDispose]());
+  const ended = (async () => {
+    await using log = openNodeLog(from.place, () => Promise.resolve(account));
+    await follow({
+      ...sides(from, to),
+      ...{ ledger, log, everyMs: 3_600_000, signal: stop.signal, figuresEveryMs: 50 },
+      rule: { ...usualPassRule, deleteShare: 1 },
+      onFigures: (now) => (figures = now),
+      onPass: (result) => void passes.push(result),
+      ...more,
+    });
+  })();
   ended.catch(() => {});
   return {
     ...{ figures: () => figures, passes, ended },

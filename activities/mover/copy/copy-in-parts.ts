@@ -17,7 +17,7 @@ import { type CopyOutcome } from './outcome.ts';
 import { partRange, type PartPlan, planParts } from './part-plan.ts';
 import { type CopySetup, type CopyTask } from './ports.ts';
 import { kindsToCompute, proveCopy, proveRead } from './proof.ts';
-import { type HashedRead, readHashed } from './read-hashed.ts';
+import { bodyFor, type HashedRead, readHashed, unwrapped } from './read-hashed.ts';
 import { createRunningDigest, type DigestKind, type RunningDigest } from './running-digest.ts';
 import { fromSource, fromTarget, SourceChanged, TargetChanged } from './side-errors.ts';
 import { giveUp, idOf, isThatPart, openUpload, type OpenUpload } from './upload.ts';
@@ -85,7 +85,7 @@ async function sendParts(parts: Parts): Promise<void> {
   const { setup, plan, running } = parts;
   const numbers = Array.from({ length: plan.parts }, (_, i) => i + 1);
   if (running !== undefined) {
-    for (const number of numbers) await setup.parts(() => bringPart(parts, number));
+    for (const number of numbers) await setup.parts(plan.partSizeBytes, () => bringPart(parts, number));
     return;
   }
   const stop = new AbortController();
@@ -93,7 +93,7 @@ async function sendParts(parts: Parts): Promise<void> {
     numbers
       .filter((number) => !parts.upload.done.has(number))
       .map((number) =>
-        setup.parts(async () => {
+        setup.parts(plan.partSizeBytes, async () => {
           stop.signal.throwIfAborted();
           await bringPart(parts, number).catch((err: unknown) => {
             stop.abort(err);
@@ -134,11 +134,12 @@ async function sendPart(
 ): Promise<UploadedPart> {
   for (let tries = 1; ; tries++) {
     try {
+      const { open, checksums } = await bodyFor(setup, read);
       return await fromTarget(
         setup.target.client.uploadPart(
           { ...upload.ref, partNumber },
-          { sizeBytes, open: read.open },
-          { checksums: read.own },
+          { sizeBytes, open },
+          { checksums },
           callOf(setup),
         ),
       );
@@ -155,11 +156,7 @@ async function keep({ setup, task, upload }: Parts, part: DonePart): Promise<voi
 }
 
 async function readThrough(read: HashedRead): Promise<void> {
-  try {
-    for await (const chunk of read.open()) void chunk;
-  } catch (err) {
-    throw err instanceof Error && err.cause instanceof MusterError ? err.cause : err;
-  }
+  for await (const chunk of unwrapped(read)) void chunk;
 }
 
 /** The target was looked at long ago: it is looked at again where the store cannot hold the condition. */

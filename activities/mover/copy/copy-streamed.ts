@@ -1,6 +1,6 @@
 import { compareChecksums } from '../../objects/checksum/values.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { type Checksums, type KnownChecksums, type WriteConditions } from '../../objects/types.ts';
+import { type Checksums, type WriteConditions } from '../../objects/types.ts';
 import { fullKey } from '../side.ts';
 import { copied, prepare, putOptions, withoutRefused } from './delivery.ts';
 import { callOf, headOrNone } from './landing.ts';
@@ -8,7 +8,7 @@ import { readMarks } from './marks.ts';
 import { type CopyOutcome } from './outcome.ts';
 import { type CopySetup, type CopyTask } from './ports.ts';
 import { kindsToCompute, proveCopy, proveRead } from './proof.ts';
-import { readHashed } from './read-hashed.ts';
+import { bodyFor, readHashed } from './read-hashed.ts';
 import { fromSource, fromTarget } from './side-errors.ts';
 import { headSource } from './head-source.ts';
 
@@ -27,14 +27,15 @@ export async function copyStreamed(
     approve: (own) => proveRead(task.key, info.checksums, own),
   });
   const known = info.checksums[kind];
-  // Known beforehand it is sent along, and the target refuses what does not match.
-  const checksums: KnownChecksums = known === undefined ? read.own : { [kind]: known };
   try {
+    // Known beforehand it is sent along, and the target refuses what does not match.
+    const { open, checksums } =
+      known === undefined ? await bodyFor(setup, read) : { open: read.open, checksums: { [kind]: known } };
     const put = await withoutRefused(setup, delivery, () =>
       fromTarget(
         target.client.put(
           fullKey(target, task.key),
-          { sizeBytes: info.sizeBytes, open: read.open },
+          { sizeBytes: info.sizeBytes, open },
           { ...putOptions(delivery.carried), checksums, ...conditions },
           callOf(setup),
         ),

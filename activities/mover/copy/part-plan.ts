@@ -1,8 +1,11 @@
 import { type ByteRange } from '../../objects/types.ts';
 
 const mebibyte = 1024 * 1024;
-/** Large enough that a request's cost is lost in it, small enough that a lost connection is cheap. */
-export const usualPartBytes = 64 * mebibyte;
+/**
+ * Large enough that a request's cost is lost in it, small enough that a few of them fit in memory: S3 wants a part's
+ * checksum before its bytes.
+ */
+export const usualPartBytes = 16 * mebibyte;
 
 /** What a store takes: see `Supports`. */
 export interface PartLimits {

@@ -13,8 +13,8 @@ export interface CopySetup {
   signal?: AbortSignal;
   /** Waits for its turn under a limit of bandwidth; undefined where there is none to wait for. */
   throttle?: (bytes: number) => Promise<void> | undefined;
-  /** Runs the parts of large objects, so many at once as the run allows. */
-  parts: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Runs the parts of large objects, as many at once as the run allows; larger ones count for more. */
+  parts: <T>(sizeBytes: number, run: () => Promise<T>) => Promise<T>;
   /** What this target has refused: learnt on the way. */
   refused: Set<Extra>;
   /** Whether the target's bucket keeps versions: OSS ignores `ifAbsent` there. */

@@ -1,6 +1,6 @@
 import { toMusterError } from '../../../workflows/engine/errors.ts';
 import { createHasher } from '../../objects/checksum/hasher.ts';
-import { type ByteRange, type ChecksumKind, type Checksums } from '../../objects/types.ts';
+import { type ByteRange, type ChecksumKind, type Checksums, type KnownChecksums } from '../../objects/types.ts';
 import { fullKey } from '../side.ts';
 import { callOf } from './landing.ts';
 import { type CopySetup, type CopyTask } from './ports.ts';
@@ -72,4 +72,32 @@ async function* chunks(setup: CopySetup, task: CopyTask, range: ByteRange | unde
   } finally {
     if (!ended) body.cancel();
   }
+}
+
+/** The same outside of a write: failures are the source's own. */
+export async function* unwrapped(read: HashedRead): AsyncGenerator<Uint8Array> {
+  try {
+    yield* read.open();
+  } catch (err) {
+    throw err instanceof BodyFailure ? err.cause : err;
+  }
+}
+
+/**
+ * How a stretch is sent. S3 wants the checksum before the bytes, so they are held in memory, and the store itself refuses
+ * what does not match; OSS answers its own checksum afterwards, so they go through as they come.
+ */
+export async function bodyFor(
+  setup: CopySetup,
+  read: HashedRead,
+): Promise<{ open: () => AsyncIterable<Uint8Array>; checksums: KnownChecksums }> {
+  const { dialect, supports } = setup.target.client;
+  if (dialect === 'oss') return { open: read.open, checksums: read.own };
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of unwrapped(read)) chunks.push(chunk);
+  return { open: () => replay(chunks), checksums: { [supports.wholeChecksum]: read.own()[supports.wholeChecksum]! } };
+}
+
+async function* replay(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
 }

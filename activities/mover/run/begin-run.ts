@@ -50,6 +50,9 @@ export interface Run extends AsyncDisposable {
   observe(): Promise<void>;
 }
 
+/** A part of this size takes the place of one; half as many of twice the size go at once. */
+const largePartBytes = 64 * 1024 * 1024;
+
 export function createRun(input: PassInput): Run {
   const { rule, cursor } = input;
   const stop = new AbortController();
@@ -67,8 +70,8 @@ export function createRun(input: PassInput): Run {
   const partLanes = createLanes(rule.parallelParts);
   const setup: CopySetup = {
     ...{ source, target, rule: rule.copy, signal, refused: new Set(), targetVersioned: true },
-    parts: async (work) => {
-      const leave = await partLanes.take(1);
+    parts: async (sizeBytes, work) => {
+      const leave = await partLanes.take(Math.ceil(sizeBytes / largePartBytes));
       return work().finally(leave);
     },
     ...(input.ledger === undefined ? {} : { ledger: input.ledger }),

@@ -42,7 +42,7 @@ export interface PassRule {
 
 export const usualCopyRule: CopyRule = {
   ...{ overwrite: 'ours' as OverwritePolicy, epoch: 0, origin: '', carry: usualCarryRule as CarryRule, restoreDays: 0 },
-  ...{ smallBytes: 1024 * 1024, multipartBytes: 64 * 1024 * 1024, partBytes: usualPartBytes },
+  ...{ smallBytes: 1024 * 1024, multipartBytes: 32 * 1024 * 1024, partBytes: usualPartBytes },
 };
 
 export const usualPassRule: PassRule = {
