@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
@@ -12,13 +11,13 @@ import {
   type Tablespace,
 } from './backup-entry.ts';
 import type { BaseBackup } from './base-backup.ts';
+import { bytesContent, readFilePieces } from './wal-content.ts';
 
 /**
  * A base backup as plain files: `data/`, `tablespaces/<oid>/`, and `backup.json` with the facts, which is written last:
  * without it the backup does not count.
  */
 const factsFile = 'backup.json';
-const readBytes = 1 << 20;
 
 /**
  * Saves a base backup into a new directory and returns its facts. Everything is on disk then. On failure what was
@@ -85,9 +84,30 @@ export async function openBackupDirectory(dir: string): Promise<StoredBackup> {
 async function* readBack(dir: string, { tablespaces }: BackupFacts): AsyncGenerator<BackupEntry> {
   for (const tablespace of [...tablespaces, null]) {
     const root = path.join(dir, folderOf(tablespace));
-    const names = (await readdir(root, { recursive: true }).catch(() => [])).filter((name) => name !== manifestName);
-    for (const name of names.toSorted()) yield await entryOf(root, name, tablespace);
-    if (tablespace === null) yield await entryOf(root, manifestName, tablespace);
+    const found = await readdir(root, { recursive: true }).catch(() => []);
+    const names = found.filter((name) => name !== manifestName).toSorted();
+    if (tablespace === null) names.push(manifestName);
+    yield* readAhead(names.map((name) => () => entryOf(root, name, tablespace)));
+  }
+}
+
+/** A cluster is a thousand small files and a few large ones: the small ones are read several at a time, before their turn. */
+const entriesAhead = 16;
+const smallBytes = 256 << 10;
+
+async function* readAhead(makers: readonly (() => Promise<BackupEntry>)[]): AsyncGenerator<BackupEntry> {
+  const waiting: Promise<BackupEntry>[] = [];
+  const begin = (index: number): void => {
+    const entry = makers[index]?.();
+    if (entry === undefined) return;
+    entry.catch(() => undefined); // asked for in its turn
+    waiting.push(entry);
+  };
+  for (let index = 0; index < entriesAhead; index++) begin(index);
+  for (let next = entriesAhead; waiting.length > 0; next++) {
+    const entry = await waiting.shift();
+    begin(next);
+    if (entry !== undefined) yield entry;
   }
 }
 
@@ -97,15 +117,10 @@ async function entryOf(root: string, name: string, tablespace: Tablespace | null
     throw new MusterError('RESTORE_FAILED', `${file} is not there`, { cause });
   });
   const kind = stats.isDirectory() ? 'directory' : stats.isSymbolicLink() ? 'symlink' : 'file';
+  const small = kind === 'file' && stats.size <= smallBytes ? await readFile(file) : null;
   return {
     ...{ tablespace, path: name.split(path.sep).join('/'), kind, mode: stats.mode & 0o7777, mtimeMs: stats.mtimeMs },
     ...{ sizeBytes: kind === 'file' ? stats.size : 0, linkTarget: '' },
-    body: kind === 'file' ? readPieces(file) : nothing(),
+    body: small === null && kind === 'file' ? readFilePieces(file) : bytesContent(small ?? Buffer.alloc(0)).read(),
   };
 }
-
-async function* readPieces(file: string): AsyncGenerator<Buffer> {
-  yield* createReadStream(file, { highWaterMark: readBytes }) as AsyncIterable<Buffer>;
-}
-
-async function* nothing(): AsyncGenerator<Buffer> {}

@@ -1,3 +1,5 @@
+import type { ManifestAlgorithm } from './file-digest.ts';
+
 /** A base backup as everything that stores or restores one sees it: a stream of files, storage unknown. */
 
 /** A place outside the data directory in which a server keeps files. */
@@ -38,6 +40,8 @@ export interface BackupFacts {
   tablespaces: Tablespace[];
   /** Whether the WAL between start and end is part of the backup. */
   hasWal: boolean;
+  /** What the manifest's checksums are. */
+  checksums: ManifestAlgorithm;
   files: number;
   /** Of all files together, WAL included. */
   bytes: number;

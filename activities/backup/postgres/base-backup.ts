@@ -121,8 +121,9 @@ class BackupReader {
       endLsn: end.endLsn,
       endedAtMs: end.endedAtMs,
       hasWal: this.#options.wal === 'included',
-      files: this.#flow.files,
-      bytes: this.#flow.bytes,
+      checksums: this.#options.checksums ?? 'CRC32C',
+      files: this.#flow.inspector.files,
+      bytes: this.#flow.inspector.bytes,
     };
   }
 
@@ -168,9 +169,9 @@ class BackupReader {
   async #finish(): Promise<BackupEntry> {
     const end = this.#parts.end();
     const manifest = this.#flow.manifestBytes;
-    const { facts, faults } = this.#flow.check.compare(manifest);
+    const { facts, faults } = this.#flow.inspector.check.compare(manifest);
     if (this.#options.wal === 'included') {
-      faults.push(...includedWalFaults(this.#flow.segments, facts.walRanges, this.#server));
+      faults.push(...includedWalFaults(this.#flow.inspector.segments, facts.walRanges, this.#server));
     }
     const place = placeOf(this.#options.url);
     if (faults.length > 0) throw faultError('CHECKSUM_MISMATCH', `base backup of ${place}`, faults);
@@ -183,7 +184,7 @@ class BackupReader {
 
   #report(): void {
     const totalBytes = this.#parts.start?.totalBytes ?? null;
-    this.#options.onProgress?.({ bytes: this.#flow.bytes, totalBytes });
+    this.#options.onProgress?.({ bytes: this.#flow.inspector.bytes, totalBytes });
   }
 }
 

@@ -1,5 +1,5 @@
 import { parseLsn } from '../../drivers/postgres/lsn.ts';
-import type { IncludedSegment } from './backup-flow.ts';
+import type { IncludedSegment } from './file-inspector.ts';
 import type { FileFault } from './manifest-check.ts';
 import type { WalRange } from './manifest.ts';
 import type { ServerIdentity } from './replication-session.ts';

@@ -32,6 +32,18 @@ export interface WalArchive {
   remove(name: string): Promise<void>;
 }
 
+/** For backups that need none. */
+export const noArchive: WalArchive = {
+  place: 'no archive',
+  list: () => nothing(),
+  get: () => Promise.resolve(null),
+  create: () => Promise.reject(new MusterError('CONFIG_INVALID', 'there is no archive')),
+  replace: () => Promise.reject(new MusterError('CONFIG_INVALID', 'there is no archive')),
+  remove: () => Promise.resolve(),
+};
+
+async function* nothing(): AsyncGenerator<never> {}
+
 /** Whose WAL an archive holds: one archive, one system. */
 export interface ArchiveIdentity {
   systemId: string;
@@ -121,16 +133,12 @@ function checkHistory(name: string, text: string): void {
 
 /** Two copies of a segment that is not full agree as far as the shorter one goes; the longer one is kept. */
 async function keepLonger(archive: WalArchive, name: string, content: WalContent): Promise<ArchiveOutcome> {
-  const stored = async (): Promise<AsyncIterable<Buffer>> => (await archive.get(name)) ?? (await nothing());
+  const stored = async (): Promise<AsyncIterable<Buffer>> => (await archive.get(name)) ?? nothing();
   const [here, there] = [await usedPrefix(content.read()), await usedPrefix(await stored())];
   if (!(await sameStart(content.read(), await stored(), Math.min(here, there)))) throw conflict(archive, name);
   if (here <= there) return 'same';
   await archive.replace(name, content);
   return 'stored';
-}
-
-function nothing(): Promise<AsyncIterable<Buffer>> {
-  return Promise.resolve(bytesContent(Buffer.alloc(0)).read());
 }
 
 function conflict(archive: WalArchive, name: string): MusterError {
