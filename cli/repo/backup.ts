@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
+import path from 'node:path';
 import { backup as save, type BackupProgress, type BackupResult } from '../../activities/backup/engine/backup.ts';
 import type { Repository } from '../../activities/backup/repository/attach.ts';
 import { findSnapshot, type Snapshot } from '../../activities/backup/repository/snapshot.ts';
@@ -37,7 +38,11 @@ export const backup: Body<BackupFlags> = async (session, flags, [paths = []]) =>
     session.whenStopped =
       'no snapshot was saved. What was written stays in the repository; run the same command again to go on';
     const parent = await parentOf(repository, flags);
-    const source = { paths: paths as readonly string[], excludes, oneFileSystem: flags.oneFileSystem === true };
+    const source = {
+      paths: (paths as readonly string[]).map(pastLinks),
+      excludes,
+      oneFileSystem: flags.oneFileSystem === true,
+    };
     const scan = session.screen.showsProgress && flags.scan ? startScan(source) : null;
     const onProgress = backupProgress(session.screen, scan);
     try {
@@ -77,6 +82,17 @@ function readPatterns(file: string): string[] {
         dollar === undefined ? (process.env[braced ?? bare ?? ''] ?? '') : '$',
       ),
     );
+}
+
+/** A path through a symbolic link is saved where it really lies: a snapshot of the link would lack what is behind it. */
+function pastLinks(given: string): string {
+  const whole = path.resolve(given);
+  try {
+    return path.join(realpathSync(path.dirname(whole)), path.basename(whole));
+  } catch {
+    // It is not there, which is said by whoever looks for it.
+    return whole;
+  }
 }
 
 /** What restic would take for "but not this" must not be taken for a name. */

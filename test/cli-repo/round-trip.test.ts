@@ -1,7 +1,7 @@
 /** `muster repo` against stock restic, both ways: what the one saves, the other checks and restores. */
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { lstatSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { noise } from '../backup/engine/world.ts';
@@ -76,6 +76,18 @@ describe('muster repo and restic', { concurrency: 2 }, () => {
       assert.deepEqual([mine['data_blobs'], mine['files_new']], [0, 0], 'nothing is stored twice, nor read again');
     },
   );
+
+  test('what lies behind a symbolic link on the way is saved', options, async (t) => {
+    const place = await createPlace(t);
+    mkdirSync(place.at('real'));
+    writeFileSync(place.at('real', 'file'), 'behind the link');
+    symlinkSync('real', place.at('link'));
+    const summary = lineOf(await place.json(['backup', place.at('link', 'file')]), 'summary');
+    assert.equal(summary['total_files_processed'], 1);
+    const target = path.join(place.dir, 'restored');
+    await place.done(['restore', 'latest', '-t', target]);
+    assert.equal(readFileSync(path.join(target, place.at('real', 'file')), 'utf8'), 'behind the link');
+  });
 
   test('a part of a snapshot can be restored, and files that are there be left alone', options, async (t) => {
     const place = await createPlace(t);
