@@ -10,10 +10,11 @@ export function canAsk(): boolean {
  * @throws what the signal was aborted with; MusterError SECRET_MISSING when the answer is empty
  */
 export async function askPassword(question: string, signal: AbortSignal): Promise<string> {
-  process.stderr.write(`${question}: `);
   const { stdin } = process;
+  // Before the question: whoever answers at once must not see the answer.
   stdin.setRawMode(true);
   stdin.setEncoding('utf8');
+  process.stderr.write(`${question}: `);
   try {
     const answer = await readHidden(signal);
     if (answer === '') throw new MusterError('SECRET_MISSING', 'no password was given');
