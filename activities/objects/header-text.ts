@@ -5,6 +5,11 @@ export function textOf(value: string): string {
   return text.includes('\ufffd') ? value : text;
 }
 
+/** A text as the bytes of its UTF-8, one character each, which is how undici writes a header. */
+export function bytesOfText(text: string): string {
+  return /[^\u0000-\u007f]/.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text;
+}
+
 /**
  * User metadata as it goes into a header: what is not ASCII as one encoded word of RFC 2047. Stores answer it so
  * themselves (S3 "Working with object metadata"), and servers disagree on what a signature over other bytes covers.

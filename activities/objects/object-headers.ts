@@ -1,7 +1,7 @@
 import { bareEtag, partsOfEtag } from './dialect/etag.ts';
 import { type Dialect, type Headers } from './dialect/dialect.ts';
 import { ObjectStoreError } from './failure.ts';
-import { readMetadata, textOf, writeMetadata } from './header-text.ts';
+import { bytesOfText, readMetadata, textOf, writeMetadata } from './header-text.ts';
 import { encodeText } from './signing/text.ts';
 import { type ContentHeaders, type ObjectInfo, type Retention } from './types.ts';
 
@@ -15,12 +15,22 @@ const contentNames = {
 } as const satisfies Record<keyof ContentHeaders, string>;
 const contentKeys = Object.keys(contentNames) as (keyof ContentHeaders)[];
 
+const headerNames = (prefix: string) => ({
+  storageClass: `${prefix}storage-class`,
+  restore: `${prefix}restore`,
+  versionId: `${prefix}version-id`,
+  tagCount: `${prefix}tagging-count`,
+  metadata: `${prefix}meta-`,
+});
+const namesOf = { s3: headerNames('x-amz-'), oss: headerNames('x-oss-') };
+
 /** What GET and HEAD say of an object. */
 export function infoOf(dialect: Dialect, key: string, answer: { status: number; headers: Headers }): ObjectInfo {
   const { headers } = answer;
   const etag = bareEtag(headers['etag']);
-  const storageClass = headers[`${dialect.prefix}storage-class`] ?? dialect.storageClass;
-  const restore = restoreOf(headers[`${dialect.prefix}restore`]);
+  const names = namesOf[dialect.name];
+  const storageClass = headers[names.storageClass] ?? dialect.storageClass;
+  const restore = restoreOf(headers[names.restore]);
   const info: ObjectInfo = {
     key,
     sizeBytes: sizeOf(headers),
@@ -32,9 +42,9 @@ export function infoOf(dialect: Dialect, key: string, answer: { status: number; 
     ...dialect.checksumsOf(headers, answer.status === 206),
     archived: isArchived(dialect, { headers, storageClass, restored: restore?.ongoing === false }),
   };
-  const versionId = headers[`${dialect.prefix}version-id`];
+  const versionId = headers[names.versionId];
   const parts = numberOf(headers['x-amz-mp-parts-count']) ?? partsOfEtag(etag);
-  const tagCount = numberOf(headers[`${dialect.prefix}tagging-count`]);
+  const tagCount = numberOf(headers[names.tagCount]);
   const retention = retentionOf(headers);
   const legalHold = headers['x-amz-object-lock-legal-hold'];
   if (versionId !== undefined) info.versionId = versionId;
@@ -48,7 +58,8 @@ export function infoOf(dialect: Dialect, key: string, answer: { status: number; 
 
 /** Of the whole object: behind the slash of a range, else the length of what comes. */
 function sizeOf(headers: Headers): number {
-  const total = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1];
+  const range = headers['content-range'];
+  const total = range === undefined ? undefined : /\/(\d+)$/.exec(range)?.[1];
   return Number(total ?? headers['content-length'] ?? Number.NaN);
 }
 
@@ -65,8 +76,8 @@ function contentOf(headers: Headers): ContentHeaders {
   return content;
 }
 
-function metadataOf({ prefix }: Dialect, headers: Headers): Record<string, string> {
-  const start = `${prefix}meta-`;
+function metadataOf(dialect: Dialect, headers: Headers): Record<string, string> {
+  const start = namesOf[dialect.name].metadata;
   const metadata: Record<string, string> = {};
   for (const name in headers)
     if (name.startsWith(start)) metadata[name.slice(start.length)] = readMetadata(headers[name]!);
@@ -105,13 +116,13 @@ export interface Described {
   legalHold?: boolean | undefined;
 }
 
-/** The same as headers of a request; texts as they are. @throws ObjectStoreError OBJECT_STORE_REFUSED for what does not fit. */
+/** The same as headers of a request, byte for byte. @throws ObjectStoreError OBJECT_STORE_REFUSED for what does not fit. */
 export function describingHeaders({ prefix }: Dialect, described: Described): Record<string, string> {
   const { content, metadata, tags, storageClass, retention, legalHold } = described;
   const headers: Record<string, string> = {};
   for (const key of contentKeys) {
     const value = content?.[key];
-    if (value !== undefined) headers[contentNames[key]] = oneLine(contentNames[key], value);
+    if (value !== undefined) headers[contentNames[key]] = bytesOfText(oneLine(contentNames[key], value));
   }
   for (const name in metadata) {
     if (!/^[\w.!#$%&'*+^`|~-]+$/.test(name)) throw unfit(`metadata cannot be named ${JSON.stringify(name)}`);

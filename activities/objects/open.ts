@@ -12,8 +12,7 @@ import { writingCalls } from './calls/writing.ts';
 import { createKeyring, type Env, providerOf } from './credentials.ts';
 import { oss } from './dialect/oss.ts';
 import { s3 } from './dialect/s3.ts';
-import { ObjectStoreError } from './failure.ts';
-import { type Call, type Caller, type CallerDeps, createCaller } from './http/caller.ts';
+import { type Caller, type CallerDeps, createCaller } from './http/caller.ts';
 import { createTransport, type Transport } from './http/transport.ts';
 import { defaultLimits } from './limits.ts';
 import { type CredentialProvider, type ObjectPlace } from './place.ts';
@@ -44,7 +43,7 @@ export function openObjects(place: ObjectPlace, options: OpenOptions = {}): Obje
     const nowMs = options.nowMs ?? Date.now;
     const signer = dialect.signer(place, url.host);
     const deps: CallerDeps = { place, dialect, limits, keyring, transport, bucket, host: url.host, signer, nowMs };
-    return guarded(createCaller(deps));
+    return createCaller(deps);
   };
   const caller = callerOf(place.bucket);
   let account: Caller | undefined;
@@ -71,24 +70,6 @@ export function openObjects(place: ObjectPlace, options: OpenOptions = {}): Obje
     }),
     async [Symbol.asyncDispose]() {
       await Promise.all(transports.map((transport) => transport.close()));
-    },
-  };
-}
-
-/** Without its key a call about an object would be one about its bucket: DELETE, for one. */
-function guarded(caller: Caller): Caller {
-  const check = ({ key }: Call): void => {
-    if (key === '') throw new ObjectStoreError('OBJECT_STORE_REFUSED', 'the key is empty', {});
-  };
-  return {
-    ...caller,
-    async call(call, options, take) {
-      check(call);
-      return caller.call(call, options, take);
-    },
-    async answered(call, options) {
-      check(call);
-      return caller.answered(call, options);
     },
   };
 }

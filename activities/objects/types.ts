@@ -8,7 +8,9 @@
  * CHECKSUM_MISMATCH, TARGET_FULL. What may be repeated safely was repeated before one is thrown. An aborted `signal`
  * rejects with its own reason, not with one of these.
  */
+import { type BucketInfo, type BucketLock, type LockMode, type Versioning } from './bucket-types.ts';
 import { type ObjectPlace } from './place.ts';
+import { type Supports } from './supports.ts';
 
 /** CRCs, MD5 and SHAs a store or a hasher may know. */
 export type ChecksumKind = 'crc64nvme' | 'crc64ecma' | 'crc32' | 'crc32c' | 'md5' | 'sha1' | 'sha256';
@@ -121,7 +123,8 @@ export interface ObjectBytes {
 
 /**
  * A body of known length. `open` is called once per try: give a source that can be begun again, or set `once`, then a
- * failure after the first byte was asked for is not repeated by the client.
+ * failure after the first byte was asked for is not repeated by the client. What was opened is closed (`return`), however
+ * the call ends; a call may end without having opened anything.
  */
 export interface StreamBody {
   sizeBytes: number;
@@ -297,52 +300,10 @@ export interface CopyOptions extends WriteConditions {
   storageClass?: string;
 }
 
-export type Versioning = 'off' | 'enabled' | 'suspended';
 export interface Retention {
-  mode: 'GOVERNANCE' | 'COMPLIANCE';
+  mode: LockMode;
   untilMs: number;
 }
-/** How a bucket keeps its objects from being deleted. */
-export interface BucketLock {
-  /** OSS alone knows `in-progress` (may still be cancelled) and `expired`. */
-  state: 'off' | 'on' | 'in-progress' | 'expired';
-  /** What new objects get; left out where nothing is set. */
-  mode?: Retention['mode'];
-  days?: number;
-  /** OSS: which WORM policy. */
-  wormId?: string;
-}
-export interface BucketInfo {
-  name: string;
-  createdAtMs: number;
-  /** Where the store says so. */
-  region?: string;
-}
-
-/**
- * What a dialect has. Calls and options a dialect lacks throw OBJECT_STORE_REFUSED before anything is sent. A server
- * may lack what its dialect has: then it says so itself, and the error's `serverCode` is NotImplemented.
- */
-export interface Supports {
-  /** `ifAbsent` on put, complete and copy. OSS ignores it in a bucket with versioning: look there first. */
-  ifAbsent: 'always' | 'unversioned';
-  /** `ifMatch` on put and complete. */
-  putIfMatch: boolean;
-  /** `ifAbsent` on `completeUpload`. */
-  completeConditions: boolean;
-  /** The checksum kind of whole objects that this dialect keeps and answers, also of multipart objects. */
-  wholeChecksum: 'crc64nvme' | 'crc64ecma';
-  /** `retention` and `legalHold` of objects. */
-  objectLock: boolean;
-  /** `setBucketLock` counts for the whole bucket and cannot be taken back (OSS WORM). */
-  bucketWorm: boolean;
-  /** Largest body of one put or part, bytes. */
-  maxPutBytes: number;
-  /** Smallest part but the last, bytes. */
-  minPartBytes: number;
-  maxParts: number;
-}
-
 /** The calls on one bucket. Safe to share and to call as wide as wanted: connections are bounded inside. */
 export interface ObjectClient extends AsyncDisposable {
   readonly place: ObjectPlace;
@@ -435,9 +396,6 @@ export interface ObjectClient extends AsyncDisposable {
    * S3: what new objects get by default. OSS: a WORM policy, `in-progress` (cancellable, lapses after a day) unless
    * `irrevocable`; a locked one can only be made longer.
    */
-  setBucketLock(
-    lock: { mode: Retention['mode']; days: number; irrevocable?: boolean },
-    call?: CallOptions,
-  ): Promise<void>;
+  setBucketLock(lock: { mode: LockMode; days: number; irrevocable?: boolean }, call?: CallOptions): Promise<void>;
   listBuckets(call?: CallOptions): Promise<BucketInfo[]>;
 }

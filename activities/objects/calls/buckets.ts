@@ -1,8 +1,9 @@
+import { type BucketInfo, type Versioning } from '../bucket-types.ts';
 import { type Dialect } from '../dialect/dialect.ts';
 import { ObjectStoreError } from '../failure.ts';
 import { type Caller } from '../http/caller.ts';
 import { type ObjectPlace } from '../place.ts';
-import { type BucketInfo, type CallOptions, type ObjectClient, type Versioning } from '../types.ts';
+import { type CallOptions, type ObjectClient } from '../types.ts';
 import { type XmlReader } from '../xml/reader.ts';
 import { element } from '../xml/writer.ts';
 import { fieldsOf, parsed, timeOf } from './documents.ts';

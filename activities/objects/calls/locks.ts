@@ -1,7 +1,8 @@
+import { type BucketLock, type LockMode } from '../bucket-types.ts';
 import { type Dialect } from '../dialect/dialect.ts';
 import { ObjectStoreError } from '../failure.ts';
 import { type Caller } from '../http/caller.ts';
-import { type BucketLock, type CallOptions, type ObjectClient, type Retention } from '../types.ts';
+import { type CallOptions, type ObjectClient, type Retention } from '../types.ts';
 import { type XmlReader } from '../xml/reader.ts';
 import { element } from '../xml/writer.ts';
 import { fieldsOf, parsed } from './documents.ts';
@@ -115,7 +116,7 @@ function readObjectLock(reader: XmlReader): BucketLock {
   const walk = (): void => {
     while (reader.next() === 'open') {
       if (reader.name === 'ObjectLockEnabled') lock.state = reader.text() === 'Enabled' ? 'on' : 'off';
-      else if (reader.name === 'Mode') lock.mode = reader.text() as Retention['mode'];
+      else if (reader.name === 'Mode') lock.mode = reader.text() as LockMode;
       else if (reader.name === 'Days') lock.days = reader.number();
       else if (reader.name === 'Years') lock.days = reader.number() * 365;
       else walk();

@@ -1,7 +1,7 @@
 import { type Dialect } from '../dialect/dialect.ts';
 import { ObjectStoreError } from '../failure.ts';
 import { type Call, type Caller } from '../http/caller.ts';
-import { type Incoming } from '../http/transport.ts';
+import { type Incoming } from '../http/exchange.ts';
 import { infoOf } from '../object-headers.ts';
 import {
   type CallOptions,

@@ -58,8 +58,8 @@ const tableBytes = 8 * 256 * 8;
 /** More than the longest tap, in whole blocks: stays zero. */
 const zeroBytes = 2048;
 const windowBytes = 64 * 1024;
-/** Where things lie in the kernels' memory, in a row: tables, the message, what it folds to, what is left of that. */
-const messageAt = 4 * tableBytes;
+/** Where things lie in the kernels' memory: tables, the message, what it folds to, what is left of that; zeros before each. */
+const messageAt = 4 * tableBytes + zeroBytes;
 const foldedAt = messageAt + windowBytes + zeroBytes;
 const restAt = foldedAt + windowBytes + zeroBytes;
 const leftAt = restAt + zeroBytes;
@@ -190,23 +190,25 @@ export function updateCrcs(crcs: readonly Crc[], registers: bigint[], bytes: Uin
     const length = Math.min(windowBytes, bytes.length - from);
     engine.memory.set(from === 0 && length === bytes.length ? bytes : bytes.subarray(from, from + length), messageAt);
     crcs.forEach((crc, i) => {
-      registers[i] = BigInt.asUintN(64, advance(engine, { crc, register: registers[i]!, length }));
+      // The last one may take the message apart: half the memory, which matters where data streams through the caches.
+      const to = i === crcs.length - 1 ? messageAt : foldedAt;
+      registers[i] = BigInt.asUintN(64, advance(engine, { crc, register: registers[i]!, length, to }));
     });
   }
 }
 
-/** The register after the message in the window, which is left as it was. */
-function advance({ memory, mix, of }: Engine, now: { crc: Crc; register: bigint; length: number }): bigint {
-  const { crc, register, length } = now;
+/** The register after the message in the window, which is left as it was unless it is folded `to` its own place. */
+function advance({ memory, mix, of }: Engine, now: { crc: Crc; register: bigint; length: number; to: number }): bigint {
+  const { crc, register, length, to } = now;
   const { fold, table } = of(crc);
   if (length < leastFoldBytes) return table(messageAt, length, register);
   const whole = length - (length % blockBytes);
   const restBytes = Math.ceil(crc.taps.at(-1)! / blockBytes) * blockBytes;
   mix(messageAt, register);
-  fold(messageAt, foldedAt, foldedAt, whole);
-  mix(messageAt, register);
+  fold(messageAt, to, to, whole);
+  if (to !== messageAt) mix(messageAt, register);
   // The last bytes were divided, too, as if more came behind them: that is taken back.
-  memory.copyWithin(restAt, foldedAt + whole - restBytes, foldedAt + whole);
+  memory.copyWithin(restAt, to + whole - restBytes, to + whole);
   fold(restAt, restAt, leftAt, restBytes);
   return table(messageAt + whole, length - whole, table(leftAt, restBytes, 0n));
 }

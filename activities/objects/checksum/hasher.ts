@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import { type ChecksumKind, type Checksums } from '../types.ts';
 import { type Crc, firstRegister, updateCrcs, valueOf } from './crc.ts';
 import { crcHex, type CrcKind, crcKinds } from './values.ts';
@@ -46,7 +46,15 @@ export function createHasher(kinds: readonly ChecksumKind[]): Hasher {
 
 /** The checksums of bytes that are at hand. */
 export function checksumsOf(kinds: readonly ChecksumKind[], bytes: Uint8Array): Checksums {
-  const hasher = createHasher(kinds);
-  hasher.update(bytes);
-  return hasher.digest();
+  const checksums: Checksums = {};
+  for (const kind of kinds)
+    checksums[kind] = kind in crcKinds ? crcOf(kind as CrcKind, bytes) : hash(kind, bytes, 'hex');
+  return checksums;
+}
+
+function crcOf(kind: CrcKind, bytes: Uint8Array): string {
+  const crc = crcKinds[kind];
+  const registers = [firstRegister(crc)];
+  updateCrcs([crc], registers, bytes);
+  return crcHex(crc, valueOf(crc, registers[0]!));
 }

@@ -16,10 +16,12 @@ export type Comparison =
 
 /** Compares two sides by every kind both know; one that differs decides. */
 export function compareChecksums(left: Checksums, right: Checksums): Comparison {
-  const common = byStrength.filter((kind) => left[kind] !== undefined && right[kind] !== undefined);
-  const differing = common.find((kind) => left[kind] !== right[kind]);
-  if (differing !== undefined) {
-    return { kind: 'different', by: differing, left: left[differing]!, right: right[differing]! };
+  const common: ChecksumKind[] = [];
+  for (const kind of byStrength) {
+    const [one, other] = [left[kind], right[kind]];
+    if (one === undefined || other === undefined) continue;
+    if (one !== other) return { kind: 'different', by: kind, left: one, right: other };
+    common.push(kind);
   }
   return common.length === 0 ? { kind: 'unknown' } : { kind: 'same', by: common };
 }

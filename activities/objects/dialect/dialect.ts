@@ -1,12 +1,7 @@
 import { type ObjectPlace } from '../place.ts';
+import { type Supports } from '../supports.ts';
 import { type RequestSigner } from '../signing/requests.ts';
-import {
-  type ChecksumKind,
-  type Checksums,
-  type CompositeChecksum,
-  type Supports,
-  type WriteConditions,
-} from '../types.ts';
+import { type ChecksumKind, type Checksums, type CompositeChecksum, type WriteConditions } from '../types.ts';
 
 export type Headers = Readonly<Record<string, string>>;
 

@@ -2,7 +2,11 @@ import { type Checksums } from '../types.ts';
 
 /** Without quotes and the sign of weakness. */
 export function bareEtag(text: string | undefined): string {
-  return (text ?? '').replace(/^W\//, '').replaceAll('"', '');
+  if (text === undefined) return '';
+  const plain = text.startsWith('W/') ? text.slice(2) : text;
+  // As nearly every one comes.
+  const quoted = plain.length > 1 && plain.startsWith('"') && plain.indexOf('"', 1) === plain.length - 1;
+  return quoted ? plain.slice(1, -1) : plain.replaceAll('"', '');
 }
 
 /** How many parts an ETag speaks of; undefined where it speaks of none. */

@@ -6,7 +6,7 @@ import { bareEtag, md5OfEtag } from './etag.ts';
 
 /** In the order in which they are sent along: S3 takes one, and keeps CRC-64/NVME anyway. */
 const kinds: readonly ChecksumKind[] = ['crc64nvme', 'crc32c', 'sha256', 'crc32', 'sha1'];
-const headerOf = (kind: ChecksumKind): string => `x-amz-checksum-${kind}`;
+const names = kinds.map((kind) => `x-amz-checksum-${kind}`);
 
 const mebibyte = 2 ** 20;
 
@@ -41,8 +41,8 @@ export const s3: Dialect = {
     return headers;
   },
   checksumHeaders(known) {
-    const kind = kinds.find((one) => known[one] !== undefined);
-    if (kind !== undefined) return { [headerOf(kind)]: toBase64(known[kind]!) };
+    const at = kinds.findIndex((kind) => known[kind] !== undefined);
+    if (at >= 0) return { [names[at]!]: toBase64(known[kinds[at]!]!) };
     return known.md5 === undefined ? {} : { 'content-md5': toBase64(known.md5) };
   },
   askForChecksums: { 'x-amz-checksum-mode': 'ENABLED' },
@@ -51,8 +51,9 @@ export const s3: Dialect = {
     // With a range S3 may answer the checksum of the part that happens to be there.
     if (partial) return { checksums };
     let composite: CompositeChecksum | undefined;
-    for (const kind of kinds) {
-      const text = headers[headerOf(kind)];
+    for (let i = 0; i < kinds.length; i++) {
+      const kind = kinds[i]!;
+      const text = headers[names[i]!];
       if (text === undefined) continue;
       const dash = text.lastIndexOf('-');
       if (dash < 0 && headers['x-amz-checksum-type'] !== 'COMPOSITE') {

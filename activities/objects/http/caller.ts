@@ -9,7 +9,8 @@ import { encodeKey, type Query, queryText } from '../signing/text.ts';
 import { type CallOptions, type PutBody, type StreamBody } from '../types.ts';
 import { XmlDamaged } from '../xml/reader.ts';
 import { type CallName, nameOf, pauseMs, refusalError } from './refusal.ts';
-import { ExchangeLost, type Incoming, type Transport } from './transport.ts';
+import { ExchangeLost, type Incoming, type Outgoing } from './exchange.ts';
+import { type Transport } from './transport.ts';
 
 /** One call as the dialects' common code states it. */
 export interface Call {
@@ -17,7 +18,7 @@ export interface Call {
   /** Left out: the bucket itself. */
   key?: string;
   query?: Query;
-  /** Lower-case names, texts in Unicode. */
+  /** Lower-case names; values byte for byte (Latin-1). */
   headers?: Record<string, string>;
   body?: PutBody;
   /** Of the body, hex, where it is known: signed over http. */
@@ -59,7 +60,11 @@ const mostDamaged = 2;
 
 export function createCaller(deps: CallerDeps): Caller {
   const self: Caller = {
-    call: (call, options, take) => repeated(deps, call, options ?? {}, take),
+    call(call, options, take) {
+      // Without its key a call about an object would be one about its bucket: DELETE, for one.
+      if (call.key === '') return Promise.reject(new ObjectStoreError('OBJECT_STORE_REFUSED', 'the key is empty', {}));
+      return repeated(deps, call, options ?? {}, take);
+    },
     answered: (call, options) => self.call(call, options, whole),
     refused: (call, answer) => refusalError(nameFor(deps, call), answer),
   };
@@ -85,6 +90,8 @@ interface Progress {
   bodyMs: number;
   /** A body that cannot be begun again was begun. */
   spent: boolean;
+  /** The server broke off while the body was sent, as one does that refuses and does not want it. */
+  careful: boolean;
 }
 
 async function repeated<T>(
@@ -95,7 +102,7 @@ async function repeated<T>(
 ): Promise<T> {
   const progress: Progress = {
     ...{ tries: 0, damaged: 0, mayHaveHappened: false, renewed: 0, startedAtMs: performance.now(), bodyMs: 0 },
-    spent: false,
+    ...{ spent: false, careful: false },
   };
   const deadlineMs = options.deadlineMs ?? deps.limits.deadlineMs;
   for (;;) {
@@ -110,6 +117,7 @@ async function repeated<T>(
       throw refusalError(nameFor(deps, call), { ...answer, bytes: await answer.body.bytes() });
     } catch (error) {
       const failure = failureOf(deps, call, error);
+      if (error instanceof ExchangeLost) progress.careful = error.whileSending;
       if (failure === undefined || options.signal?.aborted === true) throw error;
       progress.mayHaveHappened ||= failure.mayHaveHappened;
       const pause = await whenAgain(deps, { failure, progress, credentials, leftMs });
@@ -171,7 +179,7 @@ function outgoingOf(
   deps: CallerDeps,
   call: Call,
   now: { credentials: ObjectCredentials; progress: Progress; options: CallOptions; leftMs: number },
-): Parameters<Transport['send']>[0] {
+): Outgoing {
   const { place, dialect, bucket, signer } = deps;
   const { progress } = now;
   const headers = { ...call.headers };
@@ -184,10 +192,11 @@ function outgoingOf(
   return {
     method: call.method,
     path: query === '' ? path : `${path}?${query}`,
-    headers: asBytes(headers),
+    headers,
     body: call.body === undefined || call.body instanceof Uint8Array ? call.body : once(call.body, progress),
     signal: now.options.signal,
     timeoutMs: Math.max(1, now.leftMs),
+    careful: progress.careful,
     onBodyTime: (ms) => {
       progress.bodyMs += ms;
     },
@@ -218,13 +227,4 @@ function once(body: StreamBody, progress: Progress): StreamBody {
       return body.open();
     },
   };
-}
-
-/** Header texts as the bytes of their UTF-8, one character each, as undici writes them. */
-function asBytes(headers: Record<string, string>): Record<string, string> {
-  for (const name in headers) {
-    const value = headers[name]!;
-    if (/[^\u0000-\u007f]/.test(value)) headers[name] = Buffer.from(value, 'utf8').toString('latin1');
-  }
-  return headers;
 }

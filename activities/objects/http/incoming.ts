@@ -96,6 +96,8 @@ export class IncomingBody implements AsyncIterable<Buffer>, AsyncIterator<Buffer
   }
 
   cancel(): void {
+    // What has come already is not wanted either.
+    this.#chunks.length = 0;
     if (this.over) return;
     this.#controller.abort(new Error('the body was given up by its reader'));
     this.fail(new Error('the body was given up'));

@@ -11,8 +11,14 @@ export interface BodyWatch {
   /** The source is asked for more and has not answered: no fault of the connection. */
   waitsForSource(waits: boolean): void;
   sent(): void;
+  /** What has to be closed when the request ends before the source does. */
+  opened(source: AsyncIterator<Uint8Array>): void;
   /** The source failed, so that the request has to. */
   failed(error: unknown): void;
+  /** The first byte goes alone. */
+  careful: boolean;
+  /** Asked before each piece: undefined to go on, else when to ask again. */
+  hold(): Promise<void> | undefined;
 }
 
 /** A body as undici takes it: bytes at once where they are few, else something that is pulled. */
@@ -31,6 +37,7 @@ async function* pulled({ sizeBytes, open }: StreamBody, watch: BodyWatch): Async
   let broughtBytes = 0;
   try {
     const source = open()[Symbol.asyncIterator]();
+    watch.opened(source);
     try {
       for (;;) {
         watch.waitsForSource(true);
@@ -39,8 +46,17 @@ async function* pulled({ sizeBytes, open }: StreamBody, watch: BodyWatch): Async
         if (done === true) break;
         broughtBytes += value.length;
         if (broughtBytes > sizeBytes) throw wrongLength(broughtBytes, sizeBytes);
-        // An empty piece would end a chunked body.
-        if (value.length > 0) yield value;
+        // undici would take an empty piece for the end.
+        if (value.length === 0) continue;
+        let piece = value;
+        if (watch.careful && value.length > 1) {
+          watch.careful = false;
+          yield value.subarray(0, 1);
+          piece = value.subarray(1);
+        }
+        // What is sent to a server that has answered and closed its side costs its answer.
+        for (let hold = watch.hold(); hold !== undefined; hold = watch.hold()) await hold;
+        yield piece;
         watch.moved();
       }
     } finally {

@@ -2,9 +2,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 /** What happens to bytes on their way. Each is asked for every piece, and may spoil it. */
 export interface Faults {
-  /** From client to server. `hold`: from here on nothing is taken any more. */
-  up?: (piece: Buffer, link: Link) => Buffer | 'hold';
-  /** From server to client. `cut`: the connection is broken off in its place. */
+  /** From client to server. `hold`: from here on nothing is taken any more; `cut`: the connection is broken off. */
+  up?: (piece: Buffer, link: Link) => Buffer | 'hold' | 'cut';
+  /** From server to client. */
   down?: (piece: Buffer, link: Link) => Buffer | 'hold' | 'cut';
 }
 
@@ -56,6 +56,10 @@ export async function startRelay(behind: string): Promise<Relay> {
 
 function carry(client: Socket, upstream: Socket, relay: Relay): void {
   const link: Link = { head: '', upBytes: 0, downBytes: 0 };
+  const cut = (): void => {
+    client.destroy();
+    upstream.destroy();
+  };
   client.on('data', (piece: Buffer) => {
     if (/^(GET|HEAD|PUT|POST|DELETE) \//.test(piece.toString('latin1', 0, 8))) {
       link.head = piece.toString('latin1').split('\r\n\r\n')[0]!;
@@ -65,17 +69,15 @@ function carry(client: Socket, upstream: Socket, relay: Relay): void {
     const passed = relay.faults.up === undefined ? piece : relay.faults.up(piece, link);
     link.upBytes += piece.length;
     if (passed === 'hold') client.pause();
+    else if (passed === 'cut') cut();
     else upstream.write(passed);
   });
   upstream.on('data', (piece: Buffer) => {
     const passed = relay.faults.down === undefined ? piece : relay.faults.down(piece, link);
     link.downBytes += piece.length;
     if (passed === 'hold') upstream.pause();
-    else if (passed !== 'cut') client.write(passed);
-    else {
-      client.destroy();
-      upstream.destroy();
-    }
+    else if (passed === 'cut') cut();
+    else client.write(passed);
   });
   client.on('close', () => upstream.destroy());
   upstream.on('close', () => client.end());
