@@ -58,7 +58,11 @@ export function startEngine({ repository, table, threads: count, compress = true
       for (const answer of answers) if (answer.kind === 'flushed') addUp(added, answer.added);
       return { data: added, trees: { ...trees.added } };
     },
-    end: () => threads.end(),
+    async end() {
+      // What ends early has stored packs all the same: the next one shall find them.
+      await index.flush().catch(() => undefined);
+      await threads.end();
+    },
   };
 }
 

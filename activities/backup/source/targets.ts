@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 
@@ -17,7 +17,7 @@ export interface Target {
  */
 export function sourcePaths(paths: readonly string[], cwd = process.cwd()): string[] {
   if (paths.length === 0) throw new MusterError('CONFIG_INVALID', 'no path to back up was given');
-  const absolute = [...new Set(paths.map((one) => path.resolve(cwd, one)))].toSorted();
+  const absolute = [...new Set(paths.map((one) => withoutLinks(path.resolve(cwd, one))))].toSorted();
   for (const one of absolute) {
     try {
       lstatSync(one);
@@ -27,6 +27,15 @@ export function sourcePaths(paths: readonly string[], cwd = process.cwd()): stri
     }
   }
   return absolute;
+}
+
+/** Links on the way are followed, or the snapshot would hold the link and not what lies behind it; the last name may be one. */
+function withoutLinks(one: string): string {
+  try {
+    return path.join(realpathSync(path.dirname(one)), path.basename(one));
+  } catch {
+    return one;
+  }
 }
 
 export function targetTree(paths: readonly string[]): Target {
