@@ -372,7 +372,6 @@ export interface ObjectClient extends AsyncDisposable {
   copy(from: CopySource, toKey: string, options?: CopyOptions, call?: CallOptions): Promise<PutResult>;
   /** Asks for an archived object to be readable for so many days. Also succeeds when that is under way. */
   restore(key: string, options: { days: number; versionId?: string; tier?: string }, call?: CallOptions): Promise<void>;
-
   getRetention(key: string, options?: { versionId?: string }, call?: CallOptions): Promise<Retention | undefined>;
   putRetention(
     key: string,
@@ -382,7 +381,6 @@ export interface ObjectClient extends AsyncDisposable {
   ): Promise<void>;
   getLegalHold(key: string, options?: { versionId?: string }, call?: CallOptions): Promise<boolean>;
   putLegalHold(key: string, held: boolean, options?: { versionId?: string }, call?: CallOptions): Promise<void>;
-
   /** Succeeds also when the bucket is ours already. `lock`: with object lock (S3), which cannot be added everywhere later. */
   createBucket(options?: { lock?: boolean }, call?: CallOptions): Promise<void>;
   /** Whether the bucket is there and may be used. @throws BUCKET_UNKNOWN, CREDENTIALS_REFUSED */
