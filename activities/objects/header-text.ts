@@ -1,8 +1,10 @@
+import { isUtf8 } from 'node:buffer';
+
 /** Header bytes come as Latin-1. They are UTF-8 where that fits; what is not stays as it came. */
 export function textOf(value: string): string {
   if (!/[^\u0000-\u007f]/.test(value)) return value;
-  const text = Buffer.from(value, 'latin1').toString('utf8');
-  return text.includes('\ufffd') ? value : text;
+  const bytes = Buffer.from(value, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : value;
 }
 
 /** A text as the bytes of its UTF-8, one character each, which is how undici writes a header. */
@@ -25,7 +27,7 @@ export function readMetadata(value: string): string {
   const bytes = word[1]!.toLowerCase() === 'b' ? Buffer.from(word[2]!, 'base64') : quotedBytes(word[2]!);
   const text = bytes.toString('utf8');
   // Somebody's own text that only looks like one: nobody encodes ASCII.
-  return text.includes('\ufffd') || !/[^\u0000-\u007f]/.test(text) ? value : text;
+  return isUtf8(bytes) && /[^\u0000-\u007f]/.test(text) ? text : value;
 }
 
 function quotedBytes(text: string): Buffer {
