@@ -6,7 +6,7 @@ import { exitCodes } from '../exit-codes.ts';
 import type { Body, RepoOptions, Session } from './action.ts';
 import { countOf, formatBytes, formatCount, printable } from './format.ts';
 import { invalid } from './parse.ts';
-import { parseAddress } from './place.ts';
+import { parseAddress } from '../../activities/backup/repository/address.ts';
 import type { Screen } from './screen.ts';
 import { lockRepository, withRepository, type OpenRepository } from './session.ts';
 import { WorkStatus } from './status.ts';

@@ -1,11 +1,7 @@
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
+import { parseAddress } from '../../activities/backup/repository/address.ts';
 import type { StoreAddress } from '../../activities/backup/repository/store.ts';
-import { isLocation, parseLocation } from '../../activities/objects/location.ts';
 import { invalid } from './parse.ts';
-
-/** Schemes of restic that Muster has no store for; taken for directories they would only puzzle. */
-const foreign = /^(sftp|rest|b2|azure|gs|swift|rclone):/i;
 
 /**
  * Where the repository lies: the option, MUSTER_REPOSITORY, then restic's RESTIC_REPOSITORY and RESTIC_REPOSITORY_FILE.
@@ -18,26 +14,6 @@ export function repositoryAddress(given: string | undefined, env: NodeJS.Process
     throw invalid(`which repository? say it with ${ways}`);
   }
   return parseAddress(text, env);
-}
-
-/** A directory, `s3://bucket/prefix`, `oss://bucket/prefix`; or restic's `local:/path` and `s3:https://host/bucket`. */
-export function parseAddress(text: string, env: NodeJS.ProcessEnv): StoreAddress {
-  if (text === '') throw invalid('the address of the repository is empty');
-  const location = isLocation(text) ? text : fromRestic(text);
-  if (location !== null) return { kind: 'objects', place: parseLocation(location, env) };
-  if (foreign.test(text)) {
-    const [scheme] = text.split(':');
-    throw invalid(`repositories by ${scheme}: are not read; a directory, s3:// or oss:// is`);
-  }
-  return { kind: 'directory', path: path.resolve(text.replace(/^local:/, '')) };
-}
-
-/** restic writes buckets as `s3:https://host/bucket/prefix` or `s3:host/bucket/prefix`. */
-function fromRestic(text: string): string | null {
-  const found = /^s3:(?:(https?):\/\/)?([^/]+)\/([^/]+)(?:\/(.*))?$/i.exec(text);
-  if (found === null) return null;
-  const [, scheme = 'https', host = '', bucket = '', prefix = ''] = found;
-  return `s3://${bucket}/?${new URLSearchParams({ endpoint: `${scheme}://${host}`, prefix }).toString()}`;
 }
 
 function fromEnvironment(env: NodeJS.ProcessEnv): string | null {

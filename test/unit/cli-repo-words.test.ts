@@ -13,7 +13,8 @@ import {
   parseTagLists,
   parseTags,
 } from '../../cli/repo/parse.ts';
-import { parseAddress, repositoryAddress } from '../../cli/repo/place.ts';
+import { parseAddress } from '../../activities/backup/repository/address.ts';
+import { repositoryAddress } from '../../cli/repo/place.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 
 const invalid = (err: unknown): boolean => err instanceof MusterError && err.code === 'CONFIG_INVALID';
