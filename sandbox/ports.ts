@@ -1,22 +1,30 @@
+import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 
 /** Ports given out by this process, whose server may not have opened them yet. */
 const givenOut = new Set<string>();
 const triesAfterDefault = 200;
+/**
+ * Where ports without a default come from: below those that systems give to outgoing connections (from 32768 on Linux,
+ * from 49152 on macOS), one of which could otherwise take the port before its server opens it, or between two lives.
+ */
+const anyFrom = 20_000;
+const anyTo = 32_000;
 
 /**
- * The default port if it is free at that address, else the next free one; 0 lets the system choose. A port is given out
- * once per process until it is returned, so that servers that start side by side do not meet.
+ * The default port if it is free at that address, else the next free one; 0 is for any. A port is given out once per
+ * process until it is returned, so that servers that start side by side do not meet.
  */
 export async function freePort(host: string, defaultPort: number): Promise<number> {
   for (let i = 0; i < triesAfterDefault; i++) {
-    const wanted = defaultPort === 0 ? 0 : defaultPort + i;
-    if (wanted !== 0 && !take(host, wanted)) continue;
+    const wanted = defaultPort === 0 ? randomInt(anyFrom, anyTo) : defaultPort + i;
+    if (!take(host, wanted)) continue;
     const port = await tryPort(host, wanted);
-    if (typeof port === 'number' && (wanted !== 0 || take(host, port))) return port;
+    if (typeof port === 'number') return port;
     returnPort(host, wanted);
   }
-  throw new Error(`no free port at ${host} from ${defaultPort} to ${defaultPort + triesAfterDefault - 1}`);
+  const tried = defaultPort === 0 ? [anyFrom, anyTo - 1] : [defaultPort, defaultPort + triesAfterDefault - 1];
+  throw new Error(`no free port at ${host} from ${tried.join(' to ')}`);
 }
 
 function take(host: string, port: number): boolean {

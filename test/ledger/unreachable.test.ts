@@ -4,7 +4,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { after, before, test } from 'node:test';
 import { openLedger, type Ledger } from '../../worker/ledger/ledger.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
-import { freePort, startLedgerPostgres, withClient, type LedgerPostgres } from '../support/ledger-postgres.ts';
+import { startLedgerPostgres, withClient, type LedgerPostgres } from '../support/ledger-postgres.ts';
+import { anyPort } from '../support/ports.ts';
 
 /** A hang here means that a call of the ledger has no end of its own. */
 const hang = { timeout: 30_000 };
@@ -36,7 +37,7 @@ async function expectUnreachable(ledger: Ledger, reason: RegExp): Promise<string
 }
 
 test('a ledger that is not there says so, and since when', hang, async () => {
-  const ledger = openLedger(`postgres://muster:secret@127.0.0.1:${await freePort()}/ledger`);
+  const ledger = openLedger(`postgres://muster:secret@127.0.0.1:${await anyPort()}/ledger`);
   const since = await expectUnreachable(ledger, /^ledger 127\.0\.0\.1:\d+\/ledger cannot be used since .*ECONNREFUSED/);
   assert.ok(Date.parse(since) <= Date.now());
   assert.equal(await expectUnreachable(ledger, /ECONNREFUSED/), since, 'the first failure is the one that counts');

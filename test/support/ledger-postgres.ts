@@ -1,11 +1,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { anyPort } from './ports.ts';
 
 const binDir = path.join(
   import.meta.dirname,
@@ -30,7 +30,7 @@ export async function startLedgerPostgres(): Promise<LedgerPostgres> {
     { ...user, cwd: folder, encoding: 'utf8' },
   );
   if (initdb.status !== 0) throw new Error(`initdb: ${initdb.stderr || initdb.error?.message}`);
-  const port = await freePort();
+  const port = await anyPort();
   const server = startServer(data, port, user);
   const admin = `postgres://muster@127.0.0.1:${port}/postgres`;
   await ready(admin, server);
@@ -90,13 +90,4 @@ async function ready(url: string, server: ChildProcess): Promise<void> {
     await sleep(50);
   }
   throw new Error(`the test's PostgreSQL did not start (exit ${server.exitCode})`);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

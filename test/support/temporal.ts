@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Client } from '@temporalio/client';
@@ -14,6 +13,7 @@ import { createMetrics } from '../../worker/metrics.ts';
 import { controlQueue } from '../../worker/run-start.ts';
 import { connectClient, registerSearchAttributes } from '../../worker/temporal.ts';
 import type { LedgerBatch } from '../../workflows/io.ts';
+import { anyPort } from './ports.ts';
 
 // Expected failures are what these tests are about; only what nobody expects is worth a line.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -39,7 +39,7 @@ export function temporalBinary(): string {
 
 export async function startTemporal(): Promise<TestTemporal> {
   const dir = await mkdtemp(path.join(tmpdir(), 'muster-temporal-'));
-  const port = await freePort();
+  const port = await anyPort();
   const lifted = [
     'history.transferProcessorMaxPollRPS=2000',
     'history.timerProcessorMaxPollRPS=2000',
@@ -91,15 +91,6 @@ async function ended(server: ChildProcess): Promise<void> {
   const exit = new Promise((resolve) => server.once('exit', resolve));
   server.kill('SIGKILL');
   await exit;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export interface TestWorker extends AsyncDisposable {

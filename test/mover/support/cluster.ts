@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { openObjects } from '../../../activities/objects/open.ts';
 import { type ObjectPlace } from '../../../activities/objects/place.ts';
 import { type ObjectClient } from '../../../activities/objects/types.ts';
 import { startDev } from '../../../storage-node/dev/dev.ts';
+import { portsInARow } from '../../support/ports.ts';
 
 export const account = { accessKeyId: 'tester', secretAccessKey: 'tester-secret-123' };
 
@@ -24,7 +24,7 @@ export interface MoverCluster extends AsyncDisposable {
 export async function startMoverCluster(): Promise<MoverCluster> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-mover-'));
   const cluster = await startDev({
-    ...{ nodes, drivesPerNode: 1, port: await freePort(), dir, tls: false, plainRpc: true },
+    ...{ nodes, drivesPerNode: 1, port: await portsInARow(nodes), dir, tls: false, plainRpc: true },
     env: {
       ...process.env,
       MUSTER_ROOT_USER: account.accessKeyId,
@@ -54,22 +54,4 @@ export async function startMoverCluster(): Promise<MoverCluster> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
-}
-
-/** Ports in a row, with those of the nodes among themselves a thousand above. */
-async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
-    const port = 21_000 + Math.floor(Math.random() * 30_000);
-    const wanted = Array.from({ length: nodes }, (_, i) => [port + i, port + i + 1_000]).flat();
-    if ((await Promise.all(wanted.map(isFree))).every(Boolean)) return port;
-  }
-  throw new Error('no free port');
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
+import { anyPort } from '../../support/ports.ts';
 
 /** The binary, or undefined where there is none on this machine. */
 export function findMinio(): string | undefined {
@@ -32,7 +32,7 @@ export interface Minio {
 /** A server of one drive in a directory of its own. */
 export async function startMinio(binary: string): Promise<Minio> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-minio-'));
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `127.0.0.1:${await anyPort()}`;
   const keys = { accessKeyId: 'tester', secretAccessKey: 'tester-secret-123' };
   const child = spawn(binary, ['server', dir, '--address', address, '--quiet'], {
     env: {
@@ -76,16 +76,4 @@ function ended(child: ChildProcess): Promise<void> {
     child.once('exit', () => resolve());
     child.kill('SIGTERM');
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }

@@ -1,11 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent } from 'node:https';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { adminCall, type AdminReply } from '../../../storage-node/admin/client.ts';
 import { type DevCluster, startDev } from '../../../storage-node/dev/dev.ts';
+import { portsInARow } from '../../support/ports.ts';
 
 export const account = { user: 'tester', password: 'tester-secret-123' };
 
@@ -24,7 +24,7 @@ export interface TestCluster {
 export async function startCluster(options: { tls?: boolean; nodes?: number } = {}): Promise<TestCluster> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-cluster-'));
   const nodes = options.nodes ?? 4;
-  const port = await freePorts(nodes);
+  const port = await portsInARow(nodes);
   const clients: S3Client[] = [];
   const start = (): Promise<DevCluster> =>
     startDev({
@@ -82,22 +82,4 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It has ended already.
   }
-}
-
-/** Ports for clients in a row, with those for the nodes a thousand above. */
-async function freePorts(count: number): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
-    const port = 21_000 + Math.floor(Math.random() * 30_000);
-    const wanted = Array.from({ length: count }, (_, i) => [port + i, port + i + 1000]).flat();
-    if ((await Promise.all(wanted.map(isFree))).every(Boolean)) return port;
-  }
-  throw new Error('no free ports');
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

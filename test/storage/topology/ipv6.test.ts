@@ -10,7 +10,7 @@ import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { loadConfig } from '../../../storage-node/config.ts';
 import { createLog } from '../../../storage-node/log.ts';
 import { startNode } from '../../../storage-node/node.ts';
-import { freePorts } from '../chaos/support/cluster.ts';
+import { portsInARow } from '../../support/ports.ts';
 import { run } from '../config/run-command.ts';
 
 const account = { user: 'tester', password: 'tester-secret-123' };
@@ -19,7 +19,7 @@ const noIpv6 = !Object.values(networkInterfaces()).some((all) => all?.some(({ ad
 async function startAll(stack: AsyncDisposableStack): Promise<{ endpoints: string[]; ca: string }> {
   const dir = mkdtempSync(path.join(tmpdir(), 'muster-ipv6-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
-  const first = await freePorts(4, ['::1']);
+  const first = await portsInARow(4, ['::1']);
   const ports = [0, 1, 2, 3].map((node) => first + node);
   const ca = path.join(dir, 'ca');
   await made(run('certs', 'init', '--dir', ca));

@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { adminCall, type AdminReply } from '../../../../storage-node/admin/client.ts';
 import { type DevCluster, startDev } from '../../../../storage-node/dev/dev.ts';
+import { portsInARow } from '../../../support/ports.ts';
 
 export const account = { user: 'tester', password: 'tester-secret-123' };
 
@@ -28,7 +28,7 @@ export async function startOn(homes: readonly string[], env: NodeJS.ProcessEnv =
     mkdirSync(home, { recursive: true });
     symlinkSync(home, path.join(dir, `node${i + 1}`));
   }
-  const port = await freePorts(homes.length);
+  const port = await portsInARow(homes.length);
   const clients: S3Client[] = [];
   const start = (): Promise<DevCluster> =>
     startDev({
@@ -128,24 +128,4 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It has ended already.
   }
-}
-
-/** Ports for clients in a row, with those for the nodes a thousand above, at all these addresses. */
-export async function freePorts(count: number, hosts: readonly string[] = ['127.0.0.1']): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
-    // Below those that the system gives to clients: one of them could take a port between now and its use.
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const wanted = Array.from({ length: count }, (_, i) => [port + i, port + i + 1000]).flat();
-    const free = wanted.flatMap((one) => hosts.map((host) => isFree(one, host)));
-    if ((await Promise.all(free)).every(Boolean)) return port;
-  }
-  throw new Error('no free ports');
-}
-
-function isFree(port: number, host: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, host, () => server.close(() => resolve(true)));
-  });
 }

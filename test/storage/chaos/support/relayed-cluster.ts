@@ -5,7 +5,8 @@ import path from 'node:path';
 import { type S3Client } from '@aws-sdk/client-s3';
 import { createClusterCa, issueNodeCertificate, writeNodeFiles } from '../../../../storage-node/rpc/certs.ts';
 import { rpcPortOffset } from '../../../../storage-node/topology/topology.ts';
-import { account, allReady, createClient, freePorts, signal } from './cluster.ts';
+import { portsInARow } from '../../../support/ports.ts';
+import { account, allReady, createClient, signal } from './cluster.ts';
 import { createNetwork, type Network } from './network.ts';
 
 /** A cluster whose nodes reach each other only through relays. Clients reach every node, whatever becomes of those. */
@@ -33,7 +34,7 @@ export async function startRelayed(): Promise<RelayedCluster> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-relayed-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
   const nodes = [0, 1, 2, 3];
-  const port = await freePorts(nodes.length, [...nodes.map(nameOf), ...nodes.map(homeOf)]);
+  const port = await portsInARow(nodes.length, [...nodes.map(nameOf), ...nodes.map(homeOf)]);
   const rpcPort = (node: number): number => port + node + rpcPortOffset;
   const network = await createNetwork(
     nodes.map((node) => ({
