@@ -89,7 +89,8 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     const tree = await saveRoot(context, paths, parent);
     const added = await engine.flush();
     signal.throwIfAborted();
-    const snapshot = await saveSnapshot(repository, describeSnapshot(options, paths, { tree, parent, counts, added }));
+    const saved = { tree, parent, counts, added, problems };
+    const snapshot = await saveSnapshot(repository, describeSnapshot(options, paths, saved));
     const kind = problems.every(({ kind: one }) => one === 'before-damaged') ? 'complete' : 'partial';
     return { kind, snapshot, counts, added, adopted, problems, seconds: (performance.now() - startedAt) / 1000 };
   } finally {

@@ -71,7 +71,7 @@ export async function saveStream(options: SaveStreamOptions): Promise<BackupResu
     const added = await engine.flush();
     problems.push(...((await options.confirm?.()) ?? []));
     options.signal?.throwIfAborted();
-    const saved = { tree: root, parent, counts, added };
+    const saved = { tree: root, parent, counts, added, problems };
     const snapshot = await saveSnapshot(repository, describeSnapshot(options, options.paths, saved));
     const kind = problems.every((one) => one.kind === 'before-damaged') ? 'complete' : 'partial';
     return { kind, snapshot, counts, added, adopted, problems, seconds: (performance.now() - startedAt) / 1000 };

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { formatTime } from '../repository/go-time.ts';
 import type { Snapshot, SnapshotFile } from '../repository/snapshot.ts';
-import type { BackupCounts } from './backup-result.ts';
+import type { BackupCounts, SourceProblem } from './backup-result.ts';
 import type { Added } from './requests.ts';
 
 /** What a snapshot says of itself besides its content. */
@@ -13,6 +13,11 @@ export interface SnapshotLabels {
   /** Default now. */
   time?: Date;
   programVersion?: string;
+  /**
+   * What Muster wants to remember of the snapshot, asked when all is saved and kept in the snapshot's own file; plain
+   * JSON. restic passes over it.
+   */
+  about?: (saved: Pick<Saved, 'counts' | 'added' | 'problems'>) => unknown;
 }
 
 /** What was saved, and how much of it was new. */
@@ -21,6 +26,7 @@ export interface Saved {
   parent: Snapshot | null;
   counts: BackupCounts;
   added: { data: Added; trees: Added };
+  problems: readonly SourceProblem[];
 }
 
 export function describeSnapshot(labels: SnapshotLabels, paths: readonly string[], saved: Saved): SnapshotFile {
@@ -33,6 +39,7 @@ export function describeSnapshot(labels: SnapshotLabels, paths: readonly string[
     ...(uid >= 0 && { uid, gid }),
     ...(labels.excludes !== undefined && labels.excludes.length > 0 && { excludes: labels.excludes }),
     ...(labels.tags !== undefined && labels.tags.length > 0 && { tags: labels.tags }),
+    ...(labels.about !== undefined && { muster: labels.about(saved) }),
     ...(labels.programVersion !== undefined && { program_version: labels.programVersion }),
     summary: {
       ...{ files_new: counts.filesNew, files_changed: counts.filesChanged, files_unmodified: counts.filesUnmodified },

@@ -23,6 +23,8 @@ export interface SnapshotFile {
   readonly original?: string | undefined;
   readonly program_version?: string | undefined;
   readonly summary?: unknown;
+  /** Muster's own; restic passes over it. */
+  readonly muster?: unknown;
 }
 
 export interface Snapshot extends SnapshotFile {
