@@ -6,9 +6,8 @@ import { TreeWriter } from '../../drivers/postgres/tree-writer.ts';
 import { codeOf, failedWrite } from '../repository/durable-write.ts';
 import { manifestName, type BackupEntry, type StoredBackup, type Tablespace } from './backup-entry.ts';
 import { safePath } from './backup-flow.ts';
+import { compareStored } from './check-stored.ts';
 import { FileInspector } from './file-inspector.ts';
-import { includedWalFaults } from './included-wal.ts';
-import { faultError } from './manifest-check.ts';
 import { readAll } from './wal-content.ts';
 
 export interface LayDownOptions {
@@ -21,8 +20,6 @@ export interface LayDownOptions {
 export interface LaidDown {
   bytes: number;
   files: number;
-  /** The backup's own list of its files. */
-  manifest: Buffer;
 }
 
 const reportBytes = 4 << 20;
@@ -49,11 +46,8 @@ export async function layDown(backup: StoredBackup, options: LayDownOptions): Pr
     throw codeOf(err) === '' || err instanceof MusterError ? err : failedWrite(options.dataDir, err);
   }
   const { inspector, manifest } = writing;
-  if (manifest === null) throw new MusterError('RESTORE_FAILED', `the base backup has no ${manifestName}`);
-  const { facts: listed, faults } = inspector.check.compare(manifest);
-  if (facts.hasWal) faults.push(...includedWalFaults(inspector.segments, listed.walRanges, facts));
-  if (faults.length > 0) throw faultError('RESTORE_FAILED', 'the base backup is damaged', faults);
-  return { bytes: inspector.bytes, files: inspector.files, manifest };
+  compareStored(facts, inspector, manifest);
+  return { bytes: inspector.bytes, files: inspector.files };
 }
 
 class Writing {

@@ -47,7 +47,7 @@ function checkManifest(bytes: Buffer): void {
   const at = bytes.lastIndexOf('"Manifest-Checksum"');
   const stated = /^"Manifest-Checksum": "([0-9a-f]{64})"\}\s*$/.exec(bytes.toString('utf8', Math.max(at, 0)))?.[1];
   if (stated === undefined || stated !== createHash('sha256').update(bytes.subarray(0, at)).digest('hex')) {
-    throw new MusterError('CHECKSUM_MISMATCH', 'the backup manifest is damaged: its own checksum does not hold');
+    throw new MusterError('CHECKSUM_MISMATCH', 'backup_manifest is damaged: its own checksum does not hold');
   }
 }
 
@@ -89,5 +89,5 @@ function rangeOf(line: string): WalRange {
 }
 
 function notUnderstood(line: string): MusterError {
-  return new MusterError('CHECKSUM_MISMATCH', `the backup manifest has a line that is not understood: ${line}`);
+  return new MusterError('CHECKSUM_MISMATCH', `backup_manifest has a line that is not understood: ${line}`);
 }

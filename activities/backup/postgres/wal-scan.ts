@@ -1,6 +1,5 @@
 import { segmentStart } from './wal-name.ts';
 import {
-  isWalMagic,
   longHeaderBytes,
   pageBytes,
   pageFlags,
@@ -30,15 +29,23 @@ export interface ScanOptions {
   systemId: string | null;
 }
 
+/** A page, by where its payload begins in that of the segment. */
+interface Page {
+  at: number;
+  /** Bytes of a record that began before, as its header says. */
+  remainingBytes: number;
+  /** A record that was broken off is given up here, and another begins. */
+  isRestart: boolean;
+}
+
 /** A segment's bytes without its page headers. */
 interface Payload {
   bytes: Buffer;
-  /** Places where a record that was broken off is given up and another begins. */
-  restarts: number[];
+  pages: Page[];
   /** Bytes at the beginning that belong to a record of the segment before. */
   continuedBytes: number;
   /** `null` when all pages are good. */
-  badPage: { at: number; isEmpty: boolean } | null;
+  badPage: { isEmpty: boolean } | null;
 }
 
 /**
@@ -66,7 +73,7 @@ export class WalScanner {
     };
     const problem = segmentProblem(bytes, { timeline, segment, segmentBytes, systemId });
     if (problem !== null) return { ...result, why: `it ${problem}` };
-    const payload = payloadOf(bytes, result.validToLsn);
+    const payload = payloadOf(bytes, result.validToLsn, timeline);
     this.#scanRecords(result, payload, begun);
     if (result.kind === 'full' && bytes.length < segmentBytes)
       return { ...result, kind: 'damaged', why: 'it is cut short' };
@@ -82,11 +89,19 @@ export class WalScanner {
     if (begun !== null) bytes = Buffer.concat([begun, bytes]);
     else at = align(payload.continuedBytes);
     const lsnAt = (place: number): bigint => start + BigInt(lsnOffset(Math.max(0, place - shift)));
+    const pages = payload.pages.map((page) => ({ ...page, at: page.at + shift }));
+    // Nearly always none.
+    const restarts = pages.filter(({ isRestart }) => isRestart).map((one) => one.at);
+    let page = pages.findIndex((one) => one.at >= at || shift > 0);
     for (;;) {
-      const restart = payload.restarts.find((one) => one + shift > at);
-      const step = stepOver(bytes, at, restart === undefined ? null : restart + shift);
+      const restart = restarts.find((one) => one > at) ?? null;
+      const step = stepOver(bytes, at, restart);
+      const agrees = step.kind !== 'record' || pagesAgree(pages, page, { from: at, to: at + step.bytes });
+      if (!agrees)
+        return finish(result, 'damaged', lsnAt(at), 'a page does not go on with the record that runs into it');
       if (step.kind === 'record') {
         at = step.next;
+        while ((pages[page]?.at ?? at) < at) page++;
         result.records++;
         const { mark } = step;
         if (mark?.kind === 'switch') return finish(result, 'full', start + BigInt(this.#options.segmentBytes));
@@ -114,8 +129,19 @@ function finish(result: ScannedSegment, kind: ScannedSegment['kind'], validToLsn
   Object.assign(result, { kind, validToLsn, why });
 }
 
+/** Headers of pages have no checksum: what they say of the record that runs into them must fit. */
+function pagesAgree(pages: readonly Page[], first: number, record: { from: number; to: number }): boolean {
+  for (let index = first; index < pages.length; index++) {
+    const page = pages[index];
+    if (page === undefined || page.at >= record.to) return true;
+    const wanted = page.at > record.from ? record.to - page.at : 0;
+    if (page.remainingBytes !== wanted) return false;
+  }
+  return true;
+}
+
 type Step =
-  | { kind: 'record'; next: number; mark: RecordMark | null }
+  | { kind: 'record'; next: number; bytes: number; mark: RecordMark | null }
   /** A record was given up here; another begins at `next`. */
   | { kind: 'restart'; next: number }
   /** It goes on in the next segment. */
@@ -141,7 +167,8 @@ function stepOver(bytes: Buffer, at: number, restart: number | null): Step {
   const record = bytes.subarray(at, at + totalBytes);
   const header = parseRecordHeader(record, 0);
   if (!recordHolds(record, header.crc)) return { kind: 'bad', why: 'the checksum of a record does not hold' };
-  return { kind: 'record', next: Math.min(at + align(totalBytes), bytes.length), mark: markOf(header, record) };
+  const next = Math.min(at + align(totalBytes), bytes.length);
+  return { kind: 'record', next, bytes: totalBytes, mark: markOf(header, record) };
 }
 
 /** XLogRecordMaxSize. */
@@ -161,34 +188,30 @@ function align(bytes: number): number {
   return Math.ceil(bytes / 8) * 8;
 }
 
-function payloadOf(bytes: Buffer, start: bigint): Payload {
+function payloadOf(bytes: Buffer, start: bigint, newest: number): Payload {
   const parts: Buffer[] = [];
-  const restarts: number[] = [];
-  let [length, continuedBytes] = [0, 0];
+  const pages: Page[] = [];
+  let [length, continuedBytes, timeline] = [0, 0, 0];
   let continues = true;
+  const { magic } = parsePageHeader(bytes);
   for (let at = 0; at < bytes.length; at += pageBytes) {
     const page = bytes.subarray(at, at + pageBytes);
     const header = page.length < shortHeaderBytes ? null : parsePageHeader(page);
-    if (header === null || !isWalMagic(header.magic) || header.address !== start + BigInt(at)) {
-      return {
-        bytes: Buffer.concat(parts),
-        restarts,
-        continuedBytes,
-        badPage: { at, isEmpty: isZero(bytes.subarray(at)) },
-      };
+    const isHere = header?.magic === magic && header.address === start + BigInt(at);
+    if (!isHere || header.timeline < timeline || header.timeline > newest) {
+      return { bytes: Buffer.concat(parts), pages, continuedBytes, badPage: { isEmpty: isZero(bytes.subarray(at)) } };
     }
+    timeline = header.timeline;
     const headerBytes = header.flags & pageFlags.longHeader ? longHeaderBytes : shortHeaderBytes;
-    if (header.flags & pageFlags.firstIsOverwritten) restarts.push(length);
-    if (continues) {
-      const room = page.length - headerBytes;
-      const part = header.flags & pageFlags.firstIsContinued ? header.remainingBytes : 0;
-      continuedBytes += Math.min(part, room);
-      continues = part > room;
-    }
+    const room = page.length - headerBytes;
+    const remainingBytes = header.flags & pageFlags.firstIsContinued ? header.remainingBytes : 0;
+    pages.push({ at: length, remainingBytes, isRestart: (header.flags & pageFlags.firstIsOverwritten) !== 0 });
+    if (continues) continuedBytes += Math.min(remainingBytes, room);
+    continues &&= remainingBytes > room;
     parts.push(page.subarray(headerBytes));
-    length += page.length - headerBytes;
+    length += room;
   }
-  return { bytes: Buffer.concat(parts), restarts, continuedBytes, badPage: null };
+  return { bytes: Buffer.concat(parts), pages, continuedBytes, badPage: null };
 }
 
 /** Offset in a segment of a byte of its payload; the end of a page's payload is the end of the page. */

@@ -18,7 +18,7 @@ import { initServer } from '../../../activities/drivers/postgres/init.ts';
 import { makeOwnedDir, usableDataHome } from '../../../activities/drivers/postgres/owner.ts';
 import { killServer, startServer } from '../../../activities/drivers/postgres/server.ts';
 import { withSql } from '../../../activities/drivers/postgres/sql.ts';
-import { freePort } from '../../../sandbox/ports.ts';
+import { anyPort } from '../../support/ports.ts';
 import { initCheaply, password } from '../repository/support/repositories.ts';
 
 let root: string;
@@ -30,7 +30,7 @@ before(async () => {
   root = mkdtempSync(path.join(usableDataHome(tmpdir()), 'muster-stored-base-'));
   chmodSync(root, 0o711);
   dataDir = path.join(root, 'sites', 'source');
-  const port = await freePort('127.0.0.1', 27_300);
+  const port = await anyPort();
   await makeOwnedDir(path.dirname(dataDir));
   await initServer({ dataDir, superuser: 'muster', password: 'test' });
   await startServer({ dataDir, settings: { host: '127.0.0.1', port } });

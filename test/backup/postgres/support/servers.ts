@@ -1,13 +1,18 @@
 /** Real servers for tests: small, each in its own directory, gone afterwards. */
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import { findPostgres } from '../../../../activities/drivers/postgres/binaries.ts';
 import { initServer } from '../../../../activities/drivers/postgres/init.ts';
-import { makeOwnedDir, usableDataHome } from '../../../../activities/drivers/postgres/owner.ts';
+import { asOwner, makeOwnedDir, usableDataHome } from '../../../../activities/drivers/postgres/owner.ts';
 import { killServer, startServer } from '../../../../activities/drivers/postgres/server.ts';
+import { configDir, writeOwned } from '../../../../activities/drivers/postgres/settings.ts';
 import { withSql, type SqlClient } from '../../../../activities/drivers/postgres/sql.ts';
-import { freePort, returnPort } from '../../../../sandbox/ports.ts';
+import { returnPort } from '../../../../sandbox/ports.ts';
+import { anyPort } from '../../../support/ports.ts';
 
 /** PostgreSQL's own programs of another version, where this machine has them. */
 export const debianBinDir = '/usr/lib/postgresql/15/bin';
@@ -53,6 +58,10 @@ export interface TestServerOptions {
   synchronousStandbyNames?: string;
   /** The data directory is there already. */
   exists?: boolean;
+  /** Size of segments of a server to be made; default: PostgreSQL's 16. */
+  walSegmentMegabytes?: number;
+  /** Address of the server it follows. */
+  upstream?: string;
 }
 
 const user = 'muster';
@@ -62,11 +71,14 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
   const dataDir = home.path(options.name ?? 'primary');
   const { binDir = null, extra = {}, synchronousStandbyNames = '' } = options;
   const binaries = binDir === null ? {} : { binDir };
-  const port = await freePort('127.0.0.1', 24_000 + Math.floor(Math.random() * 4_000));
+  const port = await anyPort();
   const url = `postgres://${user}:${password}@127.0.0.1:${port}/postgres`;
-  if (options.exists !== true) await initServer({ dataDir, superuser: user, password, ...binaries });
+  if (options.walSegmentMegabytes !== undefined) await initSmall(dataDir, options.walSegmentMegabytes);
+  else if (options.exists !== true) await initServer({ dataDir, superuser: user, password, ...binaries });
+  const upstream =
+    options.upstream === undefined ? null : { url: options.upstream, slot: '', applicationName: 'standby' };
   const settings = {
-    ...{ host: '127.0.0.1', port, sharedBuffersMb: 16, maxConnections: 30, synchronousStandbyNames },
+    ...{ host: '127.0.0.1', port, sharedBuffersMb: 16, maxConnections: 30, synchronousStandbyNames, upstream },
     extra: { autovacuum: 'off', ...extra },
   };
   const start = async (): Promise<void> => void (await startServer({ dataDir, settings, ...binaries }));
@@ -80,4 +92,26 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
       returnPort('127.0.0.1', port);
     },
   };
+}
+
+/** With small segments much happens at their ends, which are what most can go wrong at. */
+async function initSmall(dataDir: string, segmentMegabytes: number): Promise<void> {
+  const { initdb } = await findPostgres();
+  await makeOwnedDir(configDir(dataDir));
+  const passwordFile = path.join(configDir(dataDir), 'password');
+  await writeOwned(passwordFile, `${password}\n`);
+  const options = ['--auth=scram-sha-256', '--locale=C', '--encoding=UTF8', '--data-checksums', '--no-sync'];
+  await promisify(execFile)(
+    initdb,
+    [
+      `--pgdata=${dataDir}`,
+      `--username=${user}`,
+      `--pwfile=${passwordFile}`,
+      `--wal-segsize=${segmentMegabytes}`,
+      ...options,
+    ],
+    { cwd: path.dirname(initdb), ...asOwner() },
+  );
+  const rules = ['host all all 127.0.0.1/32 scram-sha-256', 'host replication all 127.0.0.1/32 scram-sha-256', ''];
+  await writeOwned(path.join(dataDir, 'pg_hba.conf'), rules.join('\n'));
 }
