@@ -4,6 +4,7 @@ import { policyDefaults } from './estate-schema.ts';
 import { findCycle } from './graph.ts';
 import { chooseAmong, nearest } from './nearest.ts';
 import { asMapping, own, type Mapping, type Problem } from './problems.ts';
+import { backupProblems, drillProblems, vaultProblems } from './protection-checks.ts';
 import { isReference } from './secrets.ts';
 import type { YamlPath } from './yaml-source.ts';
 
@@ -15,10 +16,12 @@ export function estateProblems(file: unknown, catalogue: DriverCatalogue): Probl
   const root = asMapping(file);
   if (root === null) return [];
   const sites = Object.keys(asMapping(root['sites']) ?? {});
+  const vaults = asMapping(root['vaults']) ?? {};
   const services = Object.entries(asMapping(root['services']) ?? {});
   const problems = [
     ...siteProblems(root, sites),
     ...urlProblems(own(asMapping(root['control']), 'url'), ['control', 'url']),
+    ...vaultProblems(vaults, sites),
   ];
   if (asMapping(root['services']) !== null && services.length === 0)
     problems.push({
@@ -35,7 +38,8 @@ export function estateProblems(file: unknown, catalogue: DriverCatalogue): Probl
       ...pairProblems(scope),
       ...objectiveProblems(scope),
       ...resourceProblems(scope),
-      ...namedResourceProblems(scope),
+      ...backupProblems(scope, vaults),
+      ...drillProblems(scope),
     );
   }
   return problems;
@@ -210,17 +214,4 @@ function afterProblems(resources: Mapping, path: string[]): Problem[] {
 function afterOf(resource: unknown): string[] {
   const after = own(asMapping(resource), 'after');
   return Array.isArray(after) ? after.filter((item) => typeof item === 'string') : [];
-}
-
-function namedResourceProblems({ path, service }: Scope): Problem[] {
-  const names = Object.keys(asMapping(service['resources']) ?? {});
-  const backups = Array.isArray(service['backups']) ? service['backups'] : [];
-  return backups.flatMap((backup, index): Problem[] => {
-    const name = own(asMapping(backup), 'resource');
-    if (typeof name !== 'string' || name === '' || names.includes(name)) return [];
-    const fix = chooseAmong(name, names, 'write one of the resources');
-    return [
-      { path: [...path, 'backups', index, 'resource'], part: 'value', message: `no resource is named "${name}"`, fix },
-    ];
-  });
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { backupSchema, drillSchema, vaultSchema } from './protection-schema.ts';
 
 /** Names travel in task queues, step ids and metrics: short, lower case, no surprises. */
 const namePattern = /^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
@@ -7,10 +8,6 @@ export const nameSchema = z.string().regex(namePattern, nameRule);
 
 const text = z.string().min(1);
 const seconds = z.number().positive();
-const interval = z
-  .string()
-  .regex(/^(\d+[smhdw]|hourly|daily|weekly|monthly|quarterly|yearly)$/, 'not an interval')
-  .describe('an interval: 30m, 6h, 1d, hourly, daily, weekly, monthly, quarterly or yearly');
 const people = z.array(text.describe('a name or role')).describe('a list of names or roles').default([]);
 
 const siteSchema = z.strictObject({
@@ -44,22 +41,6 @@ const resourceSchema = z.looseObject({
     .default([]),
 });
 
-const backupSchema = z.strictObject({
-  resource: text.describe('the name of a resource of this service'),
-  every: interval,
-  keep: z
-    .record(text, z.number().int().nonnegative().describe('a whole number'))
-    .describe('counts, e.g. { daily: 14 }')
-    .optional(),
-  to: text.describe('the name of the repository'),
-  restoreTest: interval.optional(),
-});
-
-const drillSchema = z.strictObject({
-  every: interval,
-  kind: z.enum(['isolated', 'live']).describe('isolated or live'),
-});
-
 const serviceSchema = z.strictObject({
   primary: text.describe('the site that holds the writer in normal times'),
   standby: text.describe('the site that takes over'),
@@ -90,6 +71,10 @@ export const estateSchema = z.strictObject({
   sites: z
     .record(nameSchema, siteSchema.describe('{ region: cn-hangzhou, agent: env:MUSTER_HANGZHOU_AGENT_URL }'))
     .describe('the sites by name'),
+  vaults: z
+    .record(nameSchema, vaultSchema.describe('{ repository: s3://…, password: env:MUSTER_VAULT_PASSWORD }'))
+    .describe('the vaults by name, each with its repository and password')
+    .default({}),
   services: z
     .record(nameSchema, serviceSchema.describe('a mapping with primary, standby, objectives and resources'))
     .describe('the services by name'),

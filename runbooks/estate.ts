@@ -7,6 +7,7 @@ import { estateProblems } from './estate-checks.ts';
 import { estateSchema, type EstateFile, type ServiceFile } from './estate-schema.ts';
 import { deepFreeze } from './freeze.ts';
 import { refuseProblems } from './problems.ts';
+import { buildBackup, buildVault, type BackupPolicy, type DrillPolicy, type EstateVault } from './estate-protection.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { secretProblems, secretsFirst } from './secrets.ts';
 import { readYaml } from './yaml-source.ts';
@@ -17,6 +18,7 @@ export interface Estate {
   /** The control plane's HTTP, as sites reach it. */
   control: { url: string; token: string };
   sites: Record<string, PlanSite>;
+  vaults: Record<string, EstateVault>;
   services: Record<string, EstateService>;
 }
 
@@ -57,19 +59,6 @@ export interface EstateResource extends PlanResource {
   after: string[];
 }
 
-export interface BackupPolicy {
-  resource: string;
-  every: string;
-  keep: Record<string, number> | null;
-  to: string;
-  restoreTest: string | null;
-}
-
-export interface DrillPolicy {
-  every: string;
-  kind: 'isolated' | 'live';
-}
-
 /**
  * Reads and checks an estate file.
  * @throws MusterError ESTATE_INVALID naming everything that is wrong, one line each: file:line:column, path, fix
@@ -106,11 +95,16 @@ function buildEstate(file: EstateFile, fileName: string): Estate {
     name,
     buildService(name, service),
   ]);
+  const vaults = Object.entries(file.vaults).map(([name, vault]): [string, EstateVault] => [
+    name,
+    buildVault(name, vault),
+  ]);
   const { url, token } = file.control;
   return {
     fileName,
     control: { url, token },
     sites: Object.fromEntries(sites),
+    vaults: Object.fromEntries(vaults),
     services: Object.fromEntries(services),
   };
 }
@@ -120,11 +114,6 @@ function buildService(name: string, file: ServiceFile): EstateService {
   const resources = Object.entries(file.resources).map(([resource, part]) =>
     buildResource(resource, part, [primary, standby]),
   );
-  const backups = file.backups.map((backup) => ({
-    ...backup,
-    keep: backup.keep ?? null,
-    restoreTest: backup.restoreTest ?? null,
-  }));
   return {
     name,
     primary,
@@ -134,7 +123,7 @@ function buildService(name: string, file: ServiceFile): EstateService {
     policy,
     approvers,
     resources,
-    backups,
+    backups: file.backups.map(buildBackup),
     drills,
   };
 }

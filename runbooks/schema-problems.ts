@@ -20,6 +20,7 @@ type Found = Problem & { missing?: string; meant?: string };
 
 function translate(schema: z.ZodType, root: unknown, issue: Issue): Found[] {
   const path = issue.path.map((segment) => (typeof segment === 'number' ? segment : String(segment)));
+  if (issue.code === 'invalid_union') return eitherOr(schema, root, issue);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(schema, path, key));
   const value = valueAt(root, path);
   const what = descriptionAt(schema, path);
@@ -29,6 +30,17 @@ function translate(schema: z.ZodType, root: unknown, issue: Issue): Found[] {
     return [{ path, part: 'key', message: `bad name, ${message}`, fix: 'rename it' }];
   }
   return [{ path, part: 'value', ...describe(issue, value, what) }];
+}
+
+/** Of a value that may be written in two ways, what is wrong with the way it was written in. */
+function eitherOr(schema: z.ZodType, root: unknown, issue: z.core.$ZodIssueInvalidUnion): Found[] {
+  const isOtherWay = ({ path, code }: Issue): boolean => path.length === 0 && code === 'invalid_type';
+  const meant = issue.errors.find((issues) => !issues.some(isOtherWay));
+  if (meant !== undefined)
+    return meant.flatMap((inner) => translate(schema, root, { ...inner, path: [...issue.path, ...inner.path] }));
+  const path = issue.path.map((segment) => (typeof segment === 'number' ? segment : String(segment)));
+  const message = `must be text or a mapping, is ${kindOf(valueAt(root, path))}`;
+  return [{ path, part: 'value', message, fix: `write ${descriptionAt(schema, path) ?? 'one of them'}` }];
 }
 
 function unknownKey(schema: z.ZodType, path: YamlPath, key: string): Found {
@@ -140,5 +152,7 @@ function childOf(schema: z.ZodType, segment: string | number): z.ZodType | undef
 function unwrap(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
     return unwrap(schema.unwrap() as z.ZodType);
-  return schema;
+  if (!(schema instanceof z.ZodUnion)) return schema;
+  const mapping = schema.options.find((option) => option instanceof z.ZodObject);
+  return mapping ?? schema;
 }

@@ -50,7 +50,7 @@ function scalarProblem(value: unknown, path: YamlPath): { message: string; fix: 
 /** services.shop.resources.entry.token -> MUSTER_SHOP_ENTRY_TOKEN */
 function variableName(path: YamlPath): string {
   const words = path.filter(
-    (segment) => typeof segment === 'string' && !['services', 'sites', 'resources'].includes(segment),
+    (segment) => typeof segment === 'string' && !['services', 'sites', 'resources', 'vaults'].includes(segment),
   );
   return ['muster', ...words]
     .join('_')

@@ -61,11 +61,12 @@ export function anyEstate(): fc.Arbitrary<Estate> {
 }
 
 /** An estate file of two sites with one service `shop`; what is given replaces or adds to its keys. */
-export function estateText(service: Record<string, unknown>): string {
+export function estateText(service: Record<string, unknown>, vaults: Record<string, unknown> = {}): string {
   return stringify({
     version: 1,
     control: { url: 'env:MUSTER_CONTROL_URL', token: 'env:MUSTER_AGENT_TOKEN' },
     sites: { hangzhou: {}, beijing: {} },
+    vaults,
     services: {
       shop: {
         primary: 'hangzhou',

@@ -23,7 +23,7 @@ function refusalOf(act: () => unknown): MusterError {
 
 const parse = (text: string): unknown => parseEstate(text, 'muster.yaml', testCatalogue);
 
-for (const name of ['sandbox.yaml', 'postgres-pair.yaml'])
+for (const name of ['sandbox.yaml', 'postgres-pair.yaml', 'protected-postgres.yaml'])
   test(`library/${name} is a valid estate whose plans are safe`, () => {
     const estate = parseEstate(readRunbooksFile(`library/${name}`), name, driverCatalogue);
     for (const service of Object.keys(estate.services))
@@ -35,7 +35,10 @@ for (const name of ['sandbox.yaml', 'postgres-pair.yaml'])
 
 test('the estate is plain data: sites, the parts of each resource, references as they are, defaults filled in', () => {
   const estate = parse(
-    estateText({ policy: { declare: 'automatic' }, backups: [{ resource: 'orders', every: '6h', to: 'vault' }] }),
+    estateText(
+      { policy: { declare: 'automatic' }, backups: [{ resource: 'orders', every: '6h', to: 'vault' }] },
+      { vault: { repository: '/backup/vault', password: 'env:P' } },
+    ),
   );
   assert.deepEqual(estate, {
     fileName: 'muster.yaml',
@@ -43,6 +46,18 @@ test('the estate is plain data: sites, the parts of each resource, references as
     sites: {
       hangzhou: { name: 'hangzhou', agentUrl: null, region: null },
       beijing: { name: 'beijing', agentUrl: null, region: null },
+    },
+    vaults: {
+      vault: {
+        name: 'vault',
+        repository: '/backup/vault',
+        password: 'env:P',
+        site: null,
+        verifyWithinSeconds: null,
+        lockSeconds: null,
+        prune: null,
+        copy: null,
+      },
     },
     services: {
       shop: {
@@ -69,7 +84,19 @@ test('the estate is plain data: sites, the parts of each resource, references as
             shared: {},
           },
         ],
-        backups: [{ resource: 'orders', every: '6h', keep: null, to: 'vault', restoreTest: null }],
+        backups: [
+          {
+            resource: 'orders',
+            every: '6h',
+            at: null,
+            keep: {},
+            to: 'vault',
+            restoreTest: null,
+            wal: null,
+            jitterSeconds: null,
+            catchUpSeconds: null,
+          },
+        ],
         drills: [],
       },
     },
