@@ -5,6 +5,7 @@ import type { Repository } from '../backup/repository/attach.ts';
 import type { RepositoryLock } from '../backup/repository/kept-lock.ts';
 import { acquireLock } from '../backup/repository/lock.ts';
 import { initRepository, openRepository } from '../backup/repository/repository.ts';
+import type { StoreAddress } from '../backup/repository/store.ts';
 import { resolveReference } from '../references.ts';
 import type { ProtectionContext } from './context.ts';
 
@@ -68,9 +69,11 @@ export async function ensureVault(vault: Vault, env: NodeJS.ProcessEnv = process
   return true;
 }
 
-function resolveVault(vault: Vault, env: NodeJS.ProcessEnv) {
-  return {
-    address: parseAddress(resolveReference(vault.repository, env), env),
-    password: resolveReference(vault.password, env),
-  };
+/** Where a vault's repository lies. @throws MusterError CONFIG_INVALID, SECRET_MISSING */
+export function addressOfVault(vault: Vault, env: NodeJS.ProcessEnv = process.env): StoreAddress {
+  return parseAddress(resolveReference(vault.repository, env), env);
+}
+
+function resolveVault(vault: Vault, env: NodeJS.ProcessEnv): { address: StoreAddress; password: string } {
+  return { address: addressOfVault(vault, env), password: resolveReference(vault.password, env) };
 }

@@ -222,3 +222,24 @@ export interface ProtectionRun {
   facts: JsonObject;
   startedBy: string;
 }
+
+/** What the ledger is told of one run, all at once. Every part may be sent again. */
+export interface ProtectionBatch {
+  run: ProtectionRun;
+  point: RecoveryPoint | null;
+  proof: RestoreProof | null;
+  /** Ids of recovery points that are there no longer. */
+  removed: string[];
+  /** What somebody should look at. */
+  findings: { severity: 'note' | 'warning' | 'critical'; what: string }[];
+}
+
+/** What a person is told while a run goes on (query `status`). */
+export interface ProtectionStatus {
+  kind: ProtectionRun['kind'];
+  service: string;
+  resource: string;
+  vault: string;
+  phase: string;
+  startedAtMs: number;
+}
