@@ -15,6 +15,8 @@ export interface ActivityDeps {
   metrics: Metrics;
   /** Only the control plane's worker writes the ledger. */
   recordBatch?: (batch: LedgerBatch) => Promise<void>;
+  /** Activities by name besides the verbs. */
+  more?: Readonly<Record<string, (arg: never) => Promise<unknown>>>;
 }
 
 /** The verbs for real. Steps are named `verb resource`, so one activity takes every name that is not listed. */
@@ -22,6 +24,7 @@ export function createActivities(deps: ActivityDeps): Record<string, (arg: never
   const { recordBatch } = deps;
   return {
     ...(recordBatch && { 'record ledger': (batch: LedgerBatch) => recordBatch(batch) }),
+    ...deps.more,
     'check worker': async () => process.uptime(),
     default: (call: VerbCall) => callVerb(deps, call),
   };

@@ -16,6 +16,7 @@ import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { openPastDeclarations } from './past-declarations.ts';
+import { protectionActivities } from './protection-activities.ts';
 import { announceReady, onShutdown } from './ready.ts';
 import { recordBatch } from './record.ts';
 import { controlQueue } from './run-start.ts';
@@ -64,7 +65,11 @@ const server = await startAgentServer({
   extraRoutes: [metricsRoute(metrics), dependencies.route, ...watch.routes()],
 });
 const syncing = every(syncEveryMs, () => syncEpochs({ estate, granter, agents, ledger, log }));
-const activities = createActivities({ drivers, log, metrics, recordBatch: (batch) => recordBatch(ledger, batch) });
+const activities = createActivities({
+  ...{ drivers, log, metrics },
+  recordBatch: (batch) => recordBatch(ledger, batch),
+  more: protectionActivities({ home: config.MUSTER_HOME, log, ledger }),
+});
 const codePath = await workflowBundle(path.join(config.MUSTER_HOME, 'cache'));
 const client = await connectClient(place).catch(() => null);
 if (client !== null) {

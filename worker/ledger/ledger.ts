@@ -1,3 +1,4 @@
+import type { ProtectionBatch, ProtectionRun, RecoveryPoint, RestoreProof } from '../../workflows/engine/protection.ts';
 import type { Run } from '../../workflows/engine/run.ts';
 import { insertApproval, selectApprovals } from './approvals.ts';
 import {
@@ -16,6 +17,9 @@ import { endLease, prolongLease, takeLease, type LeaseHeld, type LeaseWanted } f
 import { insertMeasurements, selectMeasurementsOf, selectSamples } from './measurements.ts';
 import { migrate, readMigrations } from './migrate.ts';
 import { insertPlanVersion, selectPlanVersions, type PlanVersion } from './plan-versions.ts';
+import { insertProtectionRun, selectProtectionRuns, type ProtectionRunFilter } from './protection-runs.ts';
+import { insertPoint, insertRemoved, selectPoints, type PointFilter } from './recovery-points.ts';
+import { insertProof, selectProofs, type ProofFilter } from './restore-proofs.ts';
 import { insertRun, sealRun, selectRun, selectRuns, type RunFilter } from './runs.ts';
 import type { ApprovalRow, EpochRow, FindingRow, LeaseAnswer, RunOpened, RunRow, RunSummary, Sample } from './types.ts';
 
@@ -66,6 +70,15 @@ export interface Ledger {
   addPlanVersion(version: PlanVersion): Promise<void>;
   planVersionsOf(service: string): Promise<PlanVersion[]>;
 
+  /** Writes what a run of protection came to, all of it or nothing. */
+  addProtection(batch: ProtectionBatch): Promise<void>;
+  /** Newest first. */
+  protectionRuns(filter?: ProtectionRunFilter): Promise<ProtectionRun[]>;
+  /** Recovery points that retention has not removed, newest first. */
+  recoveryPoints(filter?: PointFilter): Promise<RecoveryPoint[]>;
+  /** Newest first. */
+  restoreProofs(filter?: ProofFilter): Promise<RestoreProof[]>;
+
   close(): Promise<void>;
 }
 
@@ -78,6 +91,7 @@ export function openLedger(url: string): Ledger {
     ...figuresOf(db),
     ...claimsOf(db),
     ...decisionsOf(db),
+    ...protectionOf(db),
     close: () => db.close(),
   };
 }
@@ -137,5 +151,24 @@ function decisionsOf(db: LedgerConnection) {
     findingsOf: (runId: string) => selectFindings(db, runId),
     addPlanVersion: (version: PlanVersion) => insertPlanVersion(db, version),
     planVersionsOf: (service: string) => selectPlanVersions(db, service),
+  };
+}
+
+function protectionOf(db: LedgerConnection) {
+  return {
+    addProtection: ({ run, point, proof, removed, findings }: ProtectionBatch) =>
+      db.transact(async (sql) => {
+        await insertProtectionRun(sql, run);
+        if (point !== null) await insertPoint(sql, point);
+        if (proof !== null) await insertProof(sql, proof);
+        await insertRemoved(sql, removed, run.id, run.endedAtMs);
+        for (const { severity, what } of findings) {
+          const of = { service: run.service, runId: run.id, stepId: null };
+          await insertFinding(sql, { ...of, severity, what, atMs: run.endedAtMs });
+        }
+      }),
+    protectionRuns: (filter: ProtectionRunFilter = {}) => selectProtectionRuns(db, filter),
+    recoveryPoints: (filter: PointFilter = {}) => selectPoints(db, filter),
+    restoreProofs: (filter: ProofFilter = {}) => selectProofs(db, filter),
   };
 }

@@ -1,0 +1,90 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { Context } from '@temporalio/activity';
+import { saveBackup } from '../activities/protection/backup.ts';
+import type { ProtectionContext } from '../activities/protection/context.ts';
+import { listPoints } from '../activities/protection/list-points.ts';
+import { mirrorVault } from '../activities/protection/mirror.ts';
+import { pruneVault } from '../activities/protection/prune.ts';
+import { verifyVault } from '../activities/protection/verify.ts';
+import { makeOwnedDir, usableDataHome } from '../activities/drivers/postgres/owner.ts';
+import type { ProtectionBatch, RecoveryPoint, RestoreProof } from '../workflows/engine/protection.ts';
+import { toApplicationFailure } from './failures.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { Log } from './log.ts';
+
+export interface ProtectionDeps {
+  /** MUSTER_HOME: what must outlive the process, and room for what is restored to be looked at. */
+  home: string;
+  log: Log;
+  ledger: Ledger;
+}
+
+type Activity = (arg: never) => Promise<unknown>;
+
+/** How often Temporal hears that the work lives. Work is done in threads, so that this never stalls. */
+const beatEveryMs = 5_000;
+
+/** The long work of protection, by the names that the workflows know. */
+export function protectionActivities(deps: ProtectionDeps): Record<string, Activity> {
+  const { ledger } = deps;
+  const long = <Order, Answer>(work: (order: Order, context: ProtectionContext) => Promise<Answer>): Activity =>
+    asActivity(deps, work) as Activity;
+  return {
+    'save backup': long(saveBackup),
+    'prune vault': long(pruneVault),
+    'verify vault': long(verifyVault),
+    'mirror vault': long(mirrorVault),
+    'list points': long(async (of: Parameters<typeof listPoints>[0]) => knownPoints(ledger, of)),
+    'record protection': (batch: ProtectionBatch) => ledger.addProtection(batch),
+  };
+}
+
+/** The vault says what there is; proofs are the ledger's, and none are known while it is away. */
+async function knownPoints(
+  ledger: Ledger,
+  of: Parameters<typeof listPoints>[0],
+): Promise<{ points: RecoveryPoint[]; proofs: RestoreProof[] }> {
+  const [points, proofs] = await Promise.all([
+    listPoints(of),
+    ledger.restoreProofs({ service: of.service, resource: of.resource.name }).catch(() => []),
+  ]);
+  return { points, proofs };
+}
+
+function asActivity<Order, Answer>(
+  { home, log }: ProtectionDeps,
+  work: (order: Order, context: ProtectionContext) => Promise<Answer>,
+): (order: Order) => Promise<Answer> {
+  return async (order) => {
+    const activity = Context.current();
+    const { activityType, workflowExecution, attempt, heartbeatDetails } = activity.info;
+    const runId = workflowExecution?.runId ?? activity.info.activityId;
+    const own = log.child({ activity: activityType, runId, attempt });
+    let progress: unknown = heartbeatDetails;
+    const beat = setInterval(() => activity.heartbeat(progress), beatEveryMs);
+    try {
+      return await work(order, {
+        signal: activity.cancellationSignal,
+        ...{ runId, before: heartbeatDetails, ...(await placesFor(home)) },
+        heartbeat: (now) => activity.heartbeat((progress = now)),
+        log: (message, fields) => own.info({ ...fields }, message),
+      });
+    } catch (err) {
+      own.warn({ err: err instanceof Error ? err.message : String(err) }, `${activityType} failed`);
+      activity.cancellationSignal.throwIfAborted();
+      throw toApplicationFailure(err, 'change');
+    } finally {
+      clearInterval(beat);
+    }
+  };
+}
+
+/** Restored servers run as a user of their own, who must be able to reach their files. */
+async function placesFor(home: string): Promise<Pick<ProtectionContext, 'scratchDir' | 'stateDir'>> {
+  const stateDir = path.join(path.resolve(home), 'protection');
+  const scratchDir = path.join(usableDataHome(path.resolve(home)), 'scratch');
+  await mkdir(stateDir, { recursive: true });
+  await makeOwnedDir(scratchDir);
+  return { scratchDir, stateDir };
+}
