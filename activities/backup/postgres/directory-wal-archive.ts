@@ -3,30 +3,10 @@ import { link, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'n
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { codeOf, failedWrite, syncDirectory, unfinished } from '../repository/durable-write.ts';
-import { archiveWal, type ArchivedFile, type ArchiveOutcome, type WalArchive } from './wal-archive.ts';
+import { archiveWal, type ArchiveOutcome, type WalArchive } from './wal-archive.ts';
 import { fileContent, readFilePieces, type WalContent } from './wal-content.ts';
 import { isWalName } from './wal-name.ts';
-
-/** A segment that is being received. */
-export interface OpenSegment {
-  /** Writes bytes at an offset of the segment. The same bytes may be written again. */
-  write(offset: number, pieces: Buffer[]): Promise<void>;
-  /** Resolves when all that was written is on disk. */
-  sync(): Promise<void>;
-  /** The segment is full: it goes into the archive under its own name, by the rules of `archiveWal`. */
-  finish(): Promise<ArchiveOutcome>;
-  /** Leaves it as it is. */
-  close(): Promise<void>;
-}
-
-/** Where a receiver writes. What was written of a segment outlives this process, as `<name>.partial`. */
-export interface WalStore {
-  readonly archive: WalArchive;
-  /** Everything here, the segments included that have not come to the archive yet. */
-  list(): AsyncIterable<ArchivedFile>;
-  /** Takes up the partial segment where there is one; its bytes stay until they are written again. */
-  openSegment(name: string, segmentBytes: number): Promise<OpenSegment>;
-}
+import type { OpenSegment, WalStore } from './wal-store.ts';
 
 const modes = { directory: 0o700, file: 0o600 };
 
@@ -48,15 +28,12 @@ export class DirectoryWalArchive implements WalArchive, WalStore {
     return this;
   }
 
-  async *list(): AsyncGenerator<ArchivedFile> {
+  async *list(): AsyncGenerator<string> {
     const names = await readdir(this.#dir).catch((err: unknown) => {
       if (codeOf(err) === 'ENOENT') return [];
       throw unreadable(this.#dir, err);
     });
-    for (const name of names.filter(isWalName)) {
-      const stats = await stat(this.#file(name)).catch(() => null);
-      if (stats !== null) yield { name, sizeBytes: stats.size, storedAtMs: stats.mtimeMs };
-    }
+    yield* names.filter(isWalName);
   }
 
   async get(name: string): Promise<AsyncIterable<Buffer> | null> {

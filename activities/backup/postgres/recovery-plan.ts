@@ -13,7 +13,7 @@ import type { SupplyPlan } from './wal-supply.ts';
 export async function readWalMap(archive: WalArchive, segmentBytes: number): Promise<WalMap> {
   const names: string[] = [];
   const histories = new Map<number, string>();
-  for await (const { name } of archive.list()) {
+  for await (const name of archive.list()) {
     names.push(name);
     const parsed = parseWalName(name, segmentBytes);
     const pieces = parsed?.kind === 'history' ? await archive.get(name) : null;

@@ -1,6 +1,6 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { formatLsn } from '../../drivers/postgres/lsn.ts';
-import type { OpenSegment, WalStore } from './directory-wal-archive.ts';
+import type { OpenSegment, WalStore } from './wal-store.ts';
 import { segmentAt, segmentName } from './wal-name.ts';
 import type { WalPosition } from './stream-position.ts';
 

@@ -1,7 +1,7 @@
 import { MusterError, type ErrorCode } from '../../../workflows/engine/errors.ts';
 import { parseHistory, type TimelineHistory } from '../../drivers/postgres/history.ts';
 import { parseLsn } from '../../drivers/postgres/lsn.ts';
-import type { WalStore } from './directory-wal-archive.ts';
+import type { WalStore } from './wal-store.ts';
 import { complaintState, type ReplicationSession, type ServerIdentity } from './replication-session.ts';
 import { endOfArchive, streamStart, type WalPosition } from './stream-position.ts';
 import { archiveWal } from './wal-archive.ts';
@@ -14,6 +14,8 @@ export interface Streaming {
   server: ServerIdentity;
   store: WalStore;
   slot: string | null;
+  /** Whether the slot goes along with what is confirmed; else somebody else moves it. */
+  movesSlot: boolean;
 }
 
 const objectExists = '42710';
@@ -44,7 +46,7 @@ export async function reserveSlot(session: ReplicationSession, slot: string): Pr
 export async function findStart(streaming: Streaming, skipGap: boolean): Promise<WalPosition> {
   const { server, store, session } = streaming;
   const names: string[] = [];
-  for await (const { name } of store.list()) names.push(name);
+  for await (const name of store.list()) names.push(name);
   const end = endOfArchive(names, server.segmentBytes);
   if (end === null || skipGap) return firstPosition(streaming, skipGap);
   const history: TimelineHistory = {

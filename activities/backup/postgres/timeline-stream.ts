@@ -59,10 +59,10 @@ class TimelineStream {
   }
 
   async follow(): Promise<WalPosition | null> {
-    const { session, slot } = this.#streaming;
+    const { session, slot, movesSlot } = this.#streaming;
     const { timeline } = this.#filler;
     const lsn = formatLsn(this.#filler.flushedLsn);
-    session.send(`START_REPLICATION ${slot === null ? '' : `SLOT ${slot} `}PHYSICAL ${lsn} TIMELINE ${timeline}`);
+    session.send(`START_REPLICATION ${movesSlot ? `SLOT ${slot} ` : ''}PHYSICAL ${lsn} TIMELINE ${timeline}`);
     // On its own, so that the server hears of us while a disk is slow.
     const heartbeat = setInterval(() => this.#tell(), this.#statusMs);
     try {
@@ -123,7 +123,8 @@ class TimelineStream {
     this.#options.progress.written(writtenLsn);
     this.#options.progress.flushed(flushedLsn);
     if (this.#state !== 'streaming') return;
-    const status = standbyStatus({ writtenLsn, flushedLsn, nowMs: Date.now(), wantsReply });
+    const says = this.#options.synchronous === true || this.#streaming.movesSlot;
+    const status = standbyStatus({ writtenLsn, flushedLsn: says ? flushedLsn : 0n, nowMs: Date.now(), wantsReply });
     this.#streaming.session.sendCopyData(status);
   }
 

@@ -5,14 +5,6 @@ import { bytesContent, readAll, readHead, sameContent, sameStart, type WalConten
 import { isWalName, parseWalName, type WalName } from './wal-name.ts';
 import { longHeaderBytes, parseSegmentHeader, segmentProblem } from './wal-page.ts';
 
-/** A file of the archive. Its name is PostgreSQL's (see `wal-name.ts`). */
-export interface ArchivedFile {
-  name: string;
-  sizeBytes: number;
-  /** Unix milliseconds by the clock of whoever stored it; `null` when that is not known. */
-  storedAtMs: number | null;
-}
-
 /**
  * Where WAL is kept: one flat folder of files under PostgreSQL's own names. What is stored stays as it is; only partial
  * segments may be replaced. Failures are MusterErrors; what may be repeated safely was repeated before one is thrown.
@@ -20,8 +12,8 @@ export interface ArchivedFile {
 export interface WalArchive {
   /** For messages; holds no secret. */
   readonly place: string;
-  /** Files of WAL, in no particular order. */
-  list(): AsyncIterable<ArchivedFile>;
+  /** Names of files of WAL (see `wal-name.ts`), in no particular order. */
+  list(): AsyncIterable<string>;
   /** The bytes of a file; `null` when there is none. Anything else that keeps it from being read is thrown. */
   get(name: string): Promise<AsyncIterable<Buffer> | null>;
   /** Stores a file under a new name: durable when it resolves, whole or not there. Never overwrites. */

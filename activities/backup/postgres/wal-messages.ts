@@ -29,7 +29,7 @@ export function parseWalMessage(bytes: Buffer): WalMessage | null {
 
 export interface StandbyStatus {
   writtenLsn: bigint;
-  /** On disk: a commit that waits for this standby waits for that. */
+  /** On disk: a commit that waits for this standby waits for that. 0: not said, so that none ever does. */
   flushedLsn: bigint;
   nowMs: number;
   wantsReply: boolean;

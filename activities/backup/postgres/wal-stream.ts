@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
 import { formatLsn } from '../../drivers/postgres/lsn.ts';
-import type { WalStore } from './directory-wal-archive.ts';
+import type { WalStore } from './wal-store.ts';
 import { ReceiverProgress, type ReceiverStatus } from './receiver-status.ts';
 import { identifyServer, ReplicationSession } from './replication-session.ts';
 import { SegmentFiller } from './segment-filler.ts';
@@ -15,6 +15,12 @@ export interface ReceiverOptions {
   url(): string | Promise<string>;
   /** Replication slot, made when it is not there: the server keeps WAL until it is on disk here. `null`: none. */
   slot: string | null;
+  /**
+   * `stream` (default): the slot moves with what is on disk here. `caller`: the caller moves it, e.g. when the WAL has come
+   * to a safer place. Then, unless it is synchronous, the server is not told what is on disk: PostgreSQL never takes a
+   * standby that does not say so for a synchronous one, even where `synchronous_standby_names` is `*`.
+   */
+  slotFollows?: 'stream' | 'caller';
   /** `application_name`, to be named in `synchronous_standby_names`; default `muster_archive`. */
   name?: string;
   store: WalStore;
@@ -110,7 +116,8 @@ async function receiveOnce(
     const server = await identifyServer(session);
     await claimArchive(store.archive, server);
     if (options.slot !== null) await reserveSlot(session, options.slot);
-    const streaming: Streaming = { session, server, store, slot: options.slot };
+    const movesSlot = options.slot !== null && options.slotFollows !== 'caller';
+    const streaming: Streaming = { session, server, store, slot: options.slot, movesSlot };
     let position: WalPosition | null = await findStart(streaming, skipGap);
     while (position !== null) {
       await archiveHistory(streaming, position.timeline);

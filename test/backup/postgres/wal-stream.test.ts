@@ -221,7 +221,7 @@ function withoutName(archive: DirectoryWalArchive, hidden: string) {
     archive,
     openSegment: (name: string, bytes: number) => archive.openSegment(name, bytes),
     async *list() {
-      for await (const one of archive.list()) if (one.name !== hidden) yield one;
+      for await (const one of archive.list()) if (one !== hidden) yield one;
     },
   };
 }
