@@ -31,6 +31,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['doctor'], load: async () => (await import('./doctor.ts')).addDoctor },
   { names: ['worker', 'agent'], load: async () => (await import('./serve.ts')).addServe },
   { names: ['storage-node'], load: async () => (await import('./storage-node.ts')).addStorageNode },
+  { names: ['backups'], load: async () => (await import('./backups.ts')).addBackups },
   { names: ['repo'], load: async () => (await import('./repo.ts')).addRepo },
   { names: ['copy'], load: async () => (await import('./copy.ts')).addCopy },
 ];

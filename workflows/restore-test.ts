@@ -1,4 +1,5 @@
-import type { RecoveryPoint, RestoreProof, RestoreTestOrder } from './engine/protection.ts';
+import { workflowInfo } from '@temporalio/workflow';
+import type { PointChoice, RecoveryPoint, RestoreProof, RestoreTestOrder } from './engine/protection.ts';
 import { choosePoint } from './engine/recovery-choice.ts';
 import { conduct, longActivities, nameOf } from './protection-run.ts';
 import { noPoint, type KnownPoints } from './restore.ts';
@@ -25,7 +26,7 @@ export async function restoreTest(order: RestoreTestOrder): Promise<RestoreProof
     async (phase) => {
       phase('choosing');
       const { points, proofs } = await activities['list points']({ service, resource, vault });
-      const chosen = choosePoint(points, order.point, proofs);
+      const chosen = choosePoint(points, seeded(order.point), proofs);
       if (chosen.kind === 'none') throw noPoint(nameOf(job), chosen.why);
       phase('proving');
       return activities['prove restore']({ order, point: chosen.point, before: chosen.before });
@@ -44,4 +45,9 @@ export async function restoreTest(order: RestoreTestOrder): Promise<RestoreProof
       return { outcome: 'failed', facts, proof, failure, findings: [{ severity: 'critical', what }] };
     },
   );
+}
+
+/** A schedule gives the same order each time: without a seed of its own each run chooses anew. */
+function seeded(choice: PointChoice): PointChoice {
+  return choice.kind === 'random' && choice.seed === '' ? { kind: 'random', seed: workflowInfo().runId } : choice;
 }
