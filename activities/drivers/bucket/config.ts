@@ -4,17 +4,55 @@ import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { Json, PlanResource } from '../../../workflows/engine/plan.ts';
 import { resolveReference } from '../../references.ts';
 import type { S3Credentials } from '../../s3/sign.ts';
+import { parseTimetable } from '../../mover/run/timetable.ts';
 
 const reference = /^(env|file):.+/;
+const duration = /^(\d+)(s|m|h|d)$/;
+
+const timetable = (rateOf?: (text: string) => number | undefined) =>
+  z.string().refine((text) => isTimetable(text, rateOf), 'is no rate such as 10M, or 08:00,10M 18:00,off');
+
+const replicateSchema = z.strictObject({
+  /** Bytes a second, or by the time of the week. */
+  bandwidth: timetable().optional(),
+  /** Requests a second, likewise. */
+  requests: timetable(parseCount).optional(),
+  /** Objects under way at once. */
+  transfers: z.int().min(1).max(256).default(32),
+  /** Both sites are listed and compared so often, as a check on the change log. */
+  compareEvery: z.string().regex(duration, 'is no time such as 12h').default('24h'),
+  /** Stops when more of the copies than this would be deleted within an hour, percent. */
+  deleteGuard: z.number().min(0).max(100).default(50),
+  /** Globs of keys that stay where they are. */
+  exclude: z.array(z.string().min(1)).default([]),
+});
 
 /** What the estate says of a bucket besides its sites. */
 const sharedSchema = z.object({
   /** Name of the bucket, the same at both sites. */
   bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'is no name of a bucket'),
   region: z.string().min(1).default('us-east-1'),
-  /** Whether objects are copied to the other site. `none`: they stay where they were written. */
-  replication: z.literal('none'),
+  /**
+   * Whether objects are copied to the other site. `none`: they stay where they were written. `async`: each write follows,
+   * as its cluster's change log tells it.
+   */
+  replication: z.enum(['none', 'async']),
+  /** How they are copied. */
+  replicate: replicateSchema.prefault({}),
 });
+
+/** How a replicated bucket is copied. */
+export type ReplicateSettings = z.infer<typeof replicateSchema>;
+
+/** Whether the estate wants this bucket copied to the other site. */
+export function isReplicated({ shared }: Pick<PlanResource, 'shared'>): boolean {
+  return shared['replication'] === 'async';
+}
+
+/** How a bucket is copied. @throws MusterError CONFIG_INVALID */
+export function replicateSettings(resource: PlanResource): ReplicateSettings {
+  return parsed(sharedSchema.safeParse(resource.shared), resource.name).replicate;
+}
 
 /** What it says of each site: the nodes of its storage cluster, and the keys of their root account. */
 const siteSchema = z.strictObject({
@@ -62,6 +100,29 @@ export function bucketSite(resource: PlanResource, site: string, env: NodeJS.Pro
   };
 }
 
+/** Milliseconds of a time such as `12h`. */
+export function durationMs(text: string): number {
+  const [, number = '0', unit = 's'] = duration.exec(text) ?? [];
+  return Number(number) * { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit as 's' | 'm' | 'h' | 'd'];
+}
+
+/** A number of requests a second; `off` is no limit. @throws MusterError CONFIG_INVALID */
+export function parseCount(text: string): number | undefined {
+  if (text === 'off') return undefined;
+  const count = Number(text);
+  if (Number.isFinite(count) && count > 0) return count;
+  throw new MusterError('CONFIG_INVALID', `"${text}" is no number of requests a second`);
+}
+
+function isTimetable(text: string, rateOf?: (text: string) => number | undefined): boolean {
+  try {
+    parseTimetable(text, rateOf);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function readCa(name: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
@@ -80,7 +141,9 @@ type Problem = { path: (string | number)[]; message: string; fix: string };
 const fixes: Record<string, string> = {
   bucket: 'bucket: receipts',
   region: 'region: us-east-1, or leave it out',
-  replication: 'replication: none (objects stay at the site where they were written, and no loss is measured for them)',
+  replication:
+    'replication: async (each write follows to the other site), or none (objects stay where they were written, and no loss is measured for them)',
+  replicate: 'replicate: { bandwidth: 10M, transfers: 32, compareEvery: 24h, deleteGuard: 50 }, or leave it out',
   endpoints: 'endpoints: env:MUSTER_HANGZHOU_RECEIPTS_URLS (all nodes, separated by commas)',
   accessKey: 'accessKey: env:MUSTER_RECEIPTS_USER',
   secretKey: 'secretKey: env:MUSTER_RECEIPTS_PASSWORD',
@@ -97,7 +160,7 @@ export function validateBucket(resource: Json, sites: readonly string[]): Proble
   const known = new Set(['driver', 'after', ...Object.keys(sharedSchema.shape), ...sites]);
   for (const key of Object.keys(resource)) {
     if (known.has(key)) continue;
-    const fix = `use bucket, region, replication, after or a site: ${sites.join(', ')}`;
+    const fix = `use bucket, region, replication, replicate, after or a site: ${sites.join(', ')}`;
     problems.push({ path: [key], message: 'is no setting of a bucket', fix });
   }
   return problems;

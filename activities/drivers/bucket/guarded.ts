@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { PlanResource } from '../../../workflows/engine/plan.ts';
 import type { GuardedDatabase, HeldLease } from '../../guard/database.ts';
-import { bucketSite, type BucketSite } from './config.ts';
+import { bucketSite, isReplicated, type BucketSite } from './config.ts';
 import { leaseNodes, readSite, setSite, type LeaseAnswer, type SiteView } from './cluster.ts';
+import { receivesAt } from './receiving.ts';
 
 /** Nodes that answer later than the majority are waited for this long: a hung one must not hold up a renewal. */
 const stragglerMs = 60;
@@ -15,7 +16,7 @@ const pollMs = 25;
  * @throws MusterError SECRET_MISSING, CONFIG_INVALID
  */
 export function guardedBucket(resource: PlanResource, site: string, leaseMs = 2_000): GuardedDatabase {
-  return guardedCluster(bucketSite(resource, site), leaseMs);
+  return guardedCluster(bucketSite(resource, site), leaseMs, isReplicated(resource));
 }
 
 interface Access {
@@ -26,9 +27,13 @@ interface Access {
   /** The cluster was seen to take writes under leases only. It stays so for good. */
   leased: boolean;
   closings: number;
+  /** Copies come here while this site stands by. */
+  replicated: boolean;
+  /** What the site is known to be at an epoch: it stays so for as long as the epoch. */
+  known: { epoch: number; role: 'primary' | 'standby' } | undefined;
 }
 
-function guardedCluster(site: BucketSite, leaseMs: number): GuardedDatabase {
+function guardedCluster(site: BucketSite, leaseMs: number, replicated: boolean): GuardedDatabase {
   const access: Access = {
     site,
     limitMs: Math.min(1_000, leaseMs / 5),
@@ -36,6 +41,8 @@ function guardedCluster(site: BucketSite, leaseMs: number): GuardedDatabase {
     givenUntilMs: new Map(site.endpoints.map(({ host }) => [host, performance.now() + leaseMs])),
     leased: false,
     closings: 0,
+    replicated,
+    known: undefined,
   };
   return {
     role: () => readRole(access),
@@ -47,13 +54,22 @@ function guardedCluster(site: BucketSite, leaseMs: number): GuardedDatabase {
   };
 }
 
-/** A fenced site follows the other one; an open one believes that it is the writer. */
+/** A fenced site follows the other one, one that receives copies does so too; any other believes that it is the writer. */
 async function readRole(access: Access): Promise<'primary' | 'standby' | 'down'> {
   try {
-    return (await look(access)).fenced ? 'standby' : 'primary';
+    const view = await look(access);
+    return view.fenced ? 'standby' : await roleOfOpen(access, view);
   } catch {
     return 'down';
   }
+}
+
+async function roleOfOpen(access: Access, { epoch }: SiteView): Promise<'primary' | 'standby'> {
+  if (!access.replicated) return 'primary';
+  if (access.known?.epoch === epoch) return access.known.role;
+  if (!(await receivesAt(access.site, epoch, { timeoutMs: access.limitMs }))) return 'primary';
+  access.known = { epoch, role: 'standby' };
+  return 'standby';
 }
 
 async function look(access: Access): Promise<SiteView> {
@@ -73,6 +89,7 @@ async function open(access: Access, lease: HeldLease): Promise<void> {
     access.leased = true;
   }
   if (access.closings !== closings) throw closed(access, 'was closed while it was being opened');
+  access.known = { epoch: lease.epoch, role: 'primary' };
   await renew(access, lease);
 }
 

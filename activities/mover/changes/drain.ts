@@ -13,6 +13,8 @@ import { sideName, fullKey } from '../side.ts';
 /** Failed rows are tried again after a pause that doubles, milliseconds. */
 const firstRetryMs = 5_000;
 const longestRetryMs = 600_000;
+/** A store that was away may be back at any moment: it is no fault of the object. */
+const awayRetryMs = 2_000;
 const idleMs = 500;
 
 export interface Drain {
@@ -62,11 +64,7 @@ export function drainBacklog(run: Run, ledger: ReplicationLedger): Drain {
       else await carryOut(run.work, stepOf(row));
       const [now] = await ledger.lookUp([row]);
       if (now === undefined || now.state === 'verified') retryAtMs.delete(row.key);
-      else if (now.sourceEtag === row.sourceEtag)
-        retryAtMs.set(
-          row.key,
-          performance.now() + Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(10, now.attempts)),
-        );
+      else if (now.sourceEtag === row.sourceEtag) retryAtMs.set(row.key, performance.now() + pauseAfter(now));
     } catch (err) {
       try {
         outcomeOf(err, run.credentials.gaveUp !== undefined);
@@ -85,6 +83,11 @@ export function drainBacklog(run: Run, ledger: ReplicationLedger): Drain {
     if (!run.stop.signal.aborted) throw err;
   });
   return { finished, wake: () => wake() };
+}
+
+function pauseAfter({ errorCode, attempts }: LedgerRow): number {
+  if (errorCode === 'OBJECT_STORE_UNREACHABLE') return awayRetryMs;
+  return Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(10, attempts));
 }
 
 function stepOf(row: LedgerRow): Parameters<typeof carryOut>[1] {

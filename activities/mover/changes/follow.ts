@@ -20,6 +20,8 @@ export interface FollowInput extends PassInput {
   /** Told when the change log cannot be gone on from, and why. */
   onGap?: (why: string) => void;
   figuresEveryMs?: number;
+  /** Least time between two pages of the log that has nothing more to tell: each of them costs the cluster a round. */
+  paceMs?: number;
 }
 
 /** Between two tries of what could not be reached, milliseconds. */
@@ -65,12 +67,12 @@ async function source(run: Run, input: FollowInput, wake: () => void): Promise<v
   const { log, ledger } = input;
   const { signal } = run.stop;
   let position = (await ledger.getNote('position')) as number | undefined;
-  let sweptAtMs = -Infinity;
+  const checks = checkNowAndThen(run, input, wake);
   while (!signal.aborted) {
     if (log === undefined || position === undefined) {
       const start = log === undefined ? undefined : await startOf(log, signal);
       await sweep(run, input);
-      sweptAtMs = performance.now();
+      checks.swept();
       wake();
       if (start === undefined) {
         await sleep(input.everyMs, undefined, { signal });
@@ -86,8 +88,35 @@ async function source(run: Run, input: FollowInput, wake: () => void): Promise<v
       continue;
     }
     ({ position } = tailed);
-    if (performance.now() - sweptAtMs > input.everyMs) position = undefined;
+    checks.look();
+    if (!tailed.more && input.paceMs !== undefined) await sleep(input.paceMs, undefined, { signal });
   }
+}
+
+/** Sweeps beside a change log that goes on being read: a check on it, which must not hold it up. */
+function checkNowAndThen(run: Run, input: FollowInput, wake: () => void): { swept(): void; look(): void } {
+  let sweptAtMs = performance.now();
+  let sweeping = false;
+  const swept = (): void => void (sweptAtMs = performance.now());
+  const check = async (): Promise<void> => {
+    try {
+      await sweep(run, input);
+      wake();
+    } catch (err) {
+      if (!run.stop.signal.aborted) run.fail(err);
+    } finally {
+      swept();
+      sweeping = false;
+    }
+  };
+  return {
+    swept,
+    look() {
+      if (sweeping || performance.now() - sweptAtMs < input.everyMs) return;
+      sweeping = true;
+      void check();
+    },
+  };
 }
 
 /** The log's position of now; undefined where there is no log after all. */
@@ -111,7 +140,7 @@ async function sweep(run: Run, input: FollowInput): Promise<void> {
   }
 }
 
-type Tailed = { kind: 'position'; position: number } | { kind: 'gap'; why: string };
+type Tailed = { kind: 'position'; position: number; more: boolean } | { kind: 'gap'; why: string };
 
 async function tail(
   run: Run,
@@ -119,7 +148,9 @@ async function tail(
   { log, after, wake }: { log: NodeLog; after: number; wake: () => void },
 ): Promise<Tailed> {
   const { signal } = run.stop;
-  const waitSeconds = Math.min(longPollSeconds, Math.max(1, Math.floor(input.everyMs / 1_000)));
+  // Who asks at a pace of its own is told at once how far the log has come, also when nothing was written.
+  const waits = Math.min(longPollSeconds, Math.max(1, Math.floor(input.everyMs / 1_000)));
+  const waitSeconds = input.paceMs === undefined ? waits : 0;
   const answer = await untilReachable(() => log.read({ after, waitSeconds, signal }), signal);
   if (answer.kind === 'none') return { kind: 'gap', why: `the change log is gone: ${answer.why}` };
   const { page } = answer;
@@ -127,7 +158,7 @@ async function tail(
   if (why !== undefined) return { kind: 'gap', why };
   await notePage(run, input, page);
   if (page.changes.length > 0) wake();
-  return { kind: 'position', position: page.position };
+  return { kind: 'position', position: page.position, more: page.more };
 }
 
 /** What cannot be in a log that goes on: then something is missing, and only a sweep knows what. */

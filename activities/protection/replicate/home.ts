@@ -1,0 +1,11 @@
+import path from 'node:path';
+
+/** What the control plane keeps of protection lies here, below its home (MUSTER_HOME). */
+export function protectionDir(home: string): string {
+  return path.join(home, 'control', 'protection');
+}
+
+/** Where the replication of one resource keeps its turn, its ledgers and its last figures. */
+export function replicationDir(stateDir: string, service: string, resource: string): string {
+  return path.join(stateDir, 'replication', service, resource);
+}
