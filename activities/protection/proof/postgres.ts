@@ -1,0 +1,139 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { MusterError } from '../../../workflows/engine/errors.ts';
+import type { JsonObject } from '../../../workflows/engine/plan.ts';
+import type { BackupFacts } from '../../backup/postgres/backup-entry.ts';
+import type { Finding } from '../../backup/postgres/findings.ts';
+import { recover, type RecoveredServer } from '../../backup/postgres/recover.ts';
+import type { RecoveryTarget } from '../../backup/postgres/recovery-target.ts';
+import { verifyRestored, type CanaryExpectation } from '../../backup/postgres/verify.ts';
+import type { WalArchive } from '../../backup/postgres/wal-archive.ts';
+import { storedBaseBackup } from '../../backup/source/postgres.ts';
+import { findPostgres } from '../../drivers/postgres/binaries.ts';
+import { urlOf } from '../../drivers/postgres/config.ts';
+import { addressOf } from '../../drivers/postgres/conninfo.ts';
+import { resolveReference } from '../../references.ts';
+import { contentFindings } from './database-contents.ts';
+import { judged, passed } from './finding.ts';
+import { factDifferences } from './recorded.ts';
+import { secondsSince, type Proving, type Restored } from './trial.ts';
+
+/** Limit of one statement: a large table is read as a whole. */
+const statementMs = 6 * 3_600_000;
+
+/**
+ * Recovers a base backup into a server of its own and looks at it. The server runs when this resolves; it goes with the
+ * place. @throws MusterError as `recover`; RESTORE_FAILED for a version of PostgreSQL that is not here
+ */
+export async function provePostgres(proving: Proving): Promise<Restored> {
+  const { stored, order, point, findings } = proving;
+  const backup = await storedBaseBackup(stored.repository, stored.snapshot);
+  findings.push(compareFacts(point.id, point.facts, backup.facts));
+  const { archive, target } = wayTo(proving, backup.facts);
+  const { user, database } = addressOf(urlOf(order.resource, order.site));
+  const startedAt = performance.now();
+  const server = await recover({
+    ...{ backup, archive, target, user, database, dataDir: proving.place.dataDir, signal: proving.signal },
+    ...(await binariesFor(proving, backup.facts.postgresMajor)),
+    onProgress: (progress) => proving.context.heartbeat(progress),
+  });
+  proving.restoreSeconds = secondsSince(startedAt);
+  noteRestored(proving, server, backup.facts);
+  await verify(proving, server);
+  return { url: server.url, directory: server.dataDir };
+}
+
+function compareFacts(
+  subject: string,
+  recorded: JsonObject,
+  { postgresMajor, systemId, timeline, ...at }: BackupFacts,
+) {
+  const { startLsn, endLsn } = at;
+  const differences = factDifferences(recorded, { postgresMajor, systemId, timeline, startLsn, endLsn });
+  const said = `PostgreSQL ${postgresMajor}, system ${systemId}, timeline ${timeline}, ${startLsn} to ${endLsn}`;
+  const detail = differences.length > 0 ? differences.join('; ') : said;
+  return judged(differences.length === 0, { check: 'facts', subject, detail });
+}
+
+/** A point alone needs no archive, unless the base backup was stored without the WAL that makes it consistent. */
+function wayTo(
+  { order, stored, archiveOf }: Proving,
+  { hasWal, timeline }: BackupFacts,
+): { archive: WalArchive | null; target: RecoveryTarget } {
+  const { target } = order;
+  const needsArchive = target.kind !== 'point' || !hasWal;
+  const of = { service: order.service, resource: order.resource.name };
+  const archive = needsArchive ? archiveOf(stored.repository, of) : null;
+  if (needsArchive && archive === null) {
+    const what = target.kind === 'point' ? 'the base backup holds no WAL' : 'WAL was to be replayed';
+    throw new MusterError('RECOVERY_TARGET_UNREACHABLE', `${what}, and ${of.service}/${of.resource} has no archive`);
+  }
+  if (target.kind === 'point') return { archive, target: { kind: 'immediate', timeline } };
+  return { archive, target: { ...target, timeline: 'latest' } };
+}
+
+/**
+ * The programs of the wanted major version: those that the estate names for the site, which then have to be of it, else
+ * the bundled ones, else where Debian has them.
+ */
+async function binariesFor({ order }: Proving, major: number): Promise<{ binDir?: string }> {
+  const configured = order.resource.sites[order.site]?.['binDir'];
+  if (typeof configured === 'string') {
+    const binDir = resolveReference(configured);
+    const found = await findPostgres(binDir);
+    if (found.major === major) return { binDir };
+    throw wrongVersion(major, `${order.site} has ${found.major} in ${binDir}`);
+  }
+  const bundled = await findPostgres();
+  if (bundled.major === major) return {};
+  const debian = `/usr/lib/postgresql/${major}/bin`;
+  if (existsSync(path.join(debian, 'postgres'))) return { binDir: debian };
+  throw wrongVersion(major, `here is ${bundled.major}, and none in ${debian}`);
+}
+
+function wrongVersion(major: number, what: string): MusterError {
+  return new MusterError('RESTORE_FAILED', `the base backup is of PostgreSQL ${major}; ${what}`);
+}
+
+function noteRestored(proving: Proving, { timings, reached }: RecoveredServer, facts: BackupFacts): void {
+  const { order, point, figures, findings } = proving;
+  const { bytes, files, layDownSeconds, walBytes, replaySeconds } = timings;
+  Object.assign(figures, { restoredBytes: bytes, layDownSeconds, walBytes, replaySeconds });
+  const { target } = order;
+  // An idle database has its last commit long before the moment whose state it is in.
+  const latest = Math.max(facts.endedAtMs, reached.lastTransactionAtMs ?? 0);
+  proving.restoredToMs = target.kind === 'point' ? facts.endedAtMs : target.kind === 'time' ? target.atMs : latest;
+  const where = `${files} files, ${bytes} bytes, recovered to ${reached.lsn} on timeline ${reached.timeline}`;
+  findings.push(passed({ check: 'restore', subject: point.id, detail: where }));
+}
+
+async function verify(proving: Proving, { url }: RecoveredServer): Promise<void> {
+  const { order, context, signal, findings, figures } = proving;
+  const { rows, sql } = order.checks;
+  const startedAt = performance.now();
+  const onProgress = (subject: string): void => context.heartbeat({ phase: 'verifying', subject });
+  const contents = await contentFindings(url, { statementMs, signal, onProgress });
+  const verification = await verifyRestored({
+    ...{ url, statementMs, signal, onProgress, canary: canaryOf(proving) },
+    ...(rows !== undefined && { rows }),
+    ...(sql !== undefined && { checks: sql }),
+  });
+  signal.throwIfAborted();
+  findings.push(...contents, ...verification.findings.map(asProofFinding));
+  figures.verifySeconds = secondsSince(startedAt);
+}
+
+/** Where all WAL was wanted, the age counts from now: an archive that has silently stopped looks young to itself. */
+function canaryOf({ order, point, startedAtMs }: Proving): CanaryExpectation | null {
+  const { target, checks } = order;
+  if (checks.canaryMaxAgeSeconds === undefined) return null;
+  const atMs = target.kind === 'latest' ? startedAtMs : target.kind === 'time' ? target.atMs : point.takenAtMs;
+  return { atMs, maxAgeMs: checks.canaryMaxAgeSeconds * 1_000 };
+}
+
+/** What decides nothing is kept under a name that proves nothing. */
+function asProofFinding({ check, subject, verdict, detail }: Finding): Proving['findings'][number] {
+  return verdict === 'noted'
+    ? { check: 'note', subject, verdict: 'passed', detail }
+    : { check, subject, verdict, detail };
+}
