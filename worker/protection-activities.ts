@@ -6,6 +6,7 @@ import type { ProtectionContext } from '../activities/protection/context.ts';
 import { listPoints } from '../activities/protection/list-points.ts';
 import { mirrorVault } from '../activities/protection/mirror.ts';
 import { pruneVault } from '../activities/protection/prune.ts';
+import { restorePoint } from '../activities/protection/restore.ts';
 import { verifyVault } from '../activities/protection/verify.ts';
 import { makeOwnedDir, usableDataHome } from '../activities/drivers/postgres/owner.ts';
 import type { ProtectionBatch, RecoveryPoint, RestoreProof } from '../workflows/engine/protection.ts';
@@ -35,6 +36,7 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
     'prune vault': long(pruneVault),
     'verify vault': long(verifyVault),
     'mirror vault': long(mirrorVault),
+    'restore point': long(restorePoint),
     'list points': long(async (of: Parameters<typeof listPoints>[0]) => knownPoints(ledger, of)),
     'record protection': (batch: ProtectionBatch) => ledger.addProtection(batch),
   };

@@ -1,0 +1,132 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { MusterError } from '../../workflows/engine/errors.ts';
+import type { RecoveryPoint, RestoreDone, RestoreOrder } from '../../workflows/engine/protection.ts';
+import { restore, type RestoreResult } from '../backup/engine/restore.ts';
+import { restoreBucket } from '../backup/engine/restore-bucket.ts';
+import { recover } from '../backup/postgres/recover.ts';
+import { originalsDir } from '../backup/postgres/recovered-place.ts';
+import type { RecoveryTarget } from '../backup/postgres/recovery-target.ts';
+import { openRepositoryWalArchive } from '../backup/postgres/repository-wal-archive.ts';
+import { loadSnapshot, type Snapshot } from '../backup/repository/snapshot.ts';
+import { storedBaseBackup } from '../backup/source/postgres.ts';
+import { urlOf } from '../drivers/postgres/config.ts';
+import { stopServer } from '../drivers/postgres/server.ts';
+import { openObjects } from '../objects/open.ts';
+import { isLocation, parseLocation } from '../objects/location.ts';
+import { binDirHere } from './bin-dir.ts';
+import type { ProtectionContext } from './context.ts';
+import { withVault, type OpenVault } from './vault.ts';
+
+interface Restoring {
+  order: RestoreOrder;
+  point: RecoveryPoint;
+  snapshot: Snapshot;
+  open: OpenVault;
+  context: ProtectionContext;
+}
+
+/**
+ * Brings a recovery point back into an empty place. An attempt that follows one that was killed starts again with what
+ * that one left (a database) or goes on with it (files, objects).
+ * @throws MusterError CONFIG_INVALID when something else is in the place; SNAPSHOT_UNKNOWN, REPOSITORY_DAMAGED,
+ * RECOVERY_TARGET_UNREACHABLE, WAL_GAP, RESTORE_FAILED naming what is missing, TARGET_FULL
+ */
+export async function restorePoint(
+  { order, point }: { order: RestoreOrder; point: RecoveryPoint },
+  context: ProtectionContext,
+): Promise<RestoreDone> {
+  const startedAt = performance.now();
+  return withVault(order.vault, 'shared', context, async (open) => {
+    const snapshot = await loadSnapshot(open.repository, point.snapshotId);
+    const work = { order, point, snapshot, open, context };
+    const done = point.kind === 'postgres' ? await restoreDatabase(work) : await restoreFiles(work);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    return { pointId: point.id, into: order.into, seconds, ...done };
+  });
+}
+
+type Done = Pick<RestoreDone, 'restoredToMs' | 'restoredBytes' | 'note'>;
+
+async function restoreDatabase({ order, point, snapshot, open, context }: Restoring): Promise<Done> {
+  const { resource, service, site, into } = order;
+  if (isLocation(into)) throw invalid(`${into}: a database is restored into a directory`);
+  const dataDir = path.resolve(into);
+  const binDir = await binDirHere(resource, site);
+  const backup = await storedBaseBackup(open.repository, snapshot);
+  const { systemId } = backup.facts;
+  const target = recoveryTarget(order.target);
+  const archive =
+    target.kind === 'immediate'
+      ? null
+      : openRepositoryWalArchive(open.repository, { service, resource: resource.name, systemId });
+  const server = await recover({
+    ...{ backup, archive, target, dataDir, signal: open.signal, ...binDir },
+    user: decodeURIComponent(new URL(urlOf(resource, site)).username),
+    onProgress: (progress) => context.heartbeat(progress),
+  });
+  server.keep();
+  await stopServer(dataDir, { fastMs: 120_000 });
+  const { bytes, walBytes } = server.timings;
+  return {
+    restoredToMs: target.kind === 'immediate' ? point.takenAtMs : server.reached.lastTransactionAtMs,
+    restoredBytes: bytes + walBytes,
+    note:
+      `the database is stopped, at ${server.reached.lsn} on timeline ${server.reached.timeline}: start it with ` +
+      `\`pg_ctl -D ${dataDir} start\`; it listens on the loopback only until you put back what you want of the ` +
+      `configuration it had, which is in ${originalsDir(dataDir)}`,
+  };
+}
+
+function recoveryTarget(target: RestoreOrder['target']): RecoveryTarget {
+  return target.kind === 'point' ? { kind: 'immediate', timeline: 'latest' } : { ...target, timeline: 'latest' };
+}
+
+async function restoreFiles({ order, point, snapshot, open, context }: Restoring): Promise<Done> {
+  if (order.target.kind !== 'point') {
+    throw invalid(`${order.service}/${order.resource.name} is of driver ${point.kind}: it has no WAL to replay`);
+  }
+  const { repository, signal } = open;
+  const onProgress = (progress: object): void => context.heartbeat({ phase: 'restoring', ...progress });
+  let result: RestoreResult;
+  if (isLocation(order.into)) {
+    if (point.kind !== 'bucket') throw invalid(`${order.into}: only a bucket is restored into a bucket`);
+    const place = parseLocation(order.into, process.env);
+    await using target = openObjects(place);
+    const bucket = snapshot.paths[0]!.slice(1);
+    const prefix = place.prefix;
+    result = await restoreBucket({
+      repository,
+      snapshot,
+      bucket,
+      target,
+      prefix,
+      overwrite: 'never',
+      signal,
+      onProgress,
+    });
+  } else {
+    const target = path.resolve(order.into);
+    if (context.before === undefined) await mustBeEmpty(target);
+    // From now on a later attempt knows that what lies there is of this run.
+    context.heartbeat({ phase: 'restoring' });
+    result = await restore({ repository, snapshot, target, overwrite: 'if-changed', signal, onProgress });
+  }
+  if (result.kind === 'partial') {
+    const named = result.problems.slice(0, 5).map(({ path: at, why }) => `${at}: ${why}`);
+    throw new MusterError('RESTORE_FAILED', `${result.problems.length} files are not whole: ${named.join('; ')}`);
+  }
+  return { restoredToMs: point.takenAtMs, restoredBytes: result.counts.bytes, note: '' };
+}
+
+async function mustBeEmpty(directory: string): Promise<void> {
+  const found = await readdir(directory).catch((err: unknown) => {
+    if (err instanceof Error && 'code' in err && err.code === 'ENOENT') return [];
+    throw err;
+  });
+  if (found.length > 0) throw invalid(`${directory} is not empty: name a directory that is not there, or an empty one`);
+}
+
+function invalid(message: string): MusterError {
+  return new MusterError('CONFIG_INVALID', message);
+}

@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { usableDataHome } from '../../../activities/drivers/postgres/owner.ts';
+import { createActivities } from '../../../worker/activities.ts';
+import { workflowBundle } from '../../../worker/bundle.ts';
+import { openLedger, type Ledger } from '../../../worker/ledger/ledger.ts';
+import { createLog } from '../../../worker/log.ts';
+import { createMetrics } from '../../../worker/metrics.ts';
+import { protectionActivities } from '../../../worker/protection-activities.ts';
+import { followProtection, startProtection } from '../../../worker/protection-start.ts';
+import { controlQueue } from '../../../worker/run-start.ts';
+import type { BackupOrder, Vault } from '../../../workflows/engine/protection.ts';
+import { startLedgerPostgres, withClient, type LedgerPostgres } from '../../support/ledger-postgres.ts';
+import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
+
+/** Of the superuser of the sample. */
+export const samplePassword = 'of-the-sample';
+
+/** Temporal, a control plane's worker with the activities of protection, its ledger, and a database to protect. */
+export interface ProtectionWorld extends AsyncDisposable {
+  temporal: TestTemporal;
+  ledger: Ledger;
+  /** A directory of its own, which the server's owner may use. */
+  dir: string;
+  /** Database of the sample; its superuser is `muster`. */
+  ordersUrl: string;
+  order: BackupOrder;
+  /** Makes and names a vault; its repository is made by the caller. */
+  vault(name: string): Vault;
+  /** Starts a workflow and waits for its answer. */
+  run<Answer>(workflowType: string, workflowId: string, order: unknown): Promise<Answer>;
+}
+
+export async function openWorld(): Promise<ProtectionWorld> {
+  const stack = new AsyncDisposableStack();
+  const dir = mkdtempSync(path.join(usableDataHome(tmpdir()), 'muster-protection-'));
+  chmodSync(dir, 0o711);
+  stack.defer(() => rmSync(dir, { recursive: true, force: true }));
+  const [postgres, temporal] = await Promise.all([startLedgerPostgres(), startTemporal()]);
+  stack.defer(() => postgres.stop());
+  stack.use(temporal);
+  const ledger = openLedger(await postgres.newDatabase());
+  await ledger.migrate();
+  stack.defer(() => ledger.close());
+  const ordersUrl = await sampleDatabase(postgres);
+  process.env['TEST_ORDERS_URL'] = ordersUrl;
+  process.env['TEST_VAULT_PASSWORD'] = 'a password of the vault';
+  stack.defer(await startWorker(temporal, ledger, dir));
+  const vault = (name: string): Vault => ({
+    ...{ name, repository: path.join(dir, name), password: 'env:TEST_VAULT_PASSWORD' },
+    ...{ site: null, verifyWithinSeconds: null, lockSeconds: null },
+  });
+  const resource = {
+    ...{ name: 'orders', driver: 'postgres', shared: { tables: ['orders'] } },
+    sites: { hangzhou: { url: 'env:TEST_ORDERS_URL', dataDir: '/nowhere' } },
+  };
+  return {
+    ...{ temporal, ledger, dir, ordersUrl, vault },
+    order: { service: 'shop', resource, site: 'hangzhou', vault: vault('vault'), startedBy: 'test' },
+    run: async <Answer>(workflowType: string, workflowId: string, order: unknown) => {
+      const start = { workflowType, workflowId, order, service: 'shop', summary: workflowId };
+      const started = await startProtection<Answer>(temporal.client, start);
+      return followProtection(temporal.client, started, () => undefined);
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+async function sampleDatabase(postgres: LedgerPostgres): Promise<string> {
+  const url = await postgres.newDatabase();
+  await withClient(url, async (client) => {
+    await client.query('CREATE TABLE orders AS SELECT i AS id, md5(i::text) AS what FROM generate_series(1, 20000) i');
+    await client.query('ALTER TABLE orders ADD PRIMARY KEY (id)');
+    // The sample's server trusts everybody; a restored copy asks for the password.
+    await client.query(`ALTER ROLE muster PASSWORD '${samplePassword}'`);
+    await client.query('CHECKPOINT');
+  });
+  return url;
+}
+
+async function startWorker(temporal: TestTemporal, ledger: Ledger, dir: string): Promise<() => Promise<void>> {
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  const log = createLog('test', 'error');
+  const worker = await Worker.create({
+    connection,
+    workflowBundle: { codePath: await workflowBundle(path.join(import.meta.dirname, '../../../.muster/cache')) },
+    taskQueue: controlQueue,
+    activities: createActivities({
+      ...{ drivers: {}, log, metrics: createMetrics('test') },
+      more: protectionActivities({ home: path.join(dir, 'home'), log, ledger }),
+    }),
+  });
+  const running = worker.run();
+  return async () => {
+    worker.shutdown();
+    await running;
+    await connection.close();
+  };
+}

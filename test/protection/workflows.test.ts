@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync, chmodSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { initRepository } from '../../activities/backup/repository/repository.ts';
+import { stopServer, startServer } from '../../activities/drivers/postgres/server.ts';
+import type { MirrorDone } from '../../activities/protection/mirror.ts';
+import type { PruneDone } from '../../activities/protection/prune.ts';
+import { listPoints } from '../../activities/protection/list-points.ts';
+import type { VerifyDone } from '../../activities/protection/verify.ts';
+import type {
+  BackupOrder,
+  MirrorOrder,
+  PruneOrder,
+  RecoveryPoint,
+  RestoreDone,
+  RestoreOrder,
+  Vault,
+  VerifyOrder,
+} from '../../workflows/engine/protection.ts';
+import { anyPort } from '../support/ports.ts';
+import { withClient } from '../support/ledger-postgres.ts';
+import { openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
+
+let world: ProtectionWorld;
+/** Deriving a key as slowly as it is done for real is not what these tests are about. */
+const scrypt = { N: 1024, r: 8, p: 1 };
+
+before(async () => {
+  world = await openWorld();
+});
+after(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+async function madeVault(name: string): Promise<Vault> {
+  const vault = world.vault(name);
+  const repository = await initRepository({
+    ...{ address: { kind: 'directory', path: vault.repository }, scrypt },
+    password: process.env['TEST_VAULT_PASSWORD']!,
+  });
+  await repository.close();
+  return vault;
+}
+
+const backUp = (order: BackupOrder): Promise<RecoveryPoint> =>
+  world.run<RecoveryPoint>('backup', `backup/shop/orders/${order.vault.name}`, order);
+
+async function addOrders(from: number, to: number): Promise<void> {
+  await withClient(world.ordersUrl, (client) =>
+    client.query('INSERT INTO orders SELECT i, md5(i::text) FROM generate_series($1::int, $2::int) i', [from, to]),
+  );
+}
+
+test('a backup is a recovery point in the vault and in the ledger, and the next one adds what changed', async () => {
+  const order = { ...world.order, vault: await madeVault('first') };
+  const first = await backUp(order);
+  assert.equal(first.status, 'complete');
+  assert.equal(first.facts['postgresMajor'], 18);
+  await addOrders(20_001, 20_010);
+  const second = await backUp(order);
+  assert.ok(second.addedBytes < first.addedBytes / 2, `${second.addedBytes} of ${first.addedBytes}`);
+  const kept = await world.ledger.recoveryPoints({ vault: 'first' });
+  assert.deepEqual(kept, [second, first]);
+  assert.deepEqual(await listPoints(order), [first, second]);
+  const runs = await world.ledger.protectionRuns({ vault: 'first' });
+  assert.deepEqual(
+    runs.map(({ kind, outcome, startedBy }) => [kind, outcome, startedBy]),
+    [
+      ['backup', 'done', 'test'],
+      ['backup', 'done', 'test'],
+    ],
+  );
+});
+
+test('a restored database holds the rows of its moment, and nothing that is there is written over', async () => {
+  const order = { ...world.order, vault: await madeVault('restored') };
+  const point = await backUp(order);
+  const { service, resource, site, vault } = order;
+  const into = path.join(world.dir, 'came-back');
+  const wanted: RestoreOrder = {
+    ...{
+      service,
+      resource,
+      site,
+      vault,
+      point: { kind: 'newest' },
+      target: { kind: 'point' },
+      into,
+      startedBy: 'test',
+    },
+  };
+  const done = await world.run<RestoreDone>('restore', 'restore/shop/orders', wanted);
+  assert.equal(done.pointId, point.id);
+  assert.match(done.note, /pg_ctl -D/);
+  const port = await anyPort();
+  await startServer({ dataDir: into, settings: { host: '127.0.0.1', port } });
+  try {
+    const database = new URL(world.ordersUrl).pathname;
+    const url = `postgres://muster:${samplePassword}@127.0.0.1:${port}${database}`;
+    const { rows } = await withClient(url, (client) =>
+      client.query<{ rows: number }>('SELECT count(*)::int AS rows FROM orders'),
+    );
+    assert.deepEqual(rows, [{ rows: 20_010 }]);
+  } finally {
+    await stopServer(into);
+  }
+  mkdirSync(path.join(world.dir, 'taken'));
+  writeFileSync(path.join(world.dir, 'taken', 'letter'), 'mine');
+  await assert.rejects(
+    world.run('restore', 'restore/shop/orders', { ...wanted, into: path.join(world.dir, 'taken') }),
+    (err: Error) => /CONFIG_INVALID|taken/.test(`${'code' in err ? String(err.code) : ''} ${err.message}`),
+  );
+  assert.equal(readFileSync(path.join(world.dir, 'taken', 'letter'), 'utf8'), 'mine');
+});
+
+test('a prune keeps what the rules keep, never drops the last point of a resource, and the ledger knows', async () => {
+  const order = { ...world.order, vault: await madeVault('pruned') };
+  const points = [await backUp(order), await backUp(order), await backUp(order)];
+  const prune: PruneOrder = {
+    ...{ vault: order.vault, dryRun: true, startedBy: 'test' },
+    keep: [{ service: 'shop', resource: 'orders', keep: { last: 1 } }],
+  };
+  const planned = await world.run<PruneDone>('prune', 'prune/pruned', prune);
+  assert.deepEqual(
+    planned.removed.toSorted(),
+    points
+      .slice(0, 2)
+      .map(({ id }) => id)
+      .toSorted(),
+  );
+  assert.equal((await listPoints(order)).length, 3);
+  await world.run<PruneDone>('prune', 'prune/pruned', { ...prune, dryRun: false });
+  assert.deepEqual(await listPoints(order), [points[2]]);
+  assert.deepEqual(await world.ledger.recoveryPoints({ vault: 'pruned' }), [points[2]]);
+  const others = { ...prune, dryRun: false, keep: [{ service: 'other', resource: 'orders', keep: { last: 1 } }] };
+  assert.deepEqual((await world.run<PruneDone>('prune', 'prune/pruned', others)).removed, []);
+});
+
+test('a check names the files of backups that a flipped byte hurts, and leaves a finding', async () => {
+  const order = { ...world.order, vault: await madeVault('flipped') };
+  const point = await backUp(order);
+  const check: VerifyOrder = { vault: order.vault, percent: 100, startedBy: 'test' };
+  const sound = await world.run<VerifyDone>('verifyVault', 'verify/flipped', check);
+  assert.equal(sound.kind, 'intact');
+  assert.equal(sound.verified.never, 0);
+  flipByteOfLargestPack(order.vault.repository);
+  const hurt = await world.run<VerifyDone>('verifyVault', 'verify/flipped', check);
+  assert.equal(hurt.kind, 'damaged');
+  assert.ok(
+    hurt.hurt.some((text) => text.startsWith(point.snapshotId.slice(0, 8))),
+    hurt.hurt.join('\n'),
+  );
+  const [run] = await world.ledger.protectionRuns({ vault: 'flipped', kind: 'verify' });
+  assert.equal(run?.outcome, 'failed');
+  assert.match(run?.failure ?? '', /^REPOSITORY_DAMAGED/);
+  const [finding] = await world.ledger.findingsOf(run!.id);
+  assert.equal(finding?.severity, 'critical');
+});
+
+function flipByteOfLargestPack(repository: string): void {
+  const data = path.join(repository, 'data');
+  const packs = readdirSync(data, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+  const [largest] = packs.toSorted((a, b) => readFileSync(b).length - readFileSync(a).length);
+  const bytes = readFileSync(largest!);
+  bytes[1_000]! ^= 1;
+  chmodSync(largest!, 0o600);
+  writeFileSync(largest!, bytes);
+}
+
+test('a copy of a vault at another place holds the same points, and survives what empties the vault', async () => {
+  const order = { ...world.order, vault: await madeVault('near') };
+  const far = world.vault('far');
+  const point = await backUp(order);
+  const copy: MirrorOrder = { from: order.vault, to: far, startedBy: 'test' };
+  await world.run<MirrorDone>('mirrorVault', 'mirror/near', copy);
+  const there = await listPoints({ ...order, vault: far });
+  assert.deepEqual(
+    there.map(({ snapshotId }) => snapshotId),
+    [point.snapshotId],
+  );
+  for (const name of readdirSync(path.join(order.vault.repository, 'snapshots'))) {
+    const file = path.join(order.vault.repository, 'snapshots', name);
+    const { rmSync } = await import('node:fs');
+    rmSync(file);
+  }
+  const again = await world.run<MirrorDone>('mirrorVault', 'mirror/near', copy);
+  assert.equal(again.heldBack, 1);
+  assert.equal((await listPoints({ ...order, vault: far })).length, 1);
+});
+
+test('a vault that cannot be opened fails the backup at once, by its code, and leaves a finding', async () => {
+  const vault = await madeVault('locked-away');
+  process.env['TEST_WRONG_PASSWORD'] = 'not the password';
+  const order = { ...world.order, vault: { ...vault, password: 'env:TEST_WRONG_PASSWORD' } };
+  await assert.rejects(backUp(order), { code: 'REPOSITORY_KEY_WRONG' });
+  const [run] = await world.ledger.protectionRuns({ vault: 'locked-away' });
+  assert.equal(run?.outcome, 'failed');
+  assert.doesNotMatch(JSON.stringify(run), /not the password/);
+});
