@@ -17,7 +17,8 @@ const usage = `usage: npm test -- [options] [part of a path ...]
   npm test                          every test
   npm test -- unit guard/lease      only the files whose path contains one of these
   npm test -- --name "two writers"  only the tests whose name matches
-  npm test -- --coverage            with a table of the lines that ran`;
+  npm test -- --coverage            with a table of the lines that ran
+  npm test -- --slowest 20          with the files that took longest`;
 
 const inStorage = (name: string): string => path.join('storage', name);
 
@@ -43,6 +44,7 @@ interface Wanted {
   filters: string[];
   coverage: boolean;
   name: string | undefined;
+  slowest: number;
 }
 
 async function main(): Promise<number> {
@@ -60,6 +62,9 @@ async function main(): Promise<number> {
   }
   const totals = new Totals();
   await pipeline(runAll(files, wanted, totals), new spec(), process.stdout, { end: false });
+  for (const { file, seconds } of totals.slowest(wanted.slowest)) {
+    console.log(`${seconds.toFixed(1).padStart(7)} s  ${path.relative(root, file)}`);
+  }
   // With --name it is no wonder that most files have nothing to run.
   const empty = wanted.name === undefined ? totals.empty : [];
   if (empty.length > 0) console.error(`no test in ${empty.join(', ')}`);
@@ -69,13 +74,18 @@ async function main(): Promise<number> {
 function readArguments(): Wanted | null {
   try {
     const { values, positionals } = parseArgs({
-      options: { coverage: { type: 'boolean', default: false }, name: { type: 'string' }, help: { type: 'boolean' } },
+      options: {
+        coverage: { type: 'boolean', default: false },
+        name: { type: 'string' },
+        slowest: { type: 'string', default: '0' },
+        help: { type: 'boolean' },
+      },
       allowPositionals: true,
     });
     if (values.help === true) return null;
     // A path may be given as the shell completes it: from here or in full, with a trailing slash.
     const filters = positionals.map((text) => path.relative(root, path.resolve(root, text)));
-    return { filters, coverage: values.coverage, name: values.name };
+    return { filters, coverage: values.coverage, name: values.name, slowest: Number(values.slowest) };
   } catch {
     return null;
   }

@@ -6,6 +6,7 @@ const names = ['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo'
 /** Adds up the closing lines of several runs of node:test, so that its reporter shows them once. */
 export class Totals {
   readonly #sums = new Map<string, number>(names.map((name) => [name, 0]));
+  readonly #files = new Map<string, number>();
   #failures = 0;
   /** Files in which nothing ran. node:test lets such a file pass as if it were a test. */
   readonly empty: string[] = [];
@@ -14,7 +15,10 @@ export class Totals {
   take(event: TestEvent): boolean {
     if (event.type === 'test:fail' && event.data.todo === undefined) this.#failures += 1;
     if (event.type === 'test:pass' && isFile(event.data)) this.empty.push(event.data.name);
-    if (event.type === 'test:summary') return true;
+    if (event.type === 'test:summary') {
+      if (event.data.file !== undefined) this.#files.set(event.data.file, event.data.duration_ms);
+      return true;
+    }
     if (event.type !== 'test:diagnostic' || event.data.nesting !== 0) return false;
     const [, name, value] = /^(\w+) ([\d.]+)$/.exec(event.data.message) ?? [];
     if (name === undefined || !this.#sums.has(name)) return false;
@@ -26,6 +30,12 @@ export class Totals {
   get passed(): boolean {
     const count = (name: string): number => this.#sums.get(name) ?? 0;
     return count('tests') > this.empty.length && count('fail') + count('cancelled') + this.#failures === 0;
+  }
+
+  /** The files that took longest, seconds, longest first. */
+  slowest(count: number): { file: string; seconds: number }[] {
+    const all = [...this.#files].map(([file, ms]) => ({ file, seconds: ms / 1_000 }));
+    return all.toSorted((a, b) => b.seconds - a.seconds).slice(0, count);
   }
 
   /** The sums, as node:test itself would close one run. */
