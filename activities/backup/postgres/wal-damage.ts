@@ -21,7 +21,12 @@ export async function damageAt(supply: WalSupply, plan: RecoveryPlan, endedAtLsn
     if (leg === undefined || bytes === null) return null;
     const scan = scanner.scan(leg.timeline, segment, bytes);
     const name = segmentName(leg.timeline, segment, segmentBytes);
-    if (scan.kind === 'damaged') return `${name} is damaged at ${formatLsn(scan.validToLsn)} (${scan.why})`;
+    if (scan.kind === 'damaged') {
+      // A record may begin some segments before the one in which its checksum can be looked at.
+      const first = segmentName(leg.timeline, segmentAt(scan.validToLsn, segmentBytes), segmentBytes);
+      const where = first === name ? name : `${first} to ${name}`;
+      return `${where} is damaged at ${formatLsn(scan.validToLsn)} (${scan.why})`;
+    }
     if (scan.kind === 'ended' && start + BigInt(segmentBytes) < known) {
       return `${name} ends at ${formatLsn(scan.validToLsn)}, but WAL goes on behind it`;
     }

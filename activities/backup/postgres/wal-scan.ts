@@ -55,7 +55,7 @@ interface Payload {
 export class WalScanner {
   readonly #options: ScanOptions;
   /** The beginning of a record that goes on in the next segment; `null` when nothing was scanned or it began anew. */
-  #begun: Buffer | null = null;
+  #begun: { bytes: Buffer; lsn: bigint } | null = null;
   #next: { segment: number } | null = null;
 
   constructor(options: ScanOptions) {
@@ -80,15 +80,16 @@ export class WalScanner {
     return result;
   }
 
-  #scanRecords(result: ScannedSegment, payload: Payload, begun: Buffer | null): void {
+  #scanRecords(result: ScannedSegment, payload: Payload, begun: { bytes: Buffer; lsn: bigint } | null): void {
     const start = result.validToLsn;
     let at = 0;
     let bytes = payload.bytes;
     // The first record may have begun before: put in front of it, what is here completes it.
-    const shift = begun === null ? 0 : begun.length;
-    if (begun !== null) bytes = Buffer.concat([begun, bytes]);
+    const shift = begun === null ? 0 : begun.bytes.length;
+    if (begun !== null) bytes = Buffer.concat([begun.bytes, bytes]);
     else at = align(payload.continuedBytes);
-    const lsnAt = (place: number): bigint => start + BigInt(lsnOffset(Math.max(0, place - shift)));
+    const lsnAt = (place: number): bigint =>
+      place === 0 && begun !== null ? begun.lsn : start + BigInt(lsnOffset(Math.max(0, place - shift)));
     const pages = payload.pages.map((page) => ({ ...page, at: page.at + shift }));
     // Nearly always none.
     const restarts = pages.filter(({ isRestart }) => isRestart).map((one) => one.at);
@@ -118,7 +119,7 @@ export class WalScanner {
         );
       } else if (step.kind === 'zeros') return finish(result, 'ended', lsnAt(at));
       else {
-        this.#begun = bytes.subarray(at);
+        this.#begun = { bytes: bytes.subarray(at), lsn: lsnAt(at) };
         return finish(result, 'full', start + BigInt(this.#options.segmentBytes));
       }
     }

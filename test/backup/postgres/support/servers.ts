@@ -79,7 +79,8 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
     options.upstream === undefined ? null : { url: options.upstream, slot: '', applicationName: 'standby' };
   const settings = {
     ...{ host: '127.0.0.1', port, sharedBuffersMb: 16, maxConnections: 30, synchronousStandbyNames, upstream },
-    extra: { autovacuum: 'off', ...extra },
+    // No machine of a test loses its power.
+    extra: { autovacuum: 'off', fsync: 'off', ...extra },
   };
   const start = async (): Promise<void> => void (await startServer({ dataDir, settings, ...binaries }));
   await start();
