@@ -1,5 +1,6 @@
 import { theOnlyPlan } from './only-plan.ts';
 import { runPlan } from './shell.ts';
+import { schedulesOfFailover } from './settle-schedules.ts';
 import type { RunInput, RunView } from './io.ts';
 
 /**
@@ -8,5 +9,10 @@ import type { RunInput, RunView } from './io.ts';
  * a planned one turns it round itself and ends `protected`.
  */
 export async function failover(input: RunInput): Promise<RunView> {
-  return runPlan(input, theOnlyPlan(input, 'failover'), input.runId);
+  const plan = theOnlyPlan(input, 'failover');
+  const schedules = schedulesOfFailover(input.runId, plan);
+  schedules.pause();
+  const view = await runPlan(input, plan, input.runId);
+  await schedules.settle(view);
+  return view;
 }

@@ -10,5 +10,8 @@ export { recordLater } from './recorder.ts';
 export { reprotect } from './reprotect.ts';
 export { restore } from './restore.ts';
 export { restoreTest } from './restore-test.ts';
+export { scheduled } from './scheduled.ts';
+export { scheduledDrill } from './scheduled-drill.ts';
 export { selfCheck } from './self-check.ts';
+export { settleSchedules } from './settle-schedules.ts';
 export { verifyVault } from './verify-vault.ts';

@@ -43,9 +43,9 @@ test('the library’s protected database asks for a backup, its proof, the care 
     [
       ['backup/orders-db/orders/vault', 'backup', 'backup/orders-db/orders/vault', 'daily', 'east'],
       ['restore-test/orders-db/orders/vault', 'restoreTest', 'restore-test/orders-db/orders/vault', 'weekly', 'west'],
-      ['mirror/vault', 'mirror', 'mirror/vault', 'daily', 'west'],
-      ['verify/vault', 'verify', 'verify/vault', 'daily', 'west'],
-      ['verify/far', 'verify', 'verify/far', 'daily', null],
+      ['mirror/vault', 'mirrorVault', 'mirror/vault', 'daily', 'west'],
+      ['verify/vault', 'verifyVault', 'verify/vault', 'daily', 'west'],
+      ['verify/far', 'verifyVault', 'verify/far', 'daily', null],
       ['prune/vault', 'prune', 'prune/vault', 'weekly', 'west'],
       ['drill/orders-db/isolated', 'drill', 'service/orders-db', 'monthly', 'east'],
     ],
