@@ -13,6 +13,7 @@ import type { Screen } from './screen.ts';
 import type { Body, RepoOptions, Session } from './action.ts';
 import { exitOf, withRepository } from './session.ts';
 import { WorkStatus, type Done } from './status.ts';
+import { boundYoungGeneration } from './young-generation.ts';
 
 export interface BackupFlags extends RepoOptions {
   tag?: string[];
@@ -33,6 +34,7 @@ export interface BackupFlags extends RepoOptions {
 export const backup: Body<BackupFlags> = async (session, flags, [paths = []]) => {
   const excludes = [...(flags.exclude ?? []), ...(flags.excludeFile ?? []).flatMap(readPatterns)].map(plainPattern);
   const compression = parseChoice('--compression', flags.compression, ['auto', 'off']);
+  boundYoungGeneration();
   if (flags.parent !== undefined && flags.force === true) throw invalid('--parent and --force exclude each other');
   return withRepository(session, 'shared', async ({ repository, signal }) => {
     session.whenStopped =

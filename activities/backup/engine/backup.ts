@@ -76,11 +76,15 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
   ]);
   const engine = startEngine({ ...options, table });
   const counts = emptyCounts();
-  const report = (): void => options.onProgress?.({ ...counts, problems: problems.length });
+  const queue = new FileQueue(engine.threads, signal);
+  const report = (): void => {
+    // Of files that are being read, too: a large one takes hours.
+    const bytesDone = counts.bytesDone + engine.board.bytesRead - queue.bytesTold;
+    options.onProgress?.({ ...counts, bytesDone, problems: problems.length });
+  };
   const ticking = setInterval(report, progressEveryMs);
   try {
     const excludes = excludeBy(options.excludes ?? []);
-    const queue = new FileQueue(engine.threads);
     const context: WalkContext = {
       ...{ queue, table, xattrs, counts, signal, packer: engine.trees, trees: openTrees(repository, table) },
       ...{ owners: readOwners(), isExcluded: excludes, oneFileSystem: options.oneFileSystem === true },
@@ -95,8 +99,9 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     return { kind, snapshot, counts, added, adopted, problems, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     clearInterval(ticking);
-    report();
+    queue.end();
     await engine.end();
+    report();
   }
 }
 

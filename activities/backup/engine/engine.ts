@@ -2,10 +2,12 @@ import { availableParallelism } from 'node:os';
 import type { Repository } from '../repository/attach.ts';
 import type { BlobTable } from '../repository/blob-table.ts';
 import type { EngineThreads } from './file-queue.ts';
+import { openBoard, type Board } from './board.ts';
 import { IndexCollector } from './index-collector.ts';
 import { Packer } from './packer.ts';
 import type { Added, ThreadData } from './requests.ts';
 import { Threads } from './threads.ts';
+import { setTimeout as sleepFor } from 'node:timers/promises';
 
 export interface EngineOptions {
   repository: Repository;
@@ -22,23 +24,33 @@ export interface Engine {
   threads: EngineThreads;
   trees: Packer;
   index: IndexCollector;
+  board: Board;
   /** Waits until everything that was saved is durable and indexed. @returns what was new */
   flush(): Promise<{ data: Added; trees: Added }>;
+  /** Gives up what is under way; what was stored is indexed, so that the next one finds it. */
   end(): Promise<void>;
 }
 
+/** Packs on their way to a store that hangs are not waited for any longer. */
+const settleLimitMs = 2_000;
+/** What lives longer than a request is little; V8 would let the garbage of each thread grow to 96 MiB first. */
+const youngGenerationMiB = 12;
+
 export function startEngine({ repository, table, threads: count, compress = true }: EngineOptions): Engine {
   const index = new IndexCollector(repository);
+  const board = openBoard();
   const data: ThreadData = {
     repository: repository.describe(),
     table: table.describe(),
     compress,
+    board: board.buffer,
   };
   const threads: EngineThreads = new Threads({
     program: new URL('./thread.ts', import.meta.url),
     count: count ?? Math.min(8, availableParallelism()),
     data,
-    onEvent: ({ pack }) => index.add(pack),
+    youngGenerationMiB,
+    onEvent: ({ pack }) => index.addFlat(pack),
   });
   const trees = new Packer({
     store: repository.store,
@@ -51,6 +63,7 @@ export function startEngine({ repository, table, threads: count, compress = true
     threads,
     trees,
     index,
+    board,
     async flush() {
       const [answers] = await Promise.all([threads.askAll({ kind: 'flush' }), trees.flush()]);
       await index.flush();
@@ -59,7 +72,10 @@ export function startEngine({ repository, table, threads: count, compress = true
       return { data: added, trees: { ...trees.added } };
     },
     async end() {
-      // What ends early has stored packs all the same: the next one shall find them.
+      board.stop();
+      const settled = Promise.all([threads.askAll({ kind: 'settle' }), trees.settle()]);
+      await Promise.race([settled, sleepFor(settleLimitMs, undefined, { ref: false })]).catch(() => undefined);
+      settled.catch(() => undefined);
       await index.flush().catch(() => undefined);
       await threads.end();
     },

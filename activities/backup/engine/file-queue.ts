@@ -18,32 +18,53 @@ type Done = (outcome: FileOutcome) => void;
 /** Files on their way to the threads that read them. */
 export class FileQueue {
   readonly #threads: EngineThreads;
-  readonly #inFlight = new Set<Promise<void>>();
+  #inFlight = 0;
+  readonly #signal: AbortSignal;
+  /** Whoever waits for something to be settled. */
+  #wakes: (() => void)[] = [];
   #batch: { job: FileJob; done: Done }[] = [];
   #batchBytes = 0;
   #failure: Error | null = null;
 
-  constructor(threads: EngineThreads) {
+  /** Bytes of files whose outcome was told. */
+  bytesTold = 0;
+
+  /** @param signal nothing is waited for once it is aborted: `room` and `drain` throw its reason */
+  constructor(threads: EngineThreads, signal: AbortSignal) {
     this.#threads = threads;
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#wake);
+  }
+
+  /** Nothing more is added or waited for. */
+  end(): void {
+    this.#signal.removeEventListener('abort', this.#wake);
   }
 
   add(path: RawPath, sizeBytes: number, done: Done): void {
     if (sizeBytes > stretchBytes) return this.#addLarge(path, sizeBytes, done);
-    this.#batch.push({ job: { path, offset: 0, length: null }, done });
+    const tell: Done = (outcome) => {
+      this.bytesTold += bytesOf(outcome);
+      done(outcome);
+    };
+    this.#batch.push({ job: { path, offset: 0, length: null }, done: tell });
     this.#batchBytes += sizeBytes;
     if (this.#batch.length >= batchFiles || this.#batchBytes >= batchBytes) this.#send();
   }
 
   /** What to wait for before more is added; null when there is nothing. Throws what a thread failed with. */
-  room(): Promise<unknown> | null {
+  room(): Promise<void> | null {
     this.#throwFailure();
-    return this.#inFlight.size < this.#threads.count * batchesPerThread ? null : Promise.race(this.#inFlight);
+    return this.#inFlight < this.#threads.count * batchesPerThread ? null : this.#untilSettled();
   }
 
   /** Sends what is left and waits for all of it. */
   async drain(): Promise<void> {
     this.#send();
-    while (this.#inFlight.size > 0) await Promise.race(this.#inFlight);
+    while (this.#inFlight > 0) {
+      this.#throwFailure();
+      await this.#untilSettled();
+    }
     this.#throwFailure();
   }
 
@@ -52,14 +73,16 @@ export class FileQueue {
     const count = Math.ceil(sizeBytes / stretchBytes);
     const outcomes: FileOutcome[] = [];
     let left = count;
+    const take = (i: number, outcome: FileOutcome): void => {
+      outcomes[i] = outcome;
+      left -= 1;
+      if (left > 0) return;
+      this.bytesTold += outcomes.reduce((sum, one) => sum + bytesOf(one), 0);
+      done(joined(outcomes));
+    };
     for (let i = 0; i < count; i++) {
       const length = i === count - 1 ? null : stretchBytes;
       this.#ask([{ job: { path, offset: i * stretchBytes, length }, done: (outcome) => take(i, outcome) }]);
-    }
-    function take(i: number, outcome: FileOutcome): void {
-      outcomes[i] = outcome;
-      left -= 1;
-      if (left === 0) done(joined(outcomes));
     }
   }
 
@@ -70,25 +93,40 @@ export class FileQueue {
   }
 
   #ask(batch: { job: FileJob; done: Done }[]): void {
-    const asked = this.#threads.ask({ kind: 'read', jobs: batch.map(({ job }) => job) }).then(
-      (answer) => {
+    this.#inFlight += 1;
+    void this.#threads
+      .ask({ kind: 'read', jobs: batch.map(({ job }) => job) })
+      .then((answer) => {
         if (answer.kind !== 'read') return;
         for (const [i, outcome] of answer.outcomes.entries()) batch[i]!.done(outcome);
-      },
-      (err: unknown) => this.#fail(err),
-    );
-    const settled = asked.catch((err: unknown) => this.#fail(err)).then(() => void this.#inFlight.delete(settled));
-    this.#inFlight.add(settled);
+      })
+      .catch((err: unknown) => void (this.#failure ??= toMusterError(err)))
+      .then(() => {
+        this.#inFlight -= 1;
+        this.#wake();
+      });
   }
 
-  #fail(err: unknown): void {
-    this.#failure ??= toMusterError(err);
+  #untilSettled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wakes.push(resolve);
+    });
   }
+
+  // One promise for each that waits: a race against one that lives as long as the backup would never let go of them.
+  readonly #wake = (): void => {
+    const wakes = this.#wakes;
+    this.#wakes = [];
+    for (const wake of wakes) wake();
+  };
 
   #throwFailure(): void {
+    this.#signal.throwIfAborted();
     if (this.#failure !== null) throw this.#failure;
   }
 }
+
+const bytesOf = (outcome: FileOutcome): number => (outcome.kind === 'saved' ? outcome.sizeBytes : 0);
 
 function joined(outcomes: readonly FileOutcome[]): FileOutcome {
   const saved: Extract<FileOutcome, { kind: 'saved' }>[] = [];
@@ -99,7 +137,7 @@ function joined(outcomes: readonly FileOutcome[]): FileOutcome {
   return {
     kind: 'saved',
     ids: Buffer.concat(saved.map(({ ids }) => ids)),
-    sizeBytes: saved.reduce((sum, one) => sum + one.sizeBytes, 0),
+    sizeBytes: saved.reduce((sum, one) => sum + bytesOf(one), 0),
     changed: saved.some(({ changed }) => changed),
   };
 }

@@ -1,5 +1,6 @@
 import type { Repository } from '../repository/attach.ts';
 import { writeIndexFile, type IndexedPack } from '../repository/index-file.ts';
+import { unflatten, type FlatPack } from './flat-pack.ts';
 
 /** An index file is written when so many blobs wait for one, as in restic, … */
 const blobsPerFile = 50_000;
@@ -11,7 +12,7 @@ export class IndexCollector {
   readonly #repository: Repository;
   readonly #nowMs: () => number;
   readonly #supersedes: readonly string[];
-  #packs: IndexedPack[] = [];
+  #packs: (() => IndexedPack)[] = [];
   #blobs = 0;
   #sinceMs = 0;
   #writing: Promise<unknown> = Promise.resolve();
@@ -25,9 +26,18 @@ export class IndexCollector {
   }
 
   add(pack: IndexedPack): void {
+    this.#add(() => pack, pack.entries.length);
+  }
+
+  /** One of a thread; it is unfolded when it is written. */
+  addFlat(pack: FlatPack): void {
+    this.#add(() => unflatten(pack), pack.count);
+  }
+
+  #add(pack: () => IndexedPack, blobs: number): void {
     if (this.#packs.length === 0) this.#sinceMs = this.#nowMs();
     this.#packs.push(pack);
-    this.#blobs += pack.entries.length;
+    this.#blobs += blobs;
     if (this.#blobs >= blobsPerFile || this.#nowMs() - this.#sinceMs >= longestWaitMs) this.#write();
   }
 
@@ -38,7 +48,7 @@ export class IndexCollector {
   }
 
   #write(): void {
-    const packs = this.#packs;
+    const packs = this.#packs.map((unfold) => unfold());
     this.#packs = [];
     this.#blobs = 0;
     const before = this.#writing;

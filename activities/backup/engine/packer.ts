@@ -19,14 +19,14 @@ export interface PackerOptions {
   onStored: (pack: StoredPack) => void;
 }
 
+/** Packs written at a time by one thread; each holds its bytes in memory until it is durable. */
+const packsInFlight = 2;
+
 /** Blobs of a new pack whose slots of the table wait for it. */
 interface OpenPack {
   builder: PackBuilder;
   slots: number[];
 }
-
-/** Packs written at a time by one thread; each holds its bytes in memory until it is durable. */
-const packsInFlight = 2;
 
 /**
  * Writes blobs that the repository does not have yet, once each among all threads: whoever claims an id first writes it.
@@ -84,6 +84,11 @@ export class Packer {
     for (const open of Object.values(this.#open)) if (open.builder.blobCount > 0) this.#finish(open);
     await Promise.all(this.#writing);
     this.#throwFailure();
+  }
+
+  /** Waits for the packs that are being written, however that ends. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#writing);
   }
 
   #begin(type: BlobType): OpenPack {

@@ -16,10 +16,14 @@ export type FileOutcome =
   | { kind: 'saved'; ids: Uint8Array; sizeBytes: number; changed: boolean }
   | { kind: 'failed'; code: string; why: string };
 
-/** Where pieces go: `save` copies what it keeps, `room` is awaited where it is given. */
+/**
+ * Where pieces go: `save` copies what it keeps, `room` is awaited where it is given. `read` is told of bytes as they come,
+ * and of as many below 0 when their file fails after all; it throws when nobody wants them any more.
+ */
 export interface BlobSink {
   save(id: Uint8Array, bytes: Uint8Array): void;
   room(): Promise<void> | null;
+  read(bytes: number): void;
 }
 
 /**
@@ -53,8 +57,12 @@ async function readOpen(fd: number, job: FileJob, cutter: Cutter, sink: BlobSink
   for (;;) {
     const left = job.length === null ? cutter.free.length : Math.min(cutter.free.length, job.length - sizeBytes);
     const count = left === 0 ? 0 : tryRead(fd, cutter.free.subarray(0, left), job.offset + sizeBytes);
-    if (typeof count !== 'number') return count;
+    if (typeof count !== 'number') {
+      sink.read(-sizeBytes);
+      return count;
+    }
     sizeBytes += count;
+    sink.read(count);
     cutter.take(count, keep);
     const room = sink.room();
     if (room !== null) await room;

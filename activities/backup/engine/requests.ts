@@ -2,7 +2,7 @@ import type { BlobTableHandle } from '../repository/blob-table.ts';
 import type { RepositoryHandle } from '../repository/attach.ts';
 import type { CheckJob, PackVerdict } from './check-pack.ts';
 import type { RepackJob } from './repack.ts';
-import type { StoredPack } from './packer.ts';
+import type { FlatPack } from './flat-pack.ts';
 import type { PackJob, PackOutcome } from './restore-files.ts';
 import type { FileJob, FileOutcome } from './read-files.ts';
 
@@ -11,6 +11,8 @@ export interface ThreadData {
   repository: RepositoryHandle;
   table: BlobTableHandle;
   compress: boolean;
+  /** See `openBoard`. */
+  board: SharedArrayBuffer;
 }
 
 /** What the threads are asked. */
@@ -24,7 +26,9 @@ export type EngineRequest =
   | { kind: 'check'; job: CheckJob }
   | { kind: 'repack'; job: RepackJob }
   /** Waits until everything saved by this thread is durable. */
-  | { kind: 'flush' };
+  | { kind: 'flush' }
+  /** Waits for the packs that are being written, and begins no other. */
+  | { kind: 'settle' };
 
 export interface Added {
   blobs: number;
@@ -39,10 +43,11 @@ export type EngineAnswer =
   | { kind: 'restored'; outcome: PackOutcome }
   | { kind: 'checked'; verdict: PackVerdict }
   | { kind: 'repacked' }
-  | { kind: 'flushed'; added: Added };
+  | { kind: 'flushed'; added: Added }
+  | { kind: 'settled' };
 
 /** A pack is durable; it stands in no index yet. */
 export interface EngineEvent {
   kind: 'stored';
-  pack: StoredPack;
+  pack: FlatPack;
 }

@@ -1,8 +1,11 @@
 /** One thread of the engine: opens the repository for itself, then answers requests in order. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { MusterError } from '../../../workflows/engine/errors.ts';
 import { blobId } from '../repository/blob.ts';
 import { attachBlobTable } from '../repository/blob-table.ts';
 import { attachRepository } from '../repository/attach.ts';
+import { openBoard } from './board.ts';
+import { flatten } from './flat-pack.ts';
 import { checkPack } from './check-pack.ts';
 import { createFileCutter } from './file-cutter.ts';
 import { Packer } from './packer.ts';
@@ -14,6 +17,7 @@ import { toThreadFailure, type FromThread, type ToThread } from './threads.ts';
 
 const port = parentPort!;
 const data = workerData as ThreadData;
+const board = openBoard(data.board);
 const table = attachBlobTable(data.table);
 const repository = await attachRepository(data.repository);
 const say = (message: FromThread<EngineAnswer, EngineEvent>): void => port.postMessage(message);
@@ -22,15 +26,28 @@ const packer = new Packer({
   tools: repository,
   table,
   compress: data.compress,
-  onStored: (pack) => say({ kind: 'event', event: { kind: 'stored', pack } }),
+  onStored: (pack) => say({ kind: 'event', event: { kind: 'stored', pack: flatten(pack) } }),
 });
 const sink = {
   save: (id: Uint8Array, bytes: Uint8Array) => void packer.add('data', id, bytes),
   room: () => packer.room(),
+  read(bytes: number) {
+    board.addRead(bytes);
+    throwIfStopped();
+  },
 };
 const cutter = createFileCutter(data.repository);
 
+function throwIfStopped(): void {
+  if (board.stopped) throw new MusterError('INTERNAL', 'the work of this thread was given up');
+}
+
 async function answer(request: EngineRequest): Promise<EngineAnswer> {
+  if (request.kind === 'settle') {
+    await packer.settle();
+    return { kind: 'settled' };
+  }
+  throwIfStopped();
   switch (request.kind) {
     case 'read': {
       const outcomes = [];

@@ -29,6 +29,8 @@ export interface ThreadsOptions<Event> {
   /** Given to every thread at its start; must survive structured cloning. */
   data: unknown;
   onEvent?: (event: Event) => void;
+  /** How large the young generation of each may grow; default: as large as V8 likes. */
+  youngGenerationMiB?: number;
 }
 
 interface Waiting<Answer> {
@@ -52,7 +54,12 @@ export class Threads<Request, Answer, Event = never> {
   constructor(options: ThreadsOptions<Event>) {
     this.#onEvent = options.onEvent;
     for (let i = 0; i < options.count; i++) {
-      const worker = new Worker(options.program, { workerData: options.data });
+      const worker = new Worker(options.program, {
+        workerData: options.data,
+        ...(options.youngGenerationMiB !== undefined && {
+          resourceLimits: { maxYoungGenerationSizeMb: options.youngGenerationMiB },
+        }),
+      });
       worker.on('message', (message: FromThread<Answer, Event>) => this.#take(message));
       worker.on('error', (err) => this.#fail(err));
       worker.on('exit', (code) => {

@@ -40,11 +40,13 @@ export interface PackBuilderOptions {
   readonly compress?: boolean;
 }
 
-const firstBytes = 2 ** 20;
+/** A pack is full once it has reached its size, so a piece may reach over it: most of them by less than this. */
+const overBytes = 4 * 2 ** 20;
 
 export function createPackBuilder(tools: BlobTools, type: BlobType, options: PackBuilderOptions = {}): PackBuilder {
   const { targetBytes = packTargetBytes, compress = true } = options;
-  let buffer: Uint8Array = Buffer.allocUnsafeSlow(Math.min(firstBytes, targetBytes));
+  // The system gives memory only to what is written of it; growing would leave a copy behind at each step.
+  let buffer: Uint8Array = Buffer.allocUnsafeSlow(targetBytes + overBytes);
   let spare: Uint8Array | null = null;
   let used = 0;
   let entries: PackEntry[] = [];
@@ -53,7 +55,7 @@ export function createPackBuilder(tools: BlobTools, type: BlobType, options: Pac
 
   function makeRoom(bytes: number): void {
     if (used + bytes <= buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, used + bytes));
+    const larger = Buffer.allocUnsafeSlow(used + bytes + overBytes);
     larger.set(buffer.subarray(0, used));
     buffer = larger;
   }
