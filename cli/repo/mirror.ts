@@ -55,7 +55,7 @@ function copyAll(
         fields: { files_done: counts.files, total_files: counts.ofFiles, bytes_done: counts.bytes },
       }),
     );
-  return copy({ from: repository.store, to: target, remove, signal, onProgress });
+  return copy({ from: repository.store, sealer: repository.sealer, to: target, remove, signal, onProgress });
 }
 
 function tell(screen: Screen, { place }: RepositoryStore, { files, bytes, removed }: MirrorCounts): void {

@@ -62,7 +62,12 @@ const refusals: Refusal[] = [
   },
   { name: 'no source', args: ['backup'], code: 2, says: /missing required argument 'paths'/ },
   { name: 'a restore to nowhere', args: ['restore', 'latest'], code: 2, says: /--target/ },
-  { name: 'an unknown snapshot', args: ['restore', 'abc', '-t', 'x'], code: 1, says: /SNAPSHOT_UNKNOWN: .*abc/ },
+  {
+    name: 'an unknown snapshot',
+    args: ['restore', 'abc', '-t', 'x'],
+    code: 1,
+    says: /SNAPSHOT_UNKNOWN: no snapshot has an id that begins with "abc" in /,
+  },
   { name: 'to forget without a policy', args: ['forget'], code: 2, says: /CONFIG_INVALID: .*--keep/ },
   {
     name: 'a wait that is no time',

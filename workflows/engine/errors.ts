@@ -90,7 +90,7 @@ export const errorCatalogue = {
   },
   OBJECT_STORE_UNREACHABLE: {
     retryable: true,
-    hint: 'The endpoint does not answer or is overloaded; check its address, the link and its health.',
+    hint: 'The endpoint or disk does not answer, fails or is overloaded; check its address, the link and its health.',
   },
   OBJECT_STORE_REFUSED: {
     retryable: false,

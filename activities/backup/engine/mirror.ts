@@ -1,11 +1,15 @@
 import { hash } from 'node:crypto';
 import { MusterError } from '../../../workflows/engine/errors.ts';
+import { readRawIndex } from '../repository/index-file.ts';
+import type { Sealer } from '../repository/sealing.ts';
 import { configName, damaged, readStored, type FileKind, type RepositoryStore } from '../repository/store.ts';
 
 export interface MirrorOptions {
   from: RepositoryStore;
   /** Empty, or a mirror of the same repository. */
   to: RepositoryStore;
+  /** Of the source: with it, packs that stand in no index are left out. They are what killed backups leave. */
+  sealer?: Sealer;
   /** Also remove what is no longer in the source. */
   remove?: boolean;
   signal?: AbortSignal;
@@ -39,6 +43,7 @@ export async function mirror(options: MirrorOptions): Promise<MirrorCounts> {
   // Listed the other way round than written: whatever a listed snapshot needs was there when the packs are listed.
   const listed = new Map<FileKind, Map<string, number>>();
   for (const kind of writeOrder.toReversed()) listed.set(kind, await namesIn(from, kind));
+  if (options.sealer !== undefined) await leaveOutOrphans(from, options.sealer, listed);
   const missing: { kind: FileKind; name: string; sizeBytes: number }[] = [];
   for (const kind of writeOrder) {
     const there = await namesIn(to, kind);
@@ -78,6 +83,20 @@ async function namesIn(store: RepositoryStore, kind: FileKind): Promise<Map<stri
   const names = new Map<string, number>();
   for await (const { name, sizeBytes } of store.list(kind)) names.set(name, sizeBytes);
   return names;
+}
+
+/** What stands in the index was there when the packs were listed: no snapshot that was listed needs another. */
+async function leaveOutOrphans(
+  store: RepositoryStore,
+  sealer: Sealer,
+  listed: ReadonlyMap<FileKind, Map<string, number>>,
+): Promise<void> {
+  const indexed = new Set<string>();
+  for (const name of listed.get('index')!.keys()) {
+    for (const { id } of (await readRawIndex({ store, sealer }, name)).packs) indexed.add(id);
+  }
+  const packs = listed.get('data')!;
+  for (const name of packs.keys()) if (!indexed.has(name)) packs.delete(name);
 }
 
 async function copyFile(from: RepositoryStore, to: RepositoryStore, kind: FileKind, name: string): Promise<number> {

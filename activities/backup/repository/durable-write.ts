@@ -107,5 +107,6 @@ export function failedWrite(file: string, cause: unknown): MusterError {
   if (['EACCES', 'EPERM', 'EROFS'].includes(code)) {
     return new MusterError('CREDENTIALS_REFUSED', `${file} may not be written (${code})`, { cause });
   }
-  return new MusterError('OBJECT_STORE_UNREACHABLE', `${file} cannot be written (${code || String(cause)})`, { cause });
+  const why = code === 'EIO' ? 'its disk fails, EIO' : code || String(cause);
+  return new MusterError('OBJECT_STORE_UNREACHABLE', `${file} cannot be written (${why})`, { cause });
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { calibrateScrypt, deriveKey, refuseScrypt, type ScryptParameters } from './scrypt.ts';
 import { createSealer, masterKeyFrom, type MasterKey } from './sealing.ts';
-import { damaged, pathOf, readStored, type RepositoryStore } from './store.ts';
+import { damaged, readStored, type RepositoryStore } from './store.ts';
 
 /** A key file: the master key of the repository, sealed with a key derived from one password. */
 export interface KeyInfo {
@@ -120,13 +120,14 @@ export async function removeKey(store: RepositoryStore, inUse: OpenKey, name: st
   for await (const key of store.list('key')) if (key.name.startsWith(name)) matching.push(key.name);
   const [found] = matching;
   if (found === undefined || matching.length > 1) {
-    const many = matching.length > 1 ? 'more than one key begins' : 'no key begins';
-    throw new MusterError('CONFIG_INVALID', `${many} with "${name}" in the repository ${store.place}`);
+    const many = matching.length > 1 ? 'more than one key has' : 'no key has';
+    const what = `${many} an id that begins with "${name}"`;
+    throw new MusterError('CONFIG_INVALID', `${what} in the repository ${store.place}: see \`key list\``);
   }
   if (found === inUse.name) {
     throw new MusterError(
       'CONFIG_INVALID',
-      `${pathOf('key', found)} is the key in use: open the repository with another`,
+      `key ${found.slice(0, 8)} opened the repository just now and stays: to remove it, give the password of another key`,
     );
   }
   await store.remove('key', found);

@@ -128,7 +128,10 @@ export async function findSnapshot(access: Access, wanted: string, filter: Snaps
       ? snapshots.filter((snapshot) => matches(snapshot, filter)).slice(-1)
       : snapshots.filter((snapshot) => wanted !== '' && snapshot.id.startsWith(wanted));
   if (found.length === 1) return found[0] as Snapshot;
-  const many = found.length > 1 ? 'more than one snapshot begins' : 'no snapshot begins';
-  const what = wanted === 'latest' ? 'no snapshot like that' : `${many} with "${wanted}"`;
-  throw new MusterError('SNAPSHOT_UNKNOWN', `there is ${what} in the repository ${access.store.place}`);
+  throw new MusterError('SNAPSHOT_UNKNOWN', `${whyNone(wanted, found.length)} in the repository ${access.store.place}`);
+}
+
+function whyNone(wanted: string, found: number): string {
+  if (wanted === 'latest') return 'there is no snapshot like that';
+  return `${found > 1 ? 'more than one snapshot has' : 'no snapshot has'} an id that begins with "${wanted}"`;
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -44,6 +45,25 @@ test('what is gone from the source goes from the mirror only when asked', async 
   assert.notEqual(await to.sizeOf('snapshot', snapshot.id), null);
   assert.equal((await mirror({ from, to, remove: true })).removed, 1);
   assert.equal(await to.sizeOf('snapshot', snapshot.id), null);
+});
+
+test('packs that a killed backup left in no index are not copied, and go from a mirror that has them', async (t) => {
+  const world = await createWorld(t);
+  writeFileSync(world.at('one'), noise(3_000_000));
+  await world.save();
+  const [{ store: from, sealer }, to] = [world.repository, await openStore(copyAddress(world))];
+  const orphan = noise(2_000_000, 3);
+  const name = hash('sha256', orphan);
+  await from.write('data', name, [orphan]);
+  await mirror({ from, to });
+  assert.notEqual(await to.sizeOf('data', name), null);
+  assert.equal((await mirror({ from, sealer, to, remove: true })).removed, 1);
+  assert.equal(await to.sizeOf('data', name), null);
+  assert.equal((await mirror({ from, sealer, to })).files, 0);
+
+  const repository = await openRepository({ address: copyAddress(world), password });
+  assert.deepEqual((await check({ repository, read: { kind: 'all' }, threads: 1 })).problems, []);
+  await repository.close();
 });
 
 test('a repository is not mirrored over another one', async (t) => {

@@ -135,3 +135,19 @@ test('what is restored replaces links instead of following them', async (t) => {
   assert.equal(readFileSync(path.join(elsewhere, 'file'), 'utf8'), 'must stay');
   assert.equal(readFileSync(path.join(target, 'inside', 'file'), 'utf8'), 'from the snapshot');
 });
+
+test('a source that is reached through links is saved where it really lies; a link that is named itself stays one', async (t) => {
+  const world = await createWorld(t);
+  mkdirSync(world.at('real', 'inner'), { recursive: true });
+  writeFileSync(world.at('real', 'inner', 'file'), 'behind two links');
+  symlinkSync('real', world.at('first'));
+  symlinkSync(world.at('first'), path.join(world.dir, 'second'));
+  const through = path.join(world.dir, 'second', 'inner', 'file');
+  const { snapshot, counts } = await world.save({ paths: [through, world.at('first')] });
+  assert.deepEqual(snapshot.paths, [world.at('first'), world.at('real', 'inner', 'file')]);
+  assert.deepEqual([counts.filesNew, counts.others], [1, 1]);
+  const target = path.join(world.dir, 'restored');
+  await restore({ repository: await fresh(world), snapshot, target, subpath: world.source, threads: 1 });
+  assert.equal(readFileSync(path.join(target, 'real', 'inner', 'file'), 'utf8'), 'behind two links');
+  assert.equal(readlinkSync(path.join(target, 'first')), 'real');
+});

@@ -86,6 +86,12 @@ for (const { errno, code } of failures) {
   });
 }
 
+test('a disk that fails is named, and the hint speaks of disks', () => {
+  const err = failedWrite('data/aa/file', Object.assign(new Error('no'), { code: 'EIO' }));
+  assert.equal(err.message, 'data/aa/file cannot be written (its disk fails, EIO)');
+  assert.match(err.hint, /disk/);
+});
+
 test('after kill -9 every file that is listed is whole, and every one that was promised is listed', async () => {
   await using at = scratch();
   for (let run = 0; run < 3; run += 1) {

@@ -39,7 +39,10 @@ test('neither the key in use is removed, nor one that is not clearly meant', asy
   const repository = await initCheaply(at.path);
   const { masterKey, keyName } = repository.describe();
   const inUse = { name: keyName, masterKey };
-  await assert.rejects(removeKey(repository.store, inUse, keyName), is('CONFIG_INVALID'));
+  await assert.rejects(removeKey(repository.store, inUse, keyName), {
+    code: 'CONFIG_INVALID',
+    message: `key ${keyName.slice(0, 8)} opened the repository just now and stays: to remove it, give the password of another key`,
+  });
   const other = await addKey(repository.store, { masterKey, password: 'other', scrypt: cheap });
   await assert.rejects(removeKey(repository.store, inUse, ''), is('CONFIG_INVALID'));
   await assert.rejects(removeKey(repository.store, inUse, 'no such'), is('CONFIG_INVALID'));
