@@ -1,55 +1,221 @@
 /** The continuous replication of a bucket, between two real clusters over links that can be cut. */
 import assert from 'node:assert/strict';
-import path from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { startBucketPair, settles, type BucketPair } from './support/bucket-pair.ts';
+import { guardedBucket } from '../../activities/drivers/bucket/guarded.ts';
+import type { PerformOutcome } from '../../activities/driver.ts';
+import type { JsonObject } from '../../workflows/engine/plan.ts';
+import { startBucketPair, settles, type Bucket, type BucketPair } from './support/bucket-pair.ts';
+import { verbsOf } from './support/bucket-verbs.ts';
 import { startReplicating, type Replicating } from './support/replicating.ts';
 
 let pair: BucketPair;
-let stateDir: string;
 before(async () => {
-  pair = await startBucketPair({ replicate: { deleteGuard: 100 } });
-  stateDir = path.join(pair.dir, 'state');
-  await pair.fence('beijing', 1);
-  await pair.openAt('hangzhou', 1);
+  pair = await startBucketPair();
 });
 after(async () => {
   await pair?.[Symbol.asyncDispose]();
 });
 
-async function caughtUp(replication: Replicating): Promise<void> {
+async function caughtUp(bucket: Bucket, replication: Replicating): Promise<void> {
   await settles(async () => {
-    assert.deepEqual(await pair.contents('beijing'), await pair.contents('hangzhou'));
+    assert.deepEqual(await bucket.contents('beijing'), await bucket.contents('hangzhou'));
     assert.equal(replication.status()?.backlogObjects, 0);
   });
 }
 
+function evidenceOf(outcome: PerformOutcome): JsonObject {
+  assert.equal(outcome.status, 'done', 'why' in outcome ? outcome.why : '');
+  return outcome.status === 'done' ? outcome.evidence : {};
+}
+
+function figureOf(outcome: PerformOutcome, name: string): { value: number | null; confidence: string } | undefined {
+  assert.equal(outcome.status, 'done');
+  return outcome.status === 'done' ? outcome.measurements.find((one) => one.name === name) : undefined;
+}
+
+function linesOf(file: unknown): JsonObject[] {
+  return readFileSync(String(file), 'utf8')
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as JsonObject);
+}
+
+const limits = { timeout: 60_000 };
+
+test('writes, metadata and deletes arrive at a standby that takes no write of a client', limits, async () => {
+  const bucket = await pair.begin();
+  const [a, b] = [bucket.at('hangzhou'), bucket.at('beijing')];
+  await a.put('before', Buffer.from('1'));
+  await using replication = startReplicating(bucket);
+  await caughtUp(bucket, replication);
+  await a.put('before', Buffer.from('2'));
+  await a.put('with/metadata', Buffer.from('3'), { metadata: { v: '1' } });
+  await a.put('odd \u{1f600} key', Buffer.from(''));
+  await caughtUp(bucket, replication);
+  await a.put('with/metadata', Buffer.from('3'), { metadata: { v: '2' } });
+  await a.delete('before');
+  await caughtUp(bucket, replication);
+  await settles(async () => assert.equal((await b.head('with/metadata')).metadata['v'], '2'));
+  assert.deepEqual(Object.keys(await bucket.contents('beijing')), ['odd \u{1f600} key', 'with/metadata']);
+  const { oldestPendingAgeSeconds, phase, epoch, failed } = replication.status()!;
+  assert.deepEqual([phase, epoch, failed], ['following', bucket.epoch, 0]);
+  assert.ok(oldestPendingAgeSeconds! > 0 && oldestPendingAgeSeconds! < 2, `${oldestPendingAgeSeconds}`);
+  assert.equal(await guardedBucket(bucket.direct, 'beijing').role(), 'standby');
+  assert.equal(await guardedBucket(bucket.direct, 'hangzhou').role(), 'primary');
+  await replication.stop();
+  await settles(() => assert.rejects(b.put('stranger', Buffer.from('x'), {}, { deadlineMs: 300 }), /lease/));
+});
+
 test(
-  'writes, overwrites, metadata and deletes arrive at a standby that takes no write of a client',
-  { timeout: 60_000 },
+  'with the link to the standby cut the age grows with the truth, and the freeze names the lost keys',
+  limits,
   async () => {
-    const [a, b] = [pair.at('hangzhou'), pair.at('beijing')];
-    await a.put('before', Buffer.from('1'));
-    await using replication = startReplicating(pair.resource, stateDir);
-    await caughtUp(replication);
-    await a.put('before', Buffer.from('2'));
-    await a.put('with/metadata', Buffer.from('3'), { metadata: { v: '1' } });
-    await a.put('odd \u{1f600} key', Buffer.from(''));
-    await caughtUp(replication);
-    await a.put('with/metadata', Buffer.from('3'), { metadata: { v: '2' } });
-    await a.delete('before');
-    await caughtUp(replication);
-    await settles(async () => assert.equal((await b.head('with/metadata')).metadata['v'], '2'));
-    assert.deepEqual(Object.keys(await pair.contents('beijing')), ['odd \u{1f600} key', 'with/metadata']);
-    const { oldestPendingAgeSeconds, phase, epoch, failed } = replication.status()!;
-    assert.deepEqual([phase, epoch, failed], ['following', 1, 0]);
-    assert.ok(oldestPendingAgeSeconds! > 0 && oldestPendingAgeSeconds! < 2, `${oldestPendingAgeSeconds}`);
-    assert.equal(await pair.guard('beijing').role(), 'standby');
-    assert.equal(await pair.guard('hangzhou').role(), 'primary');
-    await replication.stop();
-    // Nobody gives the standby a lease any more.
-    await sleep(4_500);
-    await assert.rejects(b.put('stranger', Buffer.from('x'), {}, { deadlineMs: 500 }), /lease/);
+    const bucket = await pair.begin();
+    const a = bucket.at('hangzhou');
+    await using replication = startReplicating(bucket);
+    for (let i = 0; i < 20; i++) await a.put(`k${i}`, Buffer.from(`one ${i}`));
+    await caughtUp(bucket, replication);
+    pair.link('beijing', { kind: 'black-hole' });
+    const firstLostMs = Date.now();
+    for (let i = 15; i < 25; i++) await a.put(`k${i}`, Buffer.from(`two ${i}`));
+    await a.delete('k0');
+    await settles(() => assert.equal(replication.status()?.backlogObjects, 11));
+    await settles(() => assert.ok(replication.status()!.oldestPendingAgeSeconds! > 3));
+    const { oldestPendingAgeSeconds, atMs } = replication.status()!;
+    const trueSeconds = (atMs - firstLostMs) / 1_000;
+    const error = oldestPendingAgeSeconds! - trueSeconds;
+    assert.ok(error > -0.1 && error <= 1, `${oldestPendingAgeSeconds} said, ${trueSeconds} true`);
+    pair.link('hangzhou', { kind: 'black-hole' });
+    const faultMs = Date.now();
+    await pair.fence('hangzhou', bucket.epoch + 1);
+    pair.link('beijing', { kind: 'clear' });
+    const run = { kind: 'failover', mode: 'ungraceful', from: 'hangzhou', epoch: bucket.epoch + 1 } as const;
+    const perform = verbsOf(bucket, { ...run, clocks: { fault: faultMs } });
+    const frozen = await perform('observe', { freeze: true });
+    const { lostFile, lostObjects, complete } = evidenceOf(frozen);
+    assert.equal(complete, false);
+    const [hangzhou, beijing] = [await bucket.contents('hangzhou'), await bucket.contents('beijing')];
+    const truth = Object.keys({ ...hangzhou, ...beijing }).filter((key) => hangzhou[key] !== beijing[key]);
+    const [header, ...lost] = linesOf(lostFile);
+    assert.deepEqual([header!['kind'], header!['writes'], lostObjects], ['losses', truth.length, truth.length]);
+    assert.deepEqual(lost.map(({ key }) => key).toSorted(), truth.toSorted());
+    const rpo = figureOf(frozen, 'rpoSeconds')!;
+    const trueLoss = (faultMs - firstLostMs) / 1_000;
+    assert.ok(rpo.value! >= trueLoss - 0.1 && rpo.value! <= trueLoss + 1, `${rpo.value} said, ${trueLoss} true`);
+    assert.equal(rpo.confidence, 'measured');
+    assert.deepEqual(await perform('observe', { freeze: true }), frozen, 'a freeze may be repeated');
+    await settles(() => assert.equal(replication.status()?.phase, 'frozen'));
   },
 );
+
+test('of a source whose log is silent nothing is claimed, and it is followed again without a gap', limits, async () => {
+  const bucket = await pair.begin();
+  const a = bucket.at('hangzhou');
+  await using replication = startReplicating(bucket);
+  await a.put('before', Buffer.from('1'));
+  await caughtUp(bucket, replication);
+  pair.link('hangzhou', { kind: 'black-hole' });
+  await a.put('unseen', Buffer.from('2'));
+  await settles(() => {
+    const { oldestPendingAgeSeconds, backlogObjects, etaSeconds, why } = replication.status()!;
+    assert.deepEqual([oldestPendingAgeSeconds, backlogObjects, etaSeconds], [null, null, null]);
+    assert.match(why!, /the change log of hangzhou does not answer/);
+  });
+  const run = { kind: 'failover', from: 'hangzhou', epoch: bucket.epoch + 1 } as const;
+  const lag = await verbsOf(bucket, run)('observe', { prepare: true });
+  assert.deepEqual([evidenceOf(lag)['inside'], figureOf(lag, 'rpoSeconds')?.confidence], [false, 'unknown']);
+  pair.link('hangzhou', { kind: 'clear' });
+  await caughtUp(bucket, replication);
+  assert.equal((await bucket.contents('beijing'))['unseen'], '2');
+});
+
+test('a planned move loses nothing, turns round, and comes home', limits, async () => {
+  const bucket = await pair.begin();
+  const [a, b] = [bucket.at('hangzhou'), bucket.at('beijing')];
+  await using replication = startReplicating(bucket);
+  for (let i = 0; i < 30; i++) await a.put(`k${i}`, Buffer.from(`${i}`));
+  const there = { kind: 'failover', from: 'hangzhou', epoch: bucket.epoch + 1 } as const;
+  const move = verbsOf(bucket, there);
+  await settles(() => assert.equal(replication.status()?.phase, 'following'));
+  await pair.fence('hangzhou', there.epoch);
+  const frozen = await move('observe', { freeze: true });
+  assert.deepEqual([evidenceOf(frozen)['complete'], figureOf(frozen, 'rpoSeconds')?.value], [true, 0]);
+  await pair.openAt('beijing', there.epoch);
+  assert.equal(Object.keys(await bucket.contents('beijing')).length, 30);
+  await b.put('k1', Buffer.from('newer'));
+  await b.delete('k2');
+  assert.equal(evidenceOf(await move('rejoin', { site: 'hangzhou', upstream: 'beijing' }))['kept'], 0);
+  const again = await move('replicate', { standby: 'hangzhou' }, 30_000);
+  assert.deepEqual([evidenceOf(again)['from'], evidenceOf(again)['to']], ['beijing', 'hangzhou']);
+  await settles(async () => assert.deepEqual(await bucket.contents('hangzhou'), await bucket.contents('beijing')));
+  const home = { kind: 'failback', from: 'beijing', epoch: there.epoch + 1 } as const;
+  const back = verbsOf(bucket, home);
+  await pair.fence('beijing', home.epoch);
+  assert.equal(evidenceOf(await back('observe', { freeze: true }))['complete'], true);
+  await pair.openAt('hangzhou', home.epoch);
+  assert.equal(evidenceOf(await back('rejoin', { site: 'beijing', upstream: 'hangzhou' }))['kept'], 0);
+  evidenceOf(await back('replicate', { standby: 'beijing' }, 30_000));
+  await a.put('home', Buffer.from('1'));
+  await caughtUp(bucket, replication);
+});
+
+test(
+  'after a failover that lost writes both sides are listed, and nothing is overwritten that was not kept',
+  limits,
+  async () => {
+    const bucket = await pair.begin();
+    const [a, b] = [bucket.at('hangzhou'), bucket.at('beijing')];
+    await using replication = startReplicating(bucket);
+    for (const key of ['same', 'both', 'old-only', 'new-only', 'gone']) await a.put(key, Buffer.from('agreed'));
+    await caughtUp(bucket, replication);
+    pair.link('hangzhou', { kind: 'black-hole' });
+    for (const key of ['both', 'old-only', 'old-new-key']) await a.put(key, Buffer.from('of the old writer'));
+    await a.delete('gone');
+    const epoch = bucket.epoch + 1;
+    await pair.fence('hangzhou', epoch);
+    const failover = { kind: 'failover', mode: 'ungraceful', from: 'hangzhou', epoch } as const;
+    evidenceOf(await verbsOf(bucket, { ...failover, clocks: { fault: Date.now() } })('observe', { freeze: true }));
+    await pair.openAt('beijing', epoch);
+    for (const key of ['both', 'new-only', 'made-since']) await b.put(key, Buffer.from('of the new writer'));
+    pair.link('hangzhou', { kind: 'clear' });
+    const reprotect = verbsOf(bucket, { kind: 'reprotect', from: 'beijing', epoch });
+    const set = evidenceOf(await reprotect('backup', { diverged: true }));
+    assert.deepEqual(
+      linesOf(set['file'])
+        .map(({ key, kind }) => `${String(key)} ${String(kind)}`)
+        .toSorted(),
+      ['both both', 'gone old-only', 'old-new-key old-only', 'old-only old-only'],
+    );
+    assert.deepEqual([set['objects'], set['at']], [4, 'control']);
+    assert.equal(evidenceOf(await reprotect('rejoin', { site: 'hangzhou', upstream: 'beijing' }))['kept'], 3);
+    evidenceOf(await reprotect('replicate', { standby: 'hangzhou' }, 30_000));
+    await settles(async () => assert.deepEqual(await bucket.contents('hangzhou'), await bucket.contents('beijing')));
+    assert.deepEqual(await bucket.contents('beijing'), {
+      ...{ same: 'agreed', both: 'of the new writer', 'old-only': 'agreed', 'new-only': 'of the new writer' },
+      ...{ gone: 'agreed', 'made-since': 'of the new writer' },
+    });
+    for (const key of ['both', 'old-only', 'old-new-key']) {
+      const { bytes } = await a.getBytes(`.muster/kept/e${epoch}/${key}`);
+      assert.equal(bytes.toString(), 'of the old writer', key);
+    }
+  },
+);
+
+test('a fence that was taken back lets the replication go on the same way', limits, async () => {
+  const bucket = await pair.begin();
+  const a = bucket.at('hangzhou');
+  await using replication = startReplicating(bucket);
+  await a.put('before', Buffer.from('1'));
+  await caughtUp(bucket, replication);
+  const epoch = bucket.epoch + 1;
+  await pair.fence('hangzhou', epoch);
+  const run = { kind: 'failover', from: 'hangzhou', epoch } as const;
+  evidenceOf(await verbsOf(bucket, run)('observe', { freeze: true }));
+  await settles(() => assert.equal(replication.status()?.phase, 'frozen'));
+  await pair.openAt('hangzhou', epoch);
+  await a.put('after', Buffer.from('2'));
+  await caughtUp(bucket, replication);
+  assert.equal(replication.status()?.epoch, epoch);
+});

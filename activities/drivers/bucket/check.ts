@@ -2,7 +2,9 @@ import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts'
 import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
 import { done, type DriverVerb } from '../guarded/verb.ts';
 import { bucketThere, readSite, type SiteView } from './cluster.ts';
-import { bucketSite } from './config.ts';
+import type { DriverServices } from '../guarded/services.ts';
+import { bucketSite, isReplicated } from './config.ts';
+import { lossIfNow } from './replication/lag.ts';
 
 const aliveMs = 1_000;
 /** An unplanned move asks the old site too, in case it lives, but never waits for it. */
@@ -10,11 +12,11 @@ const courtesyMs = 200;
 
 /**
  * Before anything is changed: the cluster at the site to move to answers, has the bucket and is at no newer epoch; in a
- * planned run the old one answers too. Throws TARGET_DEAD, STORAGE_UNREACHABLE, EPOCH_STALE or CONFIG_INVALID.
+ * planned run the old one answers too. Of a replicated bucket it estimates the loss if the move were made now. Throws TARGET_DEAD, STORAGE_UNREACHABLE, EPOCH_STALE or CONFIG_INVALID.
  */
 export const check: DriverVerb = { perform };
 
-async function perform(input: VerbInput, context: VerbContext): Promise<PerformOutcome> {
+async function perform(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const { plan, resource } = input;
   const ungraceful = plan.mode === 'ungraceful';
   const seenDown = ungraceful && input.clocks.detected !== undefined;
@@ -38,7 +40,9 @@ async function perform(input: VerbInput, context: VerbContext): Promise<PerformO
     throw new MusterError('EPOCH_STALE', `${resource.name} is at site epoch ${newest}; this plan has ${plan.epoch}`);
   }
   if (source instanceof MusterError && !ungraceful && plan.kind !== 'drill') throw source;
-  return done({ target: { ...(view as SiteView) }, source: source instanceof MusterError ? null : source });
+  const moves = plan.kind === 'failover' || plan.kind === 'failback';
+  const figures = moves && isReplicated(resource) ? [await lossIfNow(input, services)] : [];
+  return done({ target: { ...(view as SiteView) }, source: source instanceof MusterError ? null : source }, figures);
 }
 
 function askSource(

@@ -2,11 +2,14 @@ import type { VerbDescription } from '../../../workflows/engine/catalogue.ts';
 import type { Driver } from '../../driver.ts';
 import { environmentServices, type DriverServices } from '../guarded/services.ts';
 import { bindVerb } from '../guarded/verb.ts';
+import { backup } from './backup.ts';
 import { check } from './check.ts';
-import { validateBucket } from './config.ts';
+import { isReplicated, validateBucket } from './config.ts';
 import { fence } from './fence.ts';
 import { observe } from './observe.ts';
 import { promote } from './promote.ts';
+import { rejoin } from './rejoin.ts';
+import { replicate } from './replicate.ts';
 import { unfence } from './unfence.ts';
 import { verify } from './verify.ts';
 
@@ -23,11 +26,14 @@ const changes: VerbDescription = { ...reads, effect: 'change', estimateSeconds: 
 
 const descriptions = {
   check: reads,
-  observe: { ...reads, needs: ['nothing'] },
+  observe: { ...reads, needs: ['nothing'], withinSeconds: 30 },
   fence: { ...changes, needs: ['nothing'], withinSeconds: 30, undo: 'unfence' },
   unfence: { ...changes, needs: ['source'], estimateSeconds: 1, withinSeconds: 60 },
   promote: { ...changes, effect: 'irreversible', runsAt: 'to', withinSeconds: 60 },
   verify: { ...reads, withinSeconds: 30 },
+  backup: { ...reads, needs: ['source', 'target'], estimateSeconds: 2, withinSeconds: 3_600 },
+  rejoin: { ...changes, needs: ['source', 'target'], estimateSeconds: 2, withinSeconds: 3_600 },
+  replicate: { ...changes, needs: ['source', 'target'], estimateSeconds: 2, withinSeconds: 600 },
 } as const satisfies Record<string, VerbDescription>;
 
 /** A bucket on Muster's own storage clusters, one at each site, each with a guard beside it. */
@@ -37,7 +43,7 @@ export function createBucketDriver(services: Partial<DriverServices> = {}): Driv
     kind: 'bucket',
     stateful: true,
     routes: false,
-    measuresLoss: ({ shared }) => shared['replication'] !== 'none',
+    measuresLoss: isReplicated,
     validate: validateBucket,
     verbs: {
       check: bindVerb(check, descriptions.check, all),
@@ -46,6 +52,9 @@ export function createBucketDriver(services: Partial<DriverServices> = {}): Driv
       unfence: bindVerb(unfence, descriptions.unfence, all),
       promote: bindVerb(promote, descriptions.promote, all),
       verify: bindVerb(verify, descriptions.verify, all),
+      backup: bindVerb(backup, descriptions.backup, all),
+      rejoin: bindVerb(rejoin, descriptions.rejoin, all),
+      replicate: bindVerb(replicate, descriptions.replicate, all),
     },
   };
 }

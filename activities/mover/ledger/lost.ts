@@ -27,7 +27,7 @@ export async function* lostWrites(ledger: ReplicationLedger): AsyncGenerator<Los
   for await (const row of ledger.backlog()) yield lostWrite(row);
 }
 
-function lostWrite(row: LedgerRow): LostWrite {
+export function lostWrite(row: LedgerRow): LostWrite {
   const { key, version, op, writtenAtMs, sizeBytes, sourceEtag } = row;
   const certainty = row.state === 'copied' ? 'unproved' : 'lost';
   return { key, version, op, writtenAtMs, sizeBytes, sourceEtag, certainty };

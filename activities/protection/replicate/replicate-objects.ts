@@ -6,13 +6,14 @@ import type { ReplicationStatus } from '../../../workflows/engine/replication.ts
 import { readSite } from '../../drivers/bucket/cluster.ts';
 import { bucketSite, isReplicated } from '../../drivers/bucket/config.ts';
 import type { ProtectionContext } from '../context.ts';
+import { continueLedger } from '../../mover/ledger/continue.ts';
 import { followTurn } from './follow-turn.ts';
 import { replicationDir } from './home.ts';
 import { takePlace } from './place.ts';
 import type { Replication } from './replication.ts';
 import { shareLedger } from './shared-ledger.ts';
 import { createTeller, type Teller } from './teller.ts';
-import { newTurn, readTurn, writeTurn, type Turn } from './turn.ts';
+import { newTurn, readTurn, sameTurn, writeTurn, type Turn } from './turn.ts';
 
 /** After so long it answers, so that the workflow shows how far it is; it is ordered again at once. */
 const usualPieceMs = 10 * 60_000;
@@ -54,6 +55,7 @@ async function step(replication: Replication, teller: Teller): Promise<void> {
     if (turn === undefined) await pause(againMs, ends);
     else if (turn.state === 'frozen') {
       teller.frozen(turn);
+      await resumeUndone(replication, turn);
       await pause(lookEveryMs, ends);
     } else await followTurn(replication, await atPresentEpoch(replication, turn), teller);
   } catch (err) {
@@ -88,6 +90,22 @@ async function atPresentEpoch({ order, directory }: Replication, turn: Turn): Pr
   const newer = { ...turn, epoch: view.epoch };
   writeTurn(directory, newer);
   return newer;
+}
+
+/** A move that froze it was taken back: the same site writes again, at the epoch of that move, and nobody was promoted. */
+async function resumeUndone({ order, directory }: Replication, turn: Turn): Promise<void> {
+  const { resource } = order;
+  const limit = { timeoutMs: askMs };
+  const [from, to] = await Promise.all(
+    [turn.from, turn.to].map((site) => readSite(bucketSite(resource, site), limit).catch(() => undefined)),
+  );
+  if (from === undefined || to === undefined || from.fenced || turn.frozen === null) return;
+  if (from.epoch < turn.frozen.epoch || to.epoch >= from.epoch || !sameTurn(readTurn(directory), turn)) return;
+  const again = newTurn({ ...turn, epoch: from.epoch });
+  await using frozen = await shareLedger(path.join(directory, turn.ledger));
+  await using next = await shareLedger(path.join(directory, again.ledger));
+  await continueLedger(frozen.ledger, next.ledger);
+  writeTurn(directory, again);
 }
 
 /** The other site was promoted and nobody told this replication, so it ends here by itself. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { objectCall, setSite } from '../../../activities/drivers/bucket/cluster.ts';
+import { setSite } from '../../../activities/drivers/bucket/cluster.ts';
 import { bucketSite } from '../../../activities/drivers/bucket/config.ts';
 import { guardedBucket } from '../../../activities/drivers/bucket/guarded.ts';
 import { openObjects } from '../../../activities/objects/open.ts';
@@ -15,52 +15,72 @@ export type SiteName = 'hangzhou' | 'beijing';
 const names = ['hangzhou', 'beijing'] as const;
 const limit = { timeoutMs: 5_000 };
 
-/** Two clusters with the same bucket, one of them the writer; whoever replicates reaches them over links that can be cut. */
+/** Two clusters; whoever replicates reaches them over links that can be cut. */
 export interface BucketPair extends AsyncDisposable {
-  /** As the replication reaches it: over the links. */
-  resource: PlanResource;
   clusters: Record<SiteName, TestCluster>;
   /** A directory that is removed at the end. */
   dir: string;
-  /** As a client beside the cluster writes and reads. */
-  at(site: SiteName): ObjectClient;
-  /** The site writes under an epoch; the other one, where it has an older one, is fenced. */
+  /** A bucket of its own at both sites, hangzhou the writer under a new epoch and beijing fenced. */
+  begin(settings?: JsonObject): Promise<Bucket>;
   openAt(site: SiteName, epoch: number): Promise<void>;
   fence(site: SiteName, epoch: number): Promise<void>;
   link(site: SiteName, fault: Fault): void;
-  contents(site: SiteName): Promise<Record<string, string>>;
-  guard(site: SiteName): ReturnType<typeof guardedBucket>;
 }
 
-export async function startBucketPair(settings: JsonObject = {}): Promise<BucketPair> {
+export interface Bucket {
+  /** As the replication reaches it: over the links. */
+  resource: PlanResource;
+  /** The same past the links. */
+  direct: PlanResource;
+  epoch: number;
+  /** The control plane's own. */
+  home: string;
+  /** As a client beside the cluster writes and reads. */
+  at(site: SiteName): ObjectClient;
+  contents(site: SiteName): Promise<Record<string, string>>;
+}
+
+export async function startBucketPair(): Promise<BucketPair> {
   process.env['TEST_RECEIPTS_USER'] = account.user;
   process.env['TEST_RECEIPTS_PASSWORD'] = account.password;
   const [hangzhou, beijing] = await Promise.all([startCluster(), startCluster()]);
   const clusters = { hangzhou, beijing };
   const links = new Links(names.map((site) => ({ name: site, ends: ['control', site] })));
-  const direct = resourceOf({ hangzhou: hangzhou.cluster.endpoints, beijing: beijing.cluster.endpoints }, settings);
-  const resource = resourceOf(
-    { hangzhou: await relayed(links, 'hangzhou', clusters), beijing: await relayed(links, 'beijing', clusters) },
-    settings,
-  );
-  const clients = { hangzhou: clientOf(hangzhou), beijing: clientOf(beijing) };
-  for (const site of names) {
-    const made = await objectCall(bucketSite(direct, site), { method: 'PUT', key: '' }, limit);
-    if (made.status !== 200) throw new Error(made.text);
-  }
+  const near = { hangzhou: hangzhou.cluster.endpoints, beijing: beijing.cluster.endpoints };
+  const far = {
+    hangzhou: await relayed(links, 'hangzhou', clusters),
+    beijing: await relayed(links, 'beijing', clusters),
+  };
   const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-replicate-'));
+  const opened: ObjectClient[] = [];
+  let epoch = 0;
+  const any = resourceOf(near, 'any', {});
+  const fence = (site: SiteName, at: number): Promise<void> =>
+    setSite(bucketSite(any, site), { epoch: at, fenced: true }, limit);
+  const openAt = async (site: SiteName, at: number): Promise<void> => {
+    await setSite(bucketSite(any, site), { epoch: at, fenced: false }, limit);
+    await guardedBucket(any, site).open({ epoch: at, remainingMs: 300_000 });
+  };
   return {
-    ...{ resource, clusters, dir },
-    at: (site) => clients[site],
-    async openAt(site, epoch) {
-      await guardedBucket(direct, site).open({ epoch, remainingMs: 300_000 });
+    ...{ clusters, dir, fence, openAt, link: (site, fault) => links.set(site, fault) },
+    async begin(settings = {}) {
+      epoch += 10;
+      const bucket = `receipts-${epoch}`;
+      const clients = { hangzhou: clientOf(hangzhou, bucket), beijing: clientOf(beijing, bucket) };
+      opened.push(...Object.values(clients));
+      for (const site of names) {
+        links.set(site, { kind: 'clear' });
+        await openAt(site, epoch);
+        await clients[site].createBucket();
+      }
+      await fence('beijing', epoch + 1);
+      await openAt('hangzhou', epoch + 1);
+      const [resource, direct] = [resourceOf(far, bucket, settings), resourceOf(near, bucket, settings)];
+      const own = { resource, direct, epoch: epoch + 1, home: path.join(dir, bucket) };
+      return { ...own, at: (site) => clients[site], contents: (site) => contentsOf(clients[site]) };
     },
-    fence: (site, epoch) => setSite(bucketSite(direct, site), { epoch, fenced: true }, limit),
-    link: (site, fault) => links.set(site, fault),
-    contents: (site) => contentsOf(clients[site]),
-    guard: (site) => guardedBucket(direct, site),
     async [Symbol.asyncDispose]() {
-      await Promise.all(names.map((site) => clients[site][Symbol.asyncDispose]()));
+      await Promise.all(opened.map((client) => client[Symbol.asyncDispose]()));
       await links.close();
       await Promise.all(names.map((site) => clusters[site][Symbol.asyncDispose]()));
       rmSync(dir, { recursive: true, force: true });
@@ -68,10 +88,18 @@ export async function startBucketPair(settings: JsonObject = {}): Promise<Bucket
   };
 }
 
-function resourceOf(endpoints: Record<SiteName, readonly string[]>, settings: JsonObject): PlanResource {
+function resourceOf(
+  endpoints: Record<SiteName, readonly string[]>,
+  bucket: string,
+  settings: JsonObject,
+): PlanResource {
   const keys = { accessKey: 'env:TEST_RECEIPTS_USER', secretKey: 'env:TEST_RECEIPTS_PASSWORD' };
   return {
-    ...{ name: 'receipts', driver: 'bucket', shared: { bucket: 'receipts', replication: 'async', ...settings } },
+    ...{
+      name: 'receipts',
+      driver: 'bucket',
+      shared: { bucket, replication: 'async', replicate: { deleteGuard: 100 }, ...settings },
+    },
     sites: {
       hangzhou: { endpoints: endpoints.hangzhou.join(','), ...keys },
       beijing: { endpoints: endpoints.beijing.join(','), ...keys },
@@ -90,9 +118,9 @@ async function relayed(links: Links, site: SiteName, clusters: Record<SiteName, 
   );
 }
 
-function clientOf({ cluster }: TestCluster): ObjectClient {
+function clientOf({ cluster }: TestCluster, bucket: string): ObjectClient {
   return openObjects({
-    ...{ dialect: 's3', bucket: 'receipts', prefix: '', region: 'us-east-1', addressing: 'path' },
+    ...{ dialect: 's3', bucket, prefix: '', region: 'us-east-1', addressing: 'path' },
     endpoint: cluster.endpoints[0]!,
     credentials: {
       kind: 'fixed',

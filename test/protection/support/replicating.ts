@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { replicateObjects } from '../../../activities/protection/replicate/replicate-objects.ts';
-import type { PlanResource } from '../../../workflows/engine/plan.ts';
 import type { ReplicationStatus } from '../../../workflows/engine/replication.ts';
-import type { SiteName } from './bucket-pair.ts';
+import { protectionDir } from '../../../activities/protection/replicate/home.ts';
+import type { Bucket, SiteName } from './bucket-pair.ts';
 
 /** A replication as an activity of it runs. */
 export interface Replicating extends AsyncDisposable {
@@ -11,7 +11,11 @@ export interface Replicating extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export function startReplicating(resource: PlanResource, stateDir: string, from: SiteName = 'hangzhou'): Replicating {
+export function startReplicating(
+  { resource, home }: Pick<Bucket, 'resource' | 'home'>,
+  from: SiteName = 'hangzhou',
+): Replicating {
+  const stateDir = protectionDir(home);
   mkdirSync(stateDir, { recursive: true });
   const stop = new AbortController();
   let status: ReplicationStatus | undefined;
