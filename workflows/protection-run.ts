@@ -43,7 +43,7 @@ export type Outcome = Pick<ProtectionRun, 'facts'> &
 export function longActivities<Activities>(summary: string): Activities {
   return proxyActivities<Record<string, (arg: never) => Promise<unknown>>>({
     scheduleToCloseTimeout: '3 days',
-    heartbeatTimeout: '30 s',
+    heartbeatTimeout: '15 s',
     retry: { initialInterval: '5 s', backoffCoefficient: 2, maximumInterval: '5 min' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary,

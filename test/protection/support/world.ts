@@ -1,18 +1,12 @@
 import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { NativeConnection, Worker } from '@temporalio/worker';
 import { usableDataHome } from '../../../activities/drivers/postgres/owner.ts';
-import { createActivities } from '../../../worker/activities.ts';
-import { workflowBundle } from '../../../worker/bundle.ts';
 import { openLedger, type Ledger } from '../../../worker/ledger/ledger.ts';
-import { createLog } from '../../../worker/log.ts';
-import { createMetrics } from '../../../worker/metrics.ts';
-import { protectionActivities } from '../../../worker/protection-activities.ts';
 import { followProtection, startProtection } from '../../../worker/protection-start.ts';
-import { controlQueue } from '../../../worker/run-start.ts';
 import type { BackupOrder, Vault } from '../../../workflows/engine/protection.ts';
 import { startLedgerPostgres, withClient, type LedgerPostgres } from '../../support/ledger-postgres.ts';
+import { startProtectionWorker } from './worker.ts';
 import { startTemporal, type TestTemporal } from '../../support/temporal.ts';
 
 /** Of the superuser of the sample. */
@@ -22,6 +16,7 @@ export const samplePassword = 'of-the-sample';
 export interface ProtectionWorld extends AsyncDisposable {
   temporal: TestTemporal;
   ledger: Ledger;
+  ledgerUrl: string;
   /** A directory of its own, which the server's owner may use. */
   dir: string;
   /** Database of the sample; its superuser is `muster`. */
@@ -33,7 +28,10 @@ export interface ProtectionWorld extends AsyncDisposable {
   run<Answer>(workflowType: string, workflowId: string, order: unknown): Promise<Answer>;
 }
 
-export async function openWorld(): Promise<ProtectionWorld> {
+/** @param worker `none`: the test starts its own, as a process (`worker-program.ts`) */
+export async function openWorld(
+  { worker }: { worker: 'here' | 'none' } = { worker: 'here' },
+): Promise<ProtectionWorld> {
   const stack = new AsyncDisposableStack();
   const dir = mkdtempSync(path.join(usableDataHome(tmpdir()), 'muster-protection-'));
   chmodSync(dir, 0o711);
@@ -41,13 +39,14 @@ export async function openWorld(): Promise<ProtectionWorld> {
   const [postgres, temporal] = await Promise.all([startLedgerPostgres(), startTemporal()]);
   stack.defer(() => postgres.stop());
   stack.use(temporal);
-  const ledger = openLedger(await postgres.newDatabase());
+  const ledgerUrl = await postgres.newDatabase();
+  const ledger = openLedger(ledgerUrl);
   await ledger.migrate();
   stack.defer(() => ledger.close());
   const ordersUrl = await sampleDatabase(postgres);
   process.env['TEST_ORDERS_URL'] = ordersUrl;
   process.env['TEST_VAULT_PASSWORD'] = 'a password of the vault';
-  stack.defer(await startWorker(temporal, ledger, dir));
+  if (worker === 'here') stack.defer(await startProtectionWorker(temporal.address, ledger, path.join(dir, 'home')));
   const vault = (name: string): Vault => ({
     ...{ name, repository: path.join(dir, name), password: 'env:TEST_VAULT_PASSWORD' },
     ...{ site: null, verifyWithinSeconds: null, lockSeconds: null },
@@ -57,7 +56,7 @@ export async function openWorld(): Promise<ProtectionWorld> {
     sites: { hangzhou: { url: 'env:TEST_ORDERS_URL', dataDir: '/nowhere' } },
   };
   return {
-    ...{ temporal, ledger, dir, ordersUrl, vault },
+    ...{ temporal, ledger, ledgerUrl, dir, ordersUrl, vault },
     order: { service: 'shop', resource, site: 'hangzhou', vault: vault('vault'), startedBy: 'test' },
     run: async <Answer>(workflowType: string, workflowId: string, order: unknown) => {
       const start = { workflowType, workflowId, order, service: 'shop', summary: workflowId };
@@ -78,24 +77,4 @@ async function sampleDatabase(postgres: LedgerPostgres): Promise<string> {
     await client.query('CHECKPOINT');
   });
   return url;
-}
-
-async function startWorker(temporal: TestTemporal, ledger: Ledger, dir: string): Promise<() => Promise<void>> {
-  const connection = await NativeConnection.connect({ address: temporal.address });
-  const log = createLog('test', 'error');
-  const worker = await Worker.create({
-    connection,
-    workflowBundle: { codePath: await workflowBundle(path.join(import.meta.dirname, '../../../.muster/cache')) },
-    taskQueue: controlQueue,
-    activities: createActivities({
-      ...{ drivers: {}, log, metrics: createMetrics('test') },
-      more: protectionActivities({ home: path.join(dir, 'home'), log, ledger }),
-    }),
-  });
-  const running = worker.run();
-  return async () => {
-    worker.shutdown();
-    await running;
-    await connection.close();
-  };
 }
