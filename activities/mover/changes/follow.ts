@@ -67,12 +67,12 @@ async function source(run: Run, input: FollowInput, wake: () => void): Promise<v
   const { log, ledger } = input;
   const { signal } = run.stop;
   let position = (await ledger.getNote('position')) as number | undefined;
-  const checks = checkNowAndThen(run, input, wake);
+  const checks = checkNowAndThen(run, input, { wake, sweptAtMs: await sweptAt(ledger) });
   while (!signal.aborted) {
     if (log === undefined || position === undefined) {
       const start = log === undefined ? undefined : await startOf(log, signal);
       await sweep(run, input);
-      checks.swept();
+      await checks.swept();
       wake();
       if (start === undefined) {
         await sleep(input.everyMs, undefined, { signal });
@@ -93,26 +93,39 @@ async function source(run: Run, input: FollowInput, wake: () => void): Promise<v
   }
 }
 
+/** When the last sweep ended, by this machine's clock: it is remembered over restarts. */
+async function sweptAt(ledger: ReplicationLedger): Promise<number> {
+  const noted = await ledger.getNote('swept-at-ms');
+  return typeof noted === 'number' ? noted : Date.now();
+}
+
 /** Sweeps beside a change log that goes on being read: a check on it, which must not hold it up. */
-function checkNowAndThen(run: Run, input: FollowInput, wake: () => void): { swept(): void; look(): void } {
-  let sweptAtMs = performance.now();
+function checkNowAndThen(
+  run: Run,
+  input: FollowInput,
+  { wake, ...since }: { wake: () => void; sweptAtMs: number },
+): { swept(): Promise<void>; look(): void } {
+  let { sweptAtMs } = since;
   let sweeping = false;
-  const swept = (): void => void (sweptAtMs = performance.now());
+  const swept = async (): Promise<void> => {
+    sweptAtMs = Date.now();
+    await input.ledger.setNote('swept-at-ms', sweptAtMs);
+  };
   const check = async (): Promise<void> => {
     try {
       await sweep(run, input);
+      await swept();
       wake();
     } catch (err) {
       if (!run.stop.signal.aborted) run.fail(err);
     } finally {
-      swept();
       sweeping = false;
     }
   };
   return {
     swept,
     look() {
-      if (sweeping || performance.now() - sweptAtMs < input.everyMs) return;
+      if (sweeping || Date.now() - sweptAtMs < input.everyMs) return;
       sweeping = true;
       void check();
     },

@@ -1,8 +1,8 @@
 import path from 'node:path';
 
-/** What the control plane keeps of protection lies here, below its home (MUSTER_HOME). */
+/** What the control plane's activities of protection keep lies here, below its home (MUSTER_HOME). */
 export function protectionDir(home: string): string {
-  return path.join(home, 'control', 'protection');
+  return path.join(path.resolve(home), 'protection');
 }
 
 /** Where the replication of one resource keeps its turn, its ledgers and its last figures. */
