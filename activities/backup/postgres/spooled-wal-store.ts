@@ -22,6 +22,8 @@ export interface SpoolOptions {
 }
 
 export interface SpoolStatus {
+  /** Segments that came to the archive from here. */
+  archivedSegments: number;
   /** Full segments that are not in the archive yet. */
   waitingSegments: number;
   /** Everything before it is in the archive; `null`: not known yet. */
@@ -53,6 +55,7 @@ export class SpooledWalStore implements WalStore, AsyncDisposable {
   /** What there is of the open segment is to go now. */
   #isPressing = false;
   #waiting = 0;
+  #archived = 0;
   #safeLsn: bigint | null = null;
   #failure: MusterError | null = null;
   #isClosed = false;
@@ -75,7 +78,8 @@ export class SpooledWalStore implements WalStore, AsyncDisposable {
   }
 
   status(): SpoolStatus {
-    return { waitingSegments: this.#waiting, safeLsn: this.#safeLsn, failure: this.#failure };
+    const [archivedSegments, waitingSegments] = [this.#archived, this.#waiting];
+    return { archivedSegments, waitingSegments, safeLsn: this.#safeLsn, failure: this.#failure };
   }
 
   /** A failure that no further attempt cures: nothing is sent any more. */
@@ -179,6 +183,7 @@ export class SpooledWalStore implements WalStore, AsyncDisposable {
     await this.archive.remove(`${name}${partialSuffix}`);
     await this.#spool.remove(name);
     this.#isSafe(name, content.sizeBytes);
+    this.#archived++;
     this.#options.onArchived?.(name);
   }
 
