@@ -1,15 +1,27 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Context } from '@temporalio/activity';
+import type { Repository } from '../activities/backup/repository/attach.ts';
+import { openRepositoryWalArchive } from '../activities/backup/postgres/repository-wal-archive.ts';
+import type { WalArchive } from '../activities/backup/postgres/wal-archive.ts';
 import { saveBackup } from '../activities/protection/backup.ts';
 import type { ProtectionContext } from '../activities/protection/context.ts';
 import { listPoints } from '../activities/protection/list-points.ts';
 import { mirrorVault } from '../activities/protection/mirror.ts';
 import { pruneVault } from '../activities/protection/prune.ts';
+import { replicateObjects } from '../activities/protection/replicate/replicate-objects.ts';
+import { restoreTest, type TestedPoints } from '../activities/protection/restore-test.ts';
+import { archiveWal } from '../activities/protection/archive-wal.ts';
 import { restorePoint } from '../activities/protection/restore.ts';
 import { verifyVault } from '../activities/protection/verify.ts';
 import { makeOwnedDir, usableDataHome } from '../activities/drivers/postgres/owner.ts';
-import type { ProtectionBatch, RecoveryPoint, RestoreProof } from '../workflows/engine/protection.ts';
+import type {
+  ProtectionBatch,
+  RecoveryPoint,
+  ReplicateOrder,
+  RestoreProof,
+  RestoreTestOrder,
+} from '../workflows/engine/protection.ts';
 import { toApplicationFailure } from './failures.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
@@ -24,7 +36,7 @@ export interface ProtectionDeps {
 type Activity = (arg: never) => Promise<unknown>;
 
 /** How often Temporal hears that the work lives. Work is done in threads, so that this never stalls. */
-const beatEveryMs = 5_000;
+const beatEveryMs = 3_000;
 
 /** The long work of protection, by the names that the workflows know. */
 export function protectionActivities(deps: ProtectionDeps): Record<string, Activity> {
@@ -36,10 +48,25 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
     'prune vault': long(pruneVault),
     'verify vault': long(verifyVault),
     'mirror vault': long(mirrorVault),
+    'replicate objects': long((order: ReplicateOrder, context) => replicateObjects(order, context)),
     'restore point': long(restorePoint),
+    'prove restore': long(({ order, ...points }: TestedPoints & { order: RestoreTestOrder }, context) =>
+      restoreTest(order, points, context, { archiveOf: (repository, of) => archiveOf(repository, of, points) }),
+    ),
+    'archive wal': long(archiveWal),
     'list points': long(async (of: Parameters<typeof listPoints>[0]) => knownPoints(ledger, of)),
     'record protection': (batch: ProtectionBatch) => ledger.addProtection(batch),
   };
+}
+
+/** WAL of the system that the point is of. */
+function archiveOf(
+  repository: Repository,
+  of: { service: string; resource: string },
+  { point }: TestedPoints,
+): WalArchive | null {
+  const { systemId } = point.facts;
+  return typeof systemId === 'string' ? openRepositoryWalArchive(repository, { ...of, systemId }) : null;
 }
 
 /** The vault says what there is; proofs are the ledger's, and none are known while it is away. */
