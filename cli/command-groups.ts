@@ -32,6 +32,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['worker', 'agent'], load: async () => (await import('./serve.ts')).addServe },
   { names: ['storage-node'], load: async () => (await import('./storage-node.ts')).addStorageNode },
   { names: ['backups'], load: async () => (await import('./backups.ts')).addBackups },
+  { names: ['replicate'], load: async () => (await import('./replicate.ts')).addReplicate },
   { names: ['repo'], load: async () => (await import('./repo.ts')).addRepo },
   { names: ['copy'], load: async () => (await import('./copy.ts')).addCopy },
 ];

@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { action } from './command.ts';
+import { pauseReplication, resumeReplication, startReplications } from './replicate/orders.ts';
+import { showReplications } from './replicate/status.ts';
+
+const help = `
+Buckets with "replication: async" in the estate are copied to the other site, whichever site writes. Moves of the service
+turn it round; a pause stops the copying, and with it everything that is known about a loss.
+
+Examples:
+  $ npx muster replicate status
+  $ npx muster replicate start shop
+  $ npx muster replicate pause shop/receipts
+
+Exit codes of replicate:
+  0    done; with status: everything runs, and the loss is known and inside the objective
+  1    failed: the code says why
+  2    wrong usage or settings: nothing was started
+  3    with status: something does not run, or its loss is unknown or over the objective`;
+
+/** `muster replicate`: the continuous replication of buckets. */
+export function addReplicate(program: Command): void {
+  const group = program.command('replicate').description('Replication of buckets: how far, start, pause, resume');
+  group.addHelpText('after', help);
+  const common = (command: Command): Command => command.option('--json', 'print as JSON');
+  common(
+    group.command('status [service/resource]').description('What would be lost now, backlog, watermark, rate and ETA'),
+  ).action(action(showReplications));
+  common(
+    group
+      .command('start [service/resource]')
+      .description('Replicate from the site that writes; what runs already is left alone')
+      .option('--by <name>', 'who orders it (default: $USER)'),
+  ).action(action(startReplications));
+  common(
+    group.command('pause [service/resource]').description('Copy nothing until it is resumed; the loss is unknown then'),
+  ).action(action(pauseReplication));
+  common(
+    group.command('resume [service/resource]').description('Go on after a pause, or after what stopped it is mended'),
+  ).action(action(resumeReplication));
+}
