@@ -1,4 +1,5 @@
 /** Every workflow type there is, by the name an operator sees. */
+export { archiveWal } from './archive-wal.ts';
 export { backup } from './backup.ts';
 export { drill } from './drill.ts';
 export { failback } from './failback.ts';
@@ -7,6 +8,7 @@ export { mirrorVault } from './mirror-vault.ts';
 export { recordProtectionLater } from './protection-run.ts';
 export { prune } from './prune.ts';
 export { recordLater } from './recorder.ts';
+export { replicate } from './replicate.ts';
 export { reprotect } from './reprotect.ts';
 export { restore } from './restore.ts';
 export { restoreTest } from './restore-test.ts';
