@@ -6,17 +6,20 @@ import type { LoadedIndex } from '../repository/index-load.ts';
 import { createIndexWriter } from '../repository/index-write.ts';
 import { listLocks } from '../repository/lock.ts';
 import { readPackHeader } from '../repository/pack-header.ts';
+import { abandonedMarks } from './open-marks.ts';
 
 /**
- * Takes over packs that a killed backup wrote and did not get to index, so that nothing is written twice. Looks for
- * them only where a stale lock says that somebody was killed, since it lists every pack; then removes that lock.
+ * Takes over packs that an earlier backup wrote and did not get to index, so that nothing is written twice. Looks for
+ * them only where a stale lock or an abandoned mark says that there may be some, since it lists every pack; then removes
+ * what said so.
  * A pack that another client is about to index may be taken, too: an index may name a pack twice.
  * @returns how many packs were taken over
  */
 export async function adoptOrphans(repository: Repository, table: BlobTable, loaded: LoadedIndex): Promise<number> {
   const locks = await listLocks(repository);
   const stale = locks.filter(({ verdict }) => verdict.kind === 'stale');
-  if (stale.length === 0) return 0;
+  const marks = await abandonedMarks(repository, locks);
+  if (stale.length === 0 && marks.length === 0) return 0;
   const index = createIndexWriter(repository);
   let adopted = 0;
   for await (const { name, sizeBytes } of repository.store.list('data')) {
@@ -30,6 +33,7 @@ export async function adoptOrphans(repository: Repository, table: BlobTable, loa
   }
   await index.finish();
   for (const { lock } of stale) await repository.store.remove('lock', lock.name);
+  for (const mark of marks) await repository.store.side.remove(mark);
   return adopted;
 }
 

@@ -11,10 +11,11 @@ import { scanXattrs } from '../source/xattrs.ts';
 import type { ExtendedAttribute } from '../repository/tree.ts';
 import { adoptOrphans } from './adopt.ts';
 import { emptyCounts, type BackupCounts, type SourceProblem } from './backup-result.ts';
-import { startEngine } from './engine.ts';
+import { endMarked, startEngine } from './engine.ts';
 import { FileQueue } from './file-queue.ts';
 import type { Added } from './requests.ts';
 import { describeSnapshot, nanosOfDate, type SnapshotLabels } from './snapshot-labels.ts';
+import { setMark } from './open-marks.ts';
 import { openTrees } from './trees.ts';
 import { walk, type WalkContext } from './walk.ts';
 
@@ -74,6 +75,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     options.xattrs === false ? new Map<string, ExtendedAttribute[]>() : readXattrs(paths, problems, signal),
     parentOf(options, paths),
   ]);
+  const mark = await setMark(repository);
   const engine = startEngine({ ...options, table });
   const counts = emptyCounts();
   const queue = new FileQueue(engine.threads, signal);
@@ -100,7 +102,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
   } finally {
     clearInterval(ticking);
     queue.end();
-    await engine.end();
+    await endMarked(engine, mark);
     report();
   }
 }

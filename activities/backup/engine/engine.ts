@@ -3,6 +3,7 @@ import type { Repository } from '../repository/attach.ts';
 import type { BlobTable } from '../repository/blob-table.ts';
 import type { EngineThreads } from './file-queue.ts';
 import { openBoard, type Board } from './board.ts';
+import type { OpenMark } from './open-marks.ts';
 import { IndexCollector } from './index-collector.ts';
 import { Packer } from './packer.ts';
 import type { Added, ThreadData } from './requests.ts';
@@ -27,8 +28,11 @@ export interface Engine {
   board: Board;
   /** Waits until everything that was saved is durable and indexed. @returns what was new */
   flush(): Promise<{ data: Added; trees: Added }>;
-  /** Gives up what is under way; what was stored is indexed, so that the next one finds it. */
-  end(): Promise<void>;
+  /**
+   * Gives up what is under way; what was stored is indexed, so that the next one finds it.
+   * @returns whether that is so: false where it could not be, or something hangs on its way
+   */
+  end(): Promise<boolean>;
 }
 
 /** Packs on their way to a store that hangs are not waited for any longer. */
@@ -73,13 +77,25 @@ export function startEngine({ repository, table, threads: count, compress = true
     },
     async end() {
       board.stop();
-      const settled = Promise.all([threads.askAll({ kind: 'settle' }), trees.settle()]);
-      await Promise.race([settled, sleepFor(settleLimitMs, undefined, { ref: false })]).catch(() => undefined);
-      settled.catch(() => undefined);
-      await index.flush().catch(() => undefined);
+      const settled = Promise.all([threads.askAll({ kind: 'settle' }), trees.settle()]).then(
+        () => true,
+        () => false,
+      );
+      const inTime = await Promise.race([settled, sleepFor(settleLimitMs, false, { ref: false })]);
+      const indexed = await index.flush().then(
+        () => true,
+        () => false,
+      );
       await threads.end();
+      return inTime && indexed;
     },
   };
+}
+
+/** Ends the engine, and takes the mark away where all that was stored is indexed. */
+export async function endMarked(engine: Engine, mark: OpenMark): Promise<void> {
+  if (await engine.end()) await mark.remove().catch(() => undefined);
+  else mark.leave();
 }
 
 function addUp(sum: Added, one: Added): void {

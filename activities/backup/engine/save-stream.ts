@@ -10,7 +10,8 @@ import { adoptOrphans } from './adopt.ts';
 import type { BackupProgress, BackupResult } from './backup.ts';
 import { emptyCounts, type BackupCounts, type SourceProblem } from './backup-result.ts';
 import { createCutter, type Cutter } from './cutter.ts';
-import { startEngine } from './engine.ts';
+import { endMarked, startEngine } from './engine.ts';
+import { setMark } from './open-marks.ts';
 import { createFileCutter } from './file-cutter.ts';
 import { PieceQueue } from './piece-queue.ts';
 import { describeSnapshot, type SnapshotLabels } from './snapshot-labels.ts';
@@ -46,6 +47,7 @@ export async function saveStream(options: SaveStreamOptions): Promise<BackupResu
   const { repository, parent } = options;
   const table = createBlobTable();
   const adopted = await adoptOrphans(repository, table, await loadIndex(repository, table));
+  const mark = await setMark(repository);
   const engine = startEngine({ ...options, table });
   const counts = emptyCounts();
   const problems: SourceProblem[] = [];
@@ -77,8 +79,8 @@ export async function saveStream(options: SaveStreamOptions): Promise<BackupResu
     return { kind, snapshot, counts, added, adopted, problems, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     clearInterval(ticking);
+    await endMarked(engine, mark);
     report();
-    await engine.end();
   }
 }
 
