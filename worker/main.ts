@@ -11,6 +11,7 @@ import { hostAndPort, loadWorkerConfig } from './config.ts';
 import { watchDependencies } from './dependencies.ts';
 import { syncEpochs } from './epoch-sync.ts';
 import { every, type Repeating } from './every.ts';
+import { evidenceRoute } from './evidence-route.ts';
 import { openLedger, type Ledger } from './ledger/ledger.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -20,6 +21,10 @@ import { protectionActivities } from './protection-activities.ts';
 import { announceReady, onShutdown } from './ready.ts';
 import { recordBatch } from './record.ts';
 import { controlQueue } from './run-start.ts';
+import { startScheduleWatch } from './schedule-watch.ts';
+import { scheduleActivities } from './schedules/activities.ts';
+import { keepClient } from './schedules/kept-client.ts';
+import { createScheduleMetrics } from './schedules/metrics.ts';
 import { startSelfChecks } from './self-check.ts';
 import { connectClient, registerSearchAttributes } from './temporal.ts';
 import { installRuntime, keepWorking } from './temporal-worker.ts';
@@ -62,13 +67,17 @@ const server = await startAgentServer({
   site: 'control',
   granter,
   vantage: () => watch.views(),
-  extraRoutes: [metricsRoute(metrics), dependencies.route, ...watch.routes()],
+  extraRoutes: [metricsRoute(metrics), dependencies.route, evidenceRoute(config.MUSTER_HOME), ...watch.routes()],
 });
 const syncing = every(syncEveryMs, () => syncEpochs({ estate, granter, agents, ledger, log }));
+const temporal = keepClient(place);
 const activities = createActivities({
   ...{ drivers, log, metrics },
   recordBatch: (batch) => recordBatch(ledger, batch),
-  more: protectionActivities({ home: config.MUSTER_HOME, log, ledger }),
+  more: {
+    ...protectionActivities({ home: config.MUSTER_HOME, log, ledger }),
+    ...scheduleActivities({ estate, ledger, client: () => temporal.get(), log }),
+  },
 });
 const codePath = await workflowBundle(path.join(config.MUSTER_HOME, 'cache'));
 const client = await connectClient(place).catch(() => null);
@@ -83,6 +92,11 @@ const options = {
   maxCachedWorkflows: 100,
   identity: `control/${process.pid}`,
 };
+const schedules = startScheduleWatch({
+  ...{ estate, ledger, log },
+  client: () => temporal.get(),
+  metrics: createScheduleMetrics(metrics.registry),
+});
 const checks: Repeating[] = [];
 const worker = keepWorking(place, options, log, () => {
   if (checks.length === 0) checks.push(startSelfChecks(place, metrics, log));
@@ -90,6 +104,8 @@ const worker = keepWorking(place, options, log, () => {
 });
 onShutdown([
   () => ledger.close(),
+  () => temporal.close(),
+  () => schedules.stop(),
   () => server.close(),
   () => syncing.stop(),
   () => dependencies.stop(),

@@ -1,0 +1,86 @@
+import path from 'node:path';
+import type { Client } from '@temporalio/client';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { parseEstate, type Estate } from '../../runbooks/estate.ts';
+import { createActivities } from '../../worker/activities.ts';
+import { workflowBundle } from '../../worker/bundle.ts';
+import type { FindingRow } from '../../worker/ledger/types.ts';
+import { createLog } from '../../worker/log.ts';
+import { createMetrics } from '../../worker/metrics.ts';
+import { controlQueue } from '../../worker/run-start.ts';
+import { scheduleActivities } from '../../worker/schedules/activities.ts';
+import { applySchedules, compareSchedules } from '../../worker/schedules/apply.ts';
+import { readSchedules } from '../../worker/schedules/read.ts';
+import { testCatalogue } from './catalogue.ts';
+import { estateText } from './estates.ts';
+import { eventually } from './eventually.ts';
+import { fakeDriver } from './fake-driver.ts';
+import type { TestTemporal } from './temporal.ts';
+
+const vaults = { vault: { repository: '/backup/vault', password: 'env:P', site: 'beijing', verifyWithin: '30d' } };
+export const backupId = 'backup/shop/orders/vault';
+
+/** Service `shop` at hangzhou, whose vault lies at beijing and is verified. */
+export function estateOf(service: Record<string, unknown>): Estate {
+  return parseEstate(estateText(service, vaults), 'muster.yaml', testCatalogue);
+}
+
+/** The same with one backup, restored every week; what is given replaces or adds to it. */
+export function backing(more: Record<string, unknown> = {}): Estate {
+  return estateOf({ backups: [{ resource: 'orders', every: '6h', to: 'vault', restoreTest: 'weekly', ...more }] });
+}
+
+/** @returns ids of what was done */
+export async function apply(client: Client, estate: Estate): Promise<string[]> {
+  return applySchedules(client, await compareSchedules(client, estate), estate);
+}
+
+/** Temporal's list is some moments behind. */
+export async function listed(client: Client, count: number): Promise<void> {
+  await eventually(`${count} schedules are listed`, async () => (await readSchedules(client)).ours.length === count);
+}
+
+export async function removeAll(client: Client): Promise<void> {
+  for await (const { scheduleId } of client.schedule.list()) await client.schedule.getHandle(scheduleId).delete();
+  await eventually('no schedule is listed', async () => {
+    for await (const _ of client.schedule.list()) return false;
+    return true;
+  });
+}
+
+export interface World extends AsyncDisposable {
+  findings: FindingRow[];
+}
+
+/** Workers of the control plane and of both sites, with backups that do what a test says. */
+export async function startWorld(
+  temporal: TestTemporal,
+  estate: Estate,
+  saveBackup: () => Promise<unknown>,
+): Promise<World> {
+  const findings: FindingRow[] = [];
+  const log = createLog('test', 'error');
+  const ledger = { addFinding: async (finding: FindingRow) => void findings.push(finding) };
+  const { driver } = fakeDriver();
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  const recordBatch = async (): Promise<void> => {};
+  const drivers = { fake: driver, postgres: driver };
+  const activities = {
+    ...createActivities({ drivers, log, metrics: createMetrics('test'), recordBatch }),
+    ...scheduleActivities({ estate, ledger, client: async () => temporal.client, log }),
+    'save backup': saveBackup,
+    'record protection': async () => {},
+  };
+  const codePath = await workflowBundle(path.join(import.meta.dirname, '..', '..', '.muster', 'cache'));
+  const workers = await Promise.all([
+    Worker.create({ connection, taskQueue: controlQueue, activities, workflowBundle: { codePath } }),
+    ...['hangzhou', 'beijing'].map((site) => Worker.create({ connection, taskQueue: `site-${site}`, activities })),
+  ]);
+  const running = workers.map((worker) => worker.run());
+  const dispose = async (): Promise<void> => {
+    for (const worker of workers) worker.shutdown();
+    await Promise.all(running);
+    await connection.close();
+  };
+  return { findings, [Symbol.asyncDispose]: dispose };
+}
