@@ -39,7 +39,8 @@ const { 'archive wal': archive } = proxyActivities<Record<'archive wal', (order:
   {
     // Only so that a history shows a sign of life from time to time.
     startToCloseTimeout: '30 days',
-    heartbeatTimeout: '30 s',
+    // Heartbeats are sent after four fifths of it, and a pause or a cancellation comes back with one.
+    heartbeatTimeout: '10 s',
     retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '60 s' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary: 'streams WAL into the vault',
