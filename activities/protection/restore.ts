@@ -8,6 +8,7 @@ import { recover } from '../backup/postgres/recover.ts';
 import { originalsDir } from '../backup/postgres/recovered-place.ts';
 import type { RecoveryTarget } from '../backup/postgres/recovery-target.ts';
 import { openRepositoryWalArchive } from '../backup/postgres/repository-wal-archive.ts';
+import type { WalArchive } from '../backup/postgres/wal-archive.ts';
 import { loadSnapshot, type Snapshot } from '../backup/repository/snapshot.ts';
 import { storedBaseBackup } from '../backup/source/postgres.ts';
 import { urlOf } from '../drivers/postgres/config.ts';
@@ -56,10 +57,9 @@ async function restoreDatabase({ order, point, snapshot, open, context }: Restor
   const backup = await storedBaseBackup(open.repository, snapshot);
   const { systemId } = backup.facts;
   const target = recoveryTarget(order.target);
-  const archive =
-    target.kind === 'immediate'
-      ? null
-      : openRepositoryWalArchive(open.repository, { service, resource: resource.name, systemId });
+  const owner = { service, resource: resource.name, systemId };
+  const archive = target.kind === 'immediate' ? null : openRepositoryWalArchive(open.repository, owner);
+  if (archive !== null) await mustHoldWal(archive);
   const server = await recover({
     ...{ backup, archive, target, dataDir, signal: open.signal, ...binDir },
     user: decodeURIComponent(new URL(urlOf(resource, site)).username),
@@ -76,6 +76,13 @@ async function restoreDatabase({ order, point, snapshot, open, context }: Restor
       `\`pg_ctl -D ${dataDir} start\`; it listens on the loopback only until you put back what you want of the ` +
       `configuration it had, which is in ${originalsDir(dataDir)}`,
   };
+}
+
+/** Recovery takes an archive that has never got anything for one that has got everything. */
+async function mustHoldWal(archive: WalArchive): Promise<void> {
+  for await (const _ of archive.list()) return;
+  const why = 'so nothing can be replayed behind the base backup: restore the point itself, or give `wal: stream`';
+  throw new MusterError('RECOVERY_TARGET_UNREACHABLE', `there is nothing in ${archive.place}, ${why}`);
 }
 
 function recoveryTarget(target: RestoreOrder['target']): RecoveryTarget {
