@@ -10,10 +10,9 @@ import { readWalMap } from '../../../activities/backup/postgres/recovery-plan.ts
 import { WalScanner } from '../../../activities/backup/postgres/wal-scan.ts';
 import { archiveWal, claimArchive } from '../../../activities/backup/postgres/wal-archive.ts';
 import { bytesContent } from '../../../activities/backup/postgres/wal-content.ts';
-import { divergedWal, walRanges } from '../../../activities/backup/postgres/wal-gaps.ts';
+import { walRanges } from '../../../activities/backup/postgres/wal-gaps.ts';
 import { parseWalName } from '../../../activities/backup/postgres/wal-name.ts';
 import { startReceiver, type ReceiverEvent } from '../../../activities/backup/postgres/wal-stream.ts';
-import { cloneServer } from '../../../activities/drivers/postgres/clone.ts';
 import { hasReached } from '../../../activities/drivers/postgres/lsn.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -246,44 +245,4 @@ test('a server that is away reads as unknown, and is taken up again when it is b
   await writeWal(server, 1);
   const lsn = await flushLsn(server);
   await eventually('all is received', () => hasReached(receiver.status().flushedLsn, lsn));
-});
-
-test('a promotion is followed: history first, the old timeline to its end, then the new one', async () => {
-  await using primary = await testServer(home, { name: 'first', walSegmentMegabytes: 1 });
-  await primary.sql((client) => client.query('CREATE TABLE kept (i int)'));
-  const standbyDir = home.path('second');
-  await cloneServer({ url: primary.url, dataDir: standbyDir, as: 'standby' });
-  await using standby = await testServer(home, { name: 'second', exists: true, upstream: primary.url });
-  const archive = archiveOf('followed');
-  const events: ReceiverEvent[] = [];
-  const onEvent = (event: ReceiverEvent): void => void events.push(event);
-  await using receiver = startReceiver({ url: () => standby.url, slot: null, store: archive, onEvent });
-  await writeWal(primary, 2);
-  const before = await flushLsn(primary);
-  await eventually('the standby has it', () => hasReached(receiver.status().flushedLsn, before));
-  // What only the old primary has: its archive goes on a little longer on the old timeline.
-  await primary.kill();
-  await standby.sql((client) => client.query('SELECT pg_promote(true)'));
-  await writeWal(standby, 3);
-  const lsn = await flushLsn(standby);
-  await eventually('the new timeline is received', () => {
-    const { timeline, flushedLsn } = receiver.status();
-    return timeline === 2 && hasReached(flushedLsn, lsn);
-  });
-  await receiver.stop();
-  assert.deepEqual(
-    events.flatMap((event) => (event.kind === 'timeline' ? [event.timeline] : [])),
-    [2],
-  );
-  const map = await readWalMap(archive, segmentBytes);
-  assert.deepEqual(map.tree.timelines, [1, 2]);
-  assert.ok(walRanges(map).every(({ kind }) => kind === 'found' || kind === 'partial'));
-  assert.deepEqual(
-    divergedWal(map).map(({ timeline, without }) => [timeline, without]),
-    [[1, 2]],
-  );
-  for (const name of segmentsIn(home.path('followed')).filter((one) => one.startsWith('00000002'))) {
-    const theirs = readFileSync(path.join(standbyDir, 'pg_wal', name));
-    assert.ok(readFileSync(home.path('followed', name)).equals(theirs), name);
-  }
 });
