@@ -6,6 +6,7 @@ interface Mirrored {
   bytes: number;
   removed: number;
   heldBack: number;
+  wal: number;
 }
 type Activities = Record<'mirror vault', (order: MirrorOrder) => Promise<Mirrored>>;
 
@@ -18,8 +19,8 @@ export async function mirrorVault(order: MirrorOrder): Promise<Mirrored> {
       phase('copying');
       return longActivities<Activities>(`${from.name} to ${to.name}`)['mirror vault'](order);
     },
-    ({ files, bytes, removed, heldBack }) => {
-      const facts = { to: to.name, files, bytes, removed, heldBack };
+    ({ files, bytes, removed, heldBack, wal }) => {
+      const facts = { to: to.name, files, bytes, removed, heldBack, wal };
       if (heldBack === 0) return { facts };
       const what =
         `${heldBack} recovery points are gone from vault ${from.name}; its copy ${to.name} keeps them until somebody ` +

@@ -5,6 +5,7 @@ interface Pruned {
   removed: string[];
   kept: number;
   freedBytes: number;
+  walRemoved: number;
   dryRun: boolean;
 }
 type Activities = Record<'prune vault', (order: PruneOrder) => Promise<Pruned>>;
@@ -18,8 +19,8 @@ export async function prune(order: PruneOrder): Promise<Pruned> {
       phase('pruning');
       return longActivities<Activities>(`vault ${vault.name}`)['prune vault'](order);
     },
-    ({ removed, kept, freedBytes, dryRun }) => ({
-      facts: { removed: removed.length, kept, freedBytes, dryRun },
+    ({ removed, kept, freedBytes, walRemoved, dryRun }) => ({
+      facts: { removed: removed.length, kept, freedBytes, walRemoved, dryRun },
       removed: dryRun ? [] : removed,
     }),
   );

@@ -1,5 +1,6 @@
 import type { MirrorOrder } from '../../workflows/engine/protection.ts';
 import { mirror, type MirrorCounts } from '../backup/engine/mirror.ts';
+import { mirrorWal } from '../backup/postgres/mirror-wal.ts';
 import { openStore } from '../backup/repository/open-store.ts';
 import type { RepositoryStore } from '../backup/repository/store.ts';
 import type { ProtectionContext } from './context.ts';
@@ -8,6 +9,8 @@ import { addressOfVault, withVault } from './vault.ts';
 export interface MirrorDone extends MirrorCounts {
   /** Recovery points that the source has lost and the copy keeps, because there are too many of them. */
   heldBack: number;
+  /** Files of archived WAL that were copied. */
+  wal: number;
 }
 
 /** A prune of every day removes few; when so large a share is gone at once, somebody should look first. */
@@ -29,7 +32,8 @@ export async function mirrorVault(order: MirrorOrder, context: ProtectionContext
         ...{ from, to, remove: !gone.isTooMany, signal },
         onProgress: (progress) => context.heartbeat({ phase: 'copying', ...progress }),
       });
-      return { ...counts, heldBack: gone.isTooMany ? gone.count : 0 };
+      const wal = await mirrorWal(from.side, to.side, { remove: !gone.isTooMany, signal });
+      return { ...counts, wal: wal.copied, heldBack: gone.isTooMany ? gone.count : 0 };
     } finally {
       await to.close();
     }

@@ -1,4 +1,5 @@
 import type { PruneOrder, Retention } from '../../workflows/engine/protection.ts';
+import { expireWal } from '../backup/postgres/expire-wal.ts';
 import { prune, type PruneResult } from '../backup/engine/prune.ts';
 import type { Repository } from '../backup/repository/attach.ts';
 import { parseSpan } from '../backup/repository/duration.ts';
@@ -15,6 +16,8 @@ export interface PruneDone {
   kept: number;
   freedBytes: number;
   packs: PruneResult['packs'];
+  /** Files of archived WAL that no kept base backup needs. */
+  walRemoved: number;
   dryRun: boolean;
 }
 
@@ -33,11 +36,12 @@ export async function pruneVault(order: PruneOrder, context: ProtectionContext):
       ...{ repository: open.repository, lock: open.lock, signal: open.signal, dryRun: order.dryRun },
       onProgress: (progress) => context.heartbeat({ phase: progress.stage, done: progress.done, of: progress.of }),
     });
+    const walRemoved = await removeWal(open, order);
     const { bytes, packs } = result;
     return {
       removed: going.map(({ id }) => `${order.vault.name}/${id}`),
       freedBytes: bytes.unusedBefore - bytes.unusedAfter + bytes.orphans,
-      ...{ kept, packs, dryRun: order.dryRun },
+      ...{ kept, packs, walRemoved, dryRun: order.dryRun },
     };
   });
 }
@@ -93,4 +97,26 @@ async function forget({ repository, lock, signal }: OpenVault, going: readonly S
     await repository.store.remove('snapshot', id);
     context.heartbeat({ phase: 'forgetting', done: done + 1, of: going.length });
   }
+}
+
+/** Behind the prune: by then the base backups that go are gone, also where an attempt before had removed them. */
+async function removeWal(
+  { repository, lock, signal }: OpenVault,
+  { keep, vault, dryRun }: PruneOrder,
+): Promise<number> {
+  const { snapshots } = await listSnapshots(repository);
+  let removed = 0;
+  for (const { service, resource } of keep) {
+    const own = snapshots.filter((snapshot) => matches(snapshot, { tags: tagsOf({ service, resource }) }));
+    const facts = own.map((snapshot) => pointOf(vault.name, snapshot)?.facts);
+    const kept = facts.flatMap((one) => {
+      const { systemId, startLsn } = one ?? {};
+      return typeof systemId === 'string' && typeof startLsn === 'string' ? [{ systemId, startLsn }] : [];
+    });
+    // One that does not say what it needs may need anything.
+    if (kept.length < own.length) continue;
+    await lock.confirm();
+    removed += (await expireWal(repository, { service, resource }, kept, { dryRun, signal })).removed;
+  }
+  return removed;
 }

@@ -24,10 +24,11 @@ export async function pruneBackups(context: Context, flags: PruneFlags, name?: s
   });
 }
 
-function show(vault: string, { removed, kept, freedBytes, dryRun }: PruneDone): void {
+function show(vault: string, { removed, kept, freedBytes, walRemoved, dryRun }: PruneDone): void {
   const [removes, frees] = dryRun ? ['would remove', 'would free'] : [style.green('removed'), 'freed'];
   say(`${removes} ${countOf(removed.length, 'recovery point')} of vault ${vault}, ${kept} stay`);
   for (const id of removed.slice(0, 20)) say(`  ${id.slice(0, id.lastIndexOf('/') + 9)}`);
   if (removed.length > 20) say(`  ... ${removed.length - 20} more`);
-  say(`  ${frees} ${formatBytes(freedBytes)}`);
+  const wal = walRemoved > 0 ? `, ${countOf(walRemoved, 'file')} of WAL` : '';
+  say(`  ${frees} ${formatBytes(freedBytes)}${wal}`);
 }
