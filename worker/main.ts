@@ -1,6 +1,7 @@
 /** The control plane as a program: Temporal worker, granter, watch, ledger writer, `/metrics`. */
 import path from 'node:path';
 import { driverCatalogue, drivers } from '../activities/drivers/index.ts';
+import { protectionDir } from '../activities/protection/replicate/home.ts';
 import { openGranter } from '../activities/guard/granter-store.ts';
 import { startAgentServer } from '../activities/guard/server.ts';
 import { loadEstate } from '../runbooks/estate.ts';
@@ -18,6 +19,7 @@ import { createMetrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { openPastDeclarations } from './past-declarations.ts';
 import { protectionActivities } from './protection-activities.ts';
+import { watchProtection } from './protection-watch.ts';
 import { announceReady, onShutdown } from './ready.ts';
 import { recordBatch } from './record.ts';
 import { controlQueue } from './run-start.ts';
@@ -69,6 +71,10 @@ const server = await startAgentServer({
   vantage: () => watch.views(),
   extraRoutes: [metricsRoute(metrics), dependencies.route, evidenceRoute(config.MUSTER_HOME), ...watch.routes()],
 });
+const protection = watchProtection({
+  ...{ estate, ledger, registry: metrics.registry },
+  stateDir: protectionDir(config.MUSTER_HOME),
+});
 const syncing = every(syncEveryMs, () => syncEpochs({ estate, granter, agents, ledger, log }));
 const temporal = keepClient(place);
 const activities = createActivities({
@@ -108,6 +114,7 @@ onShutdown([
   () => schedules.stop(),
   () => server.close(),
   () => syncing.stop(),
+  () => Promise.all(protection.map((one) => one.stop())),
   () => dependencies.stop(),
   () => Promise.all(checks.map((check) => check.stop())),
   () => watch.stop(),
