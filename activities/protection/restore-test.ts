@@ -1,6 +1,7 @@
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { RecoveryPoint, RestoreProof, RestoreTestOrder } from '../../workflows/engine/protection.ts';
 import { freeLoopbackPort } from '../backup/postgres/free-port.ts';
+import { openRepositoryWalArchive } from '../backup/postgres/repository-wal-archive.ts';
 import type { ProtectionContext } from './context.ts';
 import { proveBucket } from './proof/bucket.ts';
 import { proveDirectory } from './proof/directory.ts';
@@ -25,10 +26,11 @@ export interface TestedPoints {
 }
 
 export interface RestoreTestTools {
+  /** Default: the archive in the vault itself. */
   archiveOf: ArchiveOf;
 }
 
-const standardTools: RestoreTestTools = { archiveOf: () => null };
+const standardTools: RestoreTestTools = { archiveOf: openRepositoryWalArchive };
 
 /**
  * Restores a recovery point into an isolated place, starts it, looks at it, times it, and leaves nothing behind, whatever

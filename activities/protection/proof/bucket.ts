@@ -13,6 +13,8 @@ import { secondsSince, type Proving, type Restored } from './trial.ts';
 /** Reads of packs overlap; what is computed is done one by one all the same. */
 const lanes = 4;
 
+const nothingThere = 'there is no object: nothing was looked at';
+
 /** What reading the objects back has shown. */
 interface Reading {
   objects: number;
@@ -34,8 +36,11 @@ export async function proveBucket(proving: Proving): Promise<Restored> {
   const bucket = bucketOf(proving);
   const top = bucket === null ? null : await nodeAt(stored.trees, stored.snapshot.tree, bucket);
   if (bucket === null || top?.subtree === undefined) {
-    const detail = `the snapshot is of ${stored.snapshot.paths.join(', ')} and holds no bucket ${bucket ?? ''}`;
-    findings.push(failed({ check: 'objects', subject: point.resource, detail }));
+    const about = { check: 'objects', subject: bucket ?? point.resource };
+    const paths = stored.snapshot.paths.join(', ');
+    const isEmpty = bucket !== null && point.facts['objects'] === 0;
+    if (isEmpty) findings.push(unknown({ ...about, detail: nothingThere }));
+    else findings.push(failed({ ...about, detail: `the snapshot is of ${paths} and does not hold the bucket` }));
     return null;
   }
   const startedAt = performance.now();
@@ -138,7 +143,7 @@ function findingsOf({ point }: Proving, bucket: string, reading: Reading): Provi
   if (faults.count > 0) {
     findings.push(failed({ ...about, detail: `${faults.count} objects are not what was saved: ${faults.toString()}` }));
   } else if (objects === 0) {
-    findings.push(unknown({ ...about, detail: 'there is no object: nothing was looked at' }));
+    findings.push(unknown({ ...about, detail: nothingThere }));
   } else {
     findings.push(passed({ ...about, detail: `${read} of ${objects} read back, ${bytes} bytes as they were saved` }));
   }

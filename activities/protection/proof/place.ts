@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { removeRecovered } from '../../backup/postgres/recovered-place.ts';
 import { codeOf } from '../../backup/repository/durable-write.ts';
 import { usableDataHome } from '../../drivers/postgres/owner.ts';
+import { killServer } from '../../drivers/postgres/server.ts';
 import type { ProtectionContext } from '../context.ts';
 import { endMarked } from './marked.ts';
 
@@ -49,6 +51,7 @@ function nameOf(runId: string): string {
 /** May be called by any process, again and again; does nothing where there is nothing. */
 async function removePlace(dir: string): Promise<void> {
   await endMarked(dir);
+  await endHalfServer(dataDirOf(dir));
   await removeRecovered(dataDirOf(dir));
   try {
     await rm(dir, { recursive: true, force: true });
@@ -57,6 +60,17 @@ async function removePlace(dir: string): Promise<void> {
     await openUp(dir);
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/**
+ * A data directory that was not laid down to its end has a version and may have no control file yet. Whoever stops a
+ * server there asks that file how it went; without the version it is no database, and there is nothing to ask.
+ */
+async function endHalfServer(dataDir: string): Promise<void> {
+  const version = path.join(dataDir, 'PG_VERSION');
+  if (!existsSync(version) || existsSync(path.join(dataDir, 'global', 'pg_control'))) return;
+  await killServer(dataDir);
+  await rm(version, { force: true });
 }
 
 /** Restored directories may be closed to their owner, too; only root removes what is in them without asking. */

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { JsonObject } from '../../../workflows/engine/plan.ts';
-import type { BackupFacts } from '../../backup/postgres/backup-entry.ts';
+import { nodeAt } from '../../backup/engine/walk-snapshot.ts';
+import type { BackupEntry, BackupFacts } from '../../backup/postgres/backup-entry.ts';
 import type { Finding } from '../../backup/postgres/findings.ts';
-import { recover, type RecoveredServer } from '../../backup/postgres/recover.ts';
+import { recover, type RecoveredServer, type RecoverOptions } from '../../backup/postgres/recover.ts';
 import type { RecoveryTarget } from '../../backup/postgres/recovery-target.ts';
 import { verifyRestored, type CanaryExpectation } from '../../backup/postgres/verify.ts';
 import type { WalArchive } from '../../backup/postgres/wal-archive.ts';
@@ -18,6 +19,9 @@ import { judged, passed } from './finding.ts';
 import { factDifferences } from './recorded.ts';
 import { secondsSince, type Proving, type Restored } from './trial.ts';
 
+/** Written last by a server and first by none: what it says decides how the rest is read. */
+const controlPath = '/postgres/data/global/pg_control';
+
 /** Limit of one statement: a large table is read as a whole. */
 const statementMs = 6 * 3_600_000;
 
@@ -28,11 +32,14 @@ const statementMs = 6 * 3_600_000;
 export async function provePostgres(proving: Proving): Promise<Restored> {
   const { stored, order, point, findings } = proving;
   const backup = await storedBaseBackup(stored.repository, stored.snapshot);
+  if ((await nodeAt(stored.trees, stored.snapshot.tree, controlPath)) === null) {
+    throw new MusterError('RESTORE_FAILED', `${controlPath} is missing: without it there is no database`);
+  }
   findings.push(compareFacts(point.id, point.facts, backup.facts));
-  const { archive, target } = wayTo(proving, backup.facts);
+  const { archive, target } = await wayTo(proving, backup.facts);
   const { user, database } = addressOf(urlOf(order.resource, order.site));
   const startedAt = performance.now();
-  const server = await recover({
+  const server = await recovered({
     ...{ backup, archive, target, user, database, dataDir: proving.place.dataDir, signal: proving.signal },
     ...(await binariesFor(proving, backup.facts.postgresMajor)),
     onProgress: (progress) => proving.context.heartbeat(progress),
@@ -41,6 +48,28 @@ export async function provePostgres(proving: Proving): Promise<Restored> {
   noteRestored(proving, server, backup.facts);
   await verify(proving, server);
   return { url: server.url, directory: server.dataDir };
+}
+
+/** What reading the backup has thrown is the reason, whatever became of the directory that was half laid down then. */
+async function recovered(options: RecoverOptions): Promise<RecoveredServer> {
+  let reason: unknown = null;
+  const { facts, entries } = options.backup;
+  async function* watched(): AsyncGenerator<BackupEntry> {
+    for await (const entry of entries()) yield { ...entry, body: noted(entry.body) };
+  }
+  async function* noted<Piece>(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece> {
+    try {
+      yield* pieces;
+    } catch (err) {
+      reason ??= err;
+      throw err;
+    }
+  }
+  try {
+    return await recover({ ...options, backup: { facts, entries: () => noted(watched()) } });
+  } catch (err) {
+    throw reason ?? err;
+  }
 }
 
 function compareFacts(
@@ -56,20 +85,27 @@ function compareFacts(
 }
 
 /** A point alone needs no archive, unless the base backup was stored without the WAL that makes it consistent. */
-function wayTo(
+async function wayTo(
   { order, stored, archiveOf }: Proving,
-  { hasWal, timeline }: BackupFacts,
-): { archive: WalArchive | null; target: RecoveryTarget } {
+  { hasWal, timeline, systemId }: BackupFacts,
+): Promise<{ archive: WalArchive | null; target: RecoveryTarget }> {
   const { target } = order;
-  const needsArchive = target.kind !== 'point' || !hasWal;
-  const of = { service: order.service, resource: order.resource.name };
-  const archive = needsArchive ? archiveOf(stored.repository, of) : null;
-  if (needsArchive && archive === null) {
-    const what = target.kind === 'point' ? 'the base backup holds no WAL' : 'WAL was to be replayed';
-    throw new MusterError('RECOVERY_TARGET_UNREACHABLE', `${what}, and ${of.service}/${of.resource} has no archive`);
+  const own: RecoveryTarget = { kind: 'immediate', timeline };
+  if (target.kind === 'point' && hasWal) return { archive: null, target: own };
+  const of = { service: order.service, resource: order.resource.name, systemId };
+  const archive = archiveOf(stored.repository, of);
+  if (archive === null || (await isEmpty(archive))) {
+    const what = target.kind === 'point' ? 'the base backup holds no WAL' : 'archived WAL was to be replayed';
+    const why = archive === null ? 'has no archive' : `has nothing in ${archive.place}`;
+    throw new MusterError('RECOVERY_TARGET_UNREACHABLE', `${what}, and ${of.service}/${of.resource} ${why}`);
   }
-  if (target.kind === 'point') return { archive, target: { kind: 'immediate', timeline } };
-  return { archive, target: { ...target, timeline: 'latest' } };
+  return { archive, target: target.kind === 'point' ? own : { ...target, timeline: 'latest' } };
+}
+
+/** Recovery takes an archive that has never got anything for one that has got everything. */
+async function isEmpty(archive: WalArchive): Promise<boolean> {
+  for await (const _ of archive.list()) return false;
+  return true;
 }
 
 /**

@@ -5,6 +5,7 @@ import type {
   RestoreTestOrder,
 } from '../../../workflows/engine/protection.ts';
 import type { Repository } from '../../backup/repository/attach.ts';
+import type { WalOwner } from '../../backup/postgres/repository-wal-archive.ts';
 import type { WalArchive } from '../../backup/postgres/wal-archive.ts';
 import type { ProtectionContext } from '../context.ts';
 import type { Place } from './place.ts';
@@ -33,7 +34,7 @@ export interface Proving extends Trial {
   archiveOf: ArchiveOf;
 }
 
-export type ArchiveOf = (repository: Repository, of: { service: string; resource: string }) => WalArchive | null;
+export type ArchiveOf = (repository: Repository, of: WalOwner) => WalArchive | null;
 
 /** Where a restored copy can be looked at; null when it was read without being laid down anywhere. */
 export type Restored = { url: string; directory: string } | null;
