@@ -19,6 +19,9 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['status'], load: async () => (await import('./status.ts')).addStatus },
   { names: ['plan'], load: async () => (await import('./plan.ts')).addPlan },
   { names: ['lint'], load: async () => (await import('./lint.ts')).addLint },
+  { names: ['diff'], load: async () => (await import('./diff.ts')).addDiff },
+  { names: ['apply'], load: async () => (await import('./apply.ts')).addApply },
+  { names: ['schedules'], load: async () => (await import('./schedules.ts')).addSchedules },
   { names: ['failover'], load: async () => (await import('./failover.ts')).addFailover },
   { names: ['failback'], load: async () => (await import('./failback.ts')).addFailback },
   { names: ['reprotect'], load: async () => (await import('./reprotect.ts')).addReprotect },
@@ -33,6 +36,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['storage-node'], load: async () => (await import('./storage-node.ts')).addStorageNode },
   { names: ['backups'], load: async () => (await import('./backups.ts')).addBackups },
   { names: ['replicate'], load: async () => (await import('./replicate.ts')).addReplicate },
+  { names: ['recovery-points'], load: async () => (await import('./recovery-points.ts')).addRecoveryPoints },
   { names: ['repo'], load: async () => (await import('./repo.ts')).addRepo },
   { names: ['copy'], load: async () => (await import('./copy.ts')).addCopy },
 ];
