@@ -1,7 +1,7 @@
 import { prune as clean, type PruneProgress, type PruneResult } from '../../activities/backup/engine/prune.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { countOf, formatBytes, formatClock, formatElapsed } from './format.ts';
+import { countOf, formatBytes, formatClock, formatElapsed, formatTime } from './format.ts';
 import { parseMaxUnused } from './parse.ts';
 import type { Screen, Status } from './screen.ts';
 import type { Body, RepoOptions, Session } from './action.ts';
@@ -48,8 +48,16 @@ function pruneProgress(screen: Screen): (progress: PruneProgress) => void {
     });
 }
 
-function textOf({ kind, packs, bytes, seconds, snapshots }: PruneResult): string {
-  const freed = bytes.unusedBefore - bytes.unusedAfter + bytes.orphans;
+function heldText({ count, bytes, untilMs }: PruneResult['held']): string[] {
+  if (count === 0) return [];
+  const until = untilMs === null ? 'until its locks end' : `until ${formatTime(new Date(untilMs).toISOString())}`;
+  return [
+    `${countOf(count, 'pack')}, ${formatBytes(bytes)}, under a lock of the store ${until}: a later prune removes them`,
+  ];
+}
+
+function textOf({ kind, packs, bytes, seconds, snapshots, held }: PruneResult): string {
+  const freed = bytes.unusedBefore - bytes.unusedAfter + bytes.orphans - held.bytes;
   const [removes, frees] = kind === 'planned' ? ['would remove', 'would free'] : ['removed', 'freed'];
   return [
     `${countOf(snapshots, 'snapshot')} ${snapshots === 1 ? 'needs' : 'need'} ${formatBytes(bytes.used)}`,
@@ -58,14 +66,16 @@ function textOf({ kind, packs, bytes, seconds, snapshots }: PruneResult): string
       kind === 'planned' ? 'rewrite' : 'rewrote',
     ),
     `${frees} ${formatBytes(freed)}; ${formatBytes(bytes.unusedAfter)} of no use stays, in ${formatElapsed(seconds)}`,
+    ...heldText(held),
   ].join('\n');
 }
 
-function summaryOf({ kind, snapshots, packs, bytes, seconds }: PruneResult): object {
+function summaryOf({ kind, snapshots, packs, bytes, held, seconds }: PruneResult): object {
   return {
     ...{ message_type: 'summary', dry_run: kind === 'planned', snapshots_count: snapshots },
     ...{ packs_kept: packs.kept, packs_repacked: packs.repacked, packs_removed: packs.removed },
     ...{ orphaned_packs_removed: packs.orphans, bytes_used: bytes.used, bytes_unused_before: bytes.unusedBefore },
     ...{ bytes_unused_after: bytes.unusedAfter, orphaned_bytes: bytes.orphans, total_duration: seconds },
+    ...{ packs_held: held.count, bytes_held: held.bytes, held_until_ms: held.untilMs },
   };
 }

@@ -5,7 +5,7 @@ import { loadIndex, type LoadedIndex } from '../repository/index-load.ts';
 import { createIndexWriter } from '../repository/index-write.ts';
 import type { RepositoryLock } from '../repository/kept-lock.ts';
 import { listSnapshots } from '../repository/snapshot.ts';
-import { damaged, type FileKind } from '../repository/store.ts';
+import { damaged, type ObjectLocks, type RemovedForGood, type RepositoryStore } from '../repository/store.ts';
 import { startEngine } from './engine.ts';
 import { contentsByPack, type PackContents } from './index-contents.ts';
 import { markUsed } from './marks.ts';
@@ -36,9 +36,20 @@ export interface PruneResult {
   snapshots: number;
   /** Packs by what became of them; `orphans` stood in no index: a killed backup left them. */
   packs: { kept: number; repacked: number; removed: number; orphans: number };
+  /**
+   * Packs among them that a lock of the store still holds: they stay, in no index, and a later prune removes them.
+   * `untilMs`: when the last of the locks ends, Unix milliseconds; null where nobody knows.
+   */
+  held: HeldPacks;
   /** Of sealed blobs: needed, of no use before, and of no use afterwards. */
   bytes: { used: number; unusedBefore: number; unusedAfter: number; orphans: number };
   seconds: number;
+}
+
+export interface HeldPacks {
+  count: number;
+  bytes: number;
+  untilMs: number | null;
 }
 
 const removalsAtOnce = 8;
@@ -65,8 +76,9 @@ export async function prune(options: PruneOptions): Promise<PruneResult> {
   mustBeThere(repository, uses, sizes);
   const plan = planPrune(uses, maxUnusedPercent);
   const orphans = [...sizes.keys()].filter((name) => !loaded.packs.has(name));
+  const held: HeldPacks = { count: 0, bytes: 0, untilMs: null };
   const result = (kind: PruneResult['kind']): PruneResult => ({
-    ...{ kind, snapshots },
+    ...{ kind, snapshots, held },
     packs: {
       kept: plan.keep.length,
       repacked: plan.repack.length,
@@ -82,7 +94,11 @@ export async function prune(options: PruneOptions): Promise<PruneResult> {
     seconds: (performance.now() - startedAt) / 1000,
   });
   if (options.dryRun === true) return result('planned');
-  await carryOut(options, plan, { table, loaded, contents, orphans });
+  for (const { sizeBytes, untilMs } of await carryOut(options, plan, { table, loaded, contents, orphans, sizes })) {
+    held.count += 1;
+    held.bytes += sizeBytes;
+    if (untilMs !== null) held.untilMs = Math.max(held.untilMs ?? 0, untilMs);
+  }
   return result('pruned');
 }
 
@@ -130,9 +146,15 @@ interface Known {
   loaded: LoadedIndex;
   contents: ReadonlyMap<number, PackContents>;
   orphans: readonly string[];
+  sizes: ReadonlyMap<string, number>;
 }
 
-async function carryOut(options: PruneOptions, plan: PrunePlan, known: Known): Promise<void> {
+interface HeldPack {
+  sizeBytes: number;
+  untilMs: number | null;
+}
+
+async function carryOut(options: PruneOptions, plan: PrunePlan, known: Known): Promise<HeldPack[]> {
   const { repository, lock } = options;
   const { loaded, orphans } = known;
   const old = [...loaded.files, ...loaded.superseded];
@@ -144,11 +166,49 @@ async function carryOut(options: PruneOptions, plan: PrunePlan, known: Known): P
     for (const { name, entries } of known.contents.values()) if (kept.has(name)) await index.add({ name, entries });
     await index.finish();
     await lock.confirm();
-    await removeAll(options, 'index', old);
+    await eachOf(options, old, (name) => repository.store.remove('index', name));
   }
   await lock.confirm();
-  await removeAll(options, 'data', [...going, ...orphans]);
+  const held = await removePacks(options, [...going, ...orphans], known.sizes);
   await repository.store.removeLeftovers(0);
+  return held;
+}
+
+/** What the store does not let go yet is no failure: it stays, and is told of. */
+async function removePacks(
+  options: PruneOptions,
+  names: readonly string[],
+  sizes: ReadonlyMap<string, number>,
+): Promise<HeldPack[]> {
+  const { store } = options.repository;
+  const locks = names.length === 0 ? null : await locksOf(store);
+  const held: HeldPack[] = [];
+  await eachOf(options, names, async (name) => {
+    const outcome = await (locks === null ? removeOrHeld(store, name) : locks.removeForGood('data', name));
+    if (outcome.kind === 'held') held.push({ sizeBytes: sizes.get(name) ?? 0, untilMs: outcome.untilMs });
+  });
+  return held;
+}
+
+/** Keys that may remove objects need not be allowed to ask how the bucket locks them. */
+async function locksOf(store: RepositoryStore): Promise<ObjectLocks | null> {
+  try {
+    return await store.objectLocks();
+  } catch (err) {
+    if (err instanceof MusterError && err.code === 'CREDENTIALS_REFUSED') return null;
+    throw err;
+  }
+}
+
+/** A bucket may be locked as a whole. */
+async function removeOrHeld(store: RepositoryStore, name: string): Promise<RemovedForGood> {
+  try {
+    await store.remove('data', name);
+    return { kind: 'removed' };
+  } catch (err) {
+    if (err instanceof MusterError && err.code === 'OBJECT_LOCKED') return { kind: 'held', untilMs: null };
+    throw err;
+  }
 }
 
 async function repackAll(
@@ -177,12 +237,16 @@ async function repackAll(
   }
 }
 
-async function removeAll(options: PruneOptions, kind: FileKind, names: readonly string[]): Promise<void> {
+async function eachOf(
+  options: PruneOptions,
+  names: readonly string[],
+  remove: (name: string) => Promise<void>,
+): Promise<void> {
   let [next, done] = [0, 0];
   const lane = async (): Promise<void> => {
     for (let name = names[next++]; name !== undefined; name = names[next++]) {
       throwIfStopped(options);
-      await options.repository.store.remove(kind, name);
+      await remove(name);
       options.onProgress?.({ stage: 'removing', done: ++done, of: names.length });
     }
   };

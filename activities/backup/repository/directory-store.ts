@@ -35,6 +35,7 @@ export async function openDirectoryStore(path: string): Promise<RepositoryStore>
     sizeOf: (kind, name) => sizeOf(at(kind, name)),
     side: createDirectorySide(join(path, 'muster'), modes),
     removeLeftovers: (olderThanMs) => removeLeftovers(path, olderThanMs),
+    objectLocks: () => Promise.resolve(null),
     close: () => Promise.resolve(),
   };
 }

@@ -3,6 +3,7 @@ import { openObjects } from '../../objects/open.ts';
 import type { ObjectPlace } from '../../objects/place.ts';
 import type { ObjectClient } from '../../objects/types.ts';
 import { objectsBelow, orNull } from './objects-calls.ts';
+import { openObjectLocks } from './objects-locks.ts';
 import { createObjectsSide } from './objects-side.ts';
 import {
   configName,
@@ -11,6 +12,8 @@ import {
   pathOf,
   type ByteRange,
   type FileKind,
+  type FileRetention,
+  type NewRetention,
   type RepositoryStore,
   type StoredFile,
 } from './store.ts';
@@ -20,14 +23,15 @@ import {
  * there. Every file is one PUT, which a store takes whole or not at all; the name of a file is the checksum that the
  * store compares its bytes with.
  */
-export function openObjectsStore(place: ObjectPlace): RepositoryStore {
+export function openObjectsStore(place: ObjectPlace, retention?: NewRetention): RepositoryStore {
   const client = openObjects(place);
   const key = (kind: FileKind, name: string): string => place.prefix + pathOf(kind, name);
   return {
     place: `${place.dialect}://${place.bucket}/${place.prefix} at ${new URL(place.endpoint).host}`,
     list: (kind) => list(client, place.prefix, kind),
     read: (kind, name, range) => orNull(read(client, key(kind, name), range)),
-    write: (kind, name, pieces) => write(client, key(kind, name), name, pieces),
+    write: (kind, name, pieces) =>
+      write(client, key(kind, name), { name, pieces, retention: retentionOf(kind, retention) }),
     async remove(kind, name) {
       await client.delete(key(kind, name));
     },
@@ -35,6 +39,7 @@ export function openObjectsStore(place: ObjectPlace): RepositoryStore {
     side: createObjectsSide(client, `${place.prefix}muster/`),
     // A PUT that was cut off leaves nothing, and no file is written in parts.
     removeLeftovers: () => Promise.resolve(0),
+    objectLocks: () => openObjectLocks(client, key),
     async close() {
       await client[Symbol.asyncDispose]();
     },
@@ -69,11 +74,22 @@ async function read(client: ObjectClient, key: string, range: ByteRange | undefi
   return new Uint8Array();
 }
 
-async function write(client: ObjectClient, key: string, name: string, pieces: readonly Uint8Array[]): Promise<void> {
+/** Locks of clients come and go, and what holds them must not outlive them. */
+function retentionOf(kind: FileKind, asked: NewRetention | undefined): FileRetention | null {
+  return asked === undefined || kind === 'lock' ? null : { mode: asked.mode, untilMs: Date.now() + asked.forMs };
+}
+
+interface NewFile {
+  name: string;
+  pieces: readonly Uint8Array[];
+  retention: FileRetention | null;
+}
+
+async function write(client: ObjectClient, key: string, { name, pieces, retention }: NewFile): Promise<void> {
   const [only = new Uint8Array()] = pieces;
   const body = pieces.length === 1 ? only : Buffer.concat(pieces);
   const checksums = client.dialect === 's3' && isFileName(name) ? { sha256: name } : undefined;
-  await client.put(key, body, { ...(checksums && { checksums }) });
+  await client.put(key, body, { ...(checksums && { checksums }), ...(retention !== null && { retention }) });
 }
 
 function isInvalidRange(err: unknown): boolean {

@@ -8,6 +8,6 @@ export async function openStore(address: StoreAddress): Promise<RepositoryStore>
       return openDirectoryStore(address.path);
     case 'objects':
       // Threads that work on a directory need no client of object stores, which takes time to load.
-      return (await import('./objects-store.ts')).openObjectsStore(address.place);
+      return (await import('./objects-store.ts')).openObjectsStore(address.place, address.retention);
   }
 }

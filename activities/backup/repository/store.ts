@@ -1,4 +1,5 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
+import type { LockMode } from '../../objects/bucket-types.ts';
 import type { ObjectPlace } from '../../objects/place.ts';
 
 /**
@@ -51,8 +52,29 @@ export interface RepositoryStore {
    * @returns how many files were removed
    */
   removeLeftovers(olderThanMs: number): Promise<number>;
+  /** Where the store locks single files against removal; null where it does not. */
+  objectLocks(): Promise<ObjectLocks | null>;
   close(): Promise<void>;
 }
+
+/** Until when a file cannot be removed: under `GOVERNANCE` by nobody without a special right, under `COMPLIANCE` by nobody. */
+export interface FileRetention {
+  readonly mode: LockMode;
+  /** Unix milliseconds. */
+  readonly untilMs: number;
+}
+
+/** S3 Object Lock on the files of a repository. What is removed in the ordinary way is only hidden behind a marker. */
+export interface ObjectLocks {
+  /** null for a file without; `missing` for one that is not there, or is hidden. */
+  retentionOf(kind: FileKind, name: string): Promise<FileRetention | null | 'missing'>;
+  /** @throws MusterError OBJECT_LOCKED where it would end earlier than it does, OBJECT_UNKNOWN */
+  retain(kind: FileKind, name: string, retention: FileRetention): Promise<void>;
+  /** Removes the file itself where nothing holds it. `untilMs` is null where no end is known. */
+  removeForGood(kind: FileKind, name: string): Promise<RemovedForGood>;
+}
+
+export type RemovedForGood = { readonly kind: 'removed' } | { readonly kind: 'held'; readonly untilMs: number | null };
 
 /**
  * Small objects of Muster's own, in the folder `muster/` of the repository, which restic passes over.
@@ -70,7 +92,19 @@ export interface SideStore {
 
 /** How to open a store, as plain data: worker threads are sent this and open it themselves. */
 export type StoreAddress =
-  { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'objects'; readonly place: ObjectPlace };
+  | { readonly kind: 'directory'; readonly path: string }
+  | {
+      readonly kind: 'objects';
+      readonly place: ObjectPlace;
+      /** What new files get, locks of clients apart; the bucket must have been made with object lock. */
+      readonly retention?: NewRetention;
+    };
+
+/** From the moment that a file is written. */
+export interface NewRetention {
+  readonly mode: LockMode;
+  readonly forMs: number;
+}
 
 const folders: Record<Exclude<FileKind, 'config'>, string> = {
   key: 'keys',
