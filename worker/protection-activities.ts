@@ -9,6 +9,7 @@ import type { ProtectionContext } from '../activities/protection/context.ts';
 import { listPoints } from '../activities/protection/list-points.ts';
 import { mirrorVault } from '../activities/protection/mirror.ts';
 import { pruneVault } from '../activities/protection/prune.ts';
+import { renewVaultLocks } from '../activities/protection/renew-locks.ts';
 import { replicateObjects } from '../activities/protection/replicate/replicate-objects.ts';
 import { restoreTest, type TestedPoints } from '../activities/protection/restore-test.ts';
 import { archiveWal } from '../activities/protection/archive-wal.ts';
@@ -48,6 +49,7 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
     'prune vault': long(pruneVault),
     'verify vault': long(verifyVault),
     'mirror vault': long(mirrorVault),
+    'renew locks': long(renewVaultLocks),
     'replicate objects': long((order: ReplicateOrder, context) => replicateObjects(order, context)),
     'restore point': long(restorePoint),
     'prove restore': long(({ order, ...points }: TestedPoints & { order: RestoreTestOrder }, context) =>

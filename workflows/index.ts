@@ -9,6 +9,7 @@ export { recordProtectionLater } from './protection-run.ts';
 export { prune } from './prune.ts';
 export { recordLater } from './recorder.ts';
 export { replicate } from './replicate.ts';
+export { renewLocks } from './renew-locks.ts';
 export { reprotect } from './reprotect.ts';
 export { restore } from './restore.ts';
 export { restoreTest } from './restore-test.ts';

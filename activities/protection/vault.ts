@@ -71,7 +71,10 @@ export async function ensureVault(vault: Vault, env: NodeJS.ProcessEnv = process
 
 /** Where a vault's repository lies. @throws MusterError CONFIG_INVALID, SECRET_MISSING */
 export function addressOfVault(vault: Vault, env: NodeJS.ProcessEnv = process.env): StoreAddress {
-  return parseAddress(resolveReference(vault.repository, env), env);
+  const address = parseAddress(resolveReference(vault.repository, env), env);
+  if (vault.lockSeconds === null) return address;
+  if (address.kind === 'objects') return { ...address, retention: { mode: 'COMPLIANCE', forMs: vault.lockSeconds * 1_000 } };
+  throw new MusterError('CONFIG_INVALID', `vault ${vault.name}: a directory cannot lock files; leave \`lock\` out`);
 }
 
 function resolveVault(vault: Vault, env: NodeJS.ProcessEnv): { address: StoreAddress; password: string } {

@@ -1,6 +1,6 @@
 /**
- * `npm test`: every test file with node:test, first the quick ones and clusters of storage nodes two at a time, then those
- * that start real databases and sites one after another, so that they measure themselves and not each other. One report,
+ * `npm test`: every test file with node:test, first the quick ones two at a time, then those that start servers three at
+ * a time, then those with whole sites one after another, so that they measure themselves and not each other. One report,
  * one sum.
  */
 import { globSync } from 'node:fs';
@@ -30,10 +30,11 @@ const quickFolders = [
   ...['engine', 'repository'].map((name) => path.join('backup', name)),
 ];
 
-/** Clusters of real storage nodes, which wait more than they work: two at a time. Everything else runs alone. */
-const clusterFolders = [
+/** Real servers and clusters, which wait more than they work, and measure nothing: three at a time. The rest runs alone. */
+const serverFolders = [
   ...['chaos', 'clients', 'cluster'].map(inStorage),
-  ...[path.join('backup', 'bucket'), 'cli-repo', 'mover', 'objects'],
+  ...['bucket', 'base-backup', 'postgres'].map((name) => path.join('backup', name)),
+  ...['cli-repo', 'ledger', 'mover', 'objects', 'protection'],
 ];
 
 /** A file that takes longer hangs. */
@@ -95,13 +96,13 @@ function readArguments(): Wanted | null {
 async function* runAll(files: string[], wanted: Wanted, totals: Totals): AsyncGenerator<TestEvent> {
   const isIn = (folders: readonly string[], file: string): boolean =>
     folders.some((folder) => file.startsWith(path.join('test', folder) + path.sep));
-  const alone = files.filter((file) => !isIn([...quickFolders, ...clusterFolders], file));
+  const alone = files.filter((file) => !isIn([...quickFolders, ...serverFolders], file));
   // Coverage is one table over all files, so it takes one run.
   const rounds: [string[], number][] = wanted.coverage
     ? [[files, 1]]
     : [
         [files.filter((file) => isIn(quickFolders, file)), 2],
-        [files.filter((file) => isIn(clusterFolders, file)), 2],
+        [files.filter((file) => isIn(serverFolders, file)), 3],
         [alone, 1],
       ];
   const interrupted = new AbortController();

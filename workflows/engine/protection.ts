@@ -67,6 +67,12 @@ export interface MirrorOrder {
   startedBy: string;
 }
 
+/** Locks what the recovery points of an immutable vault need for as long again. */
+export interface RenewLocksOrder {
+  vault: Vault;
+  startedBy: string;
+}
+
 /** A state that can be restored. It counts once a restore proof says so. */
 export interface RecoveryPoint {
   /** `<vault>/<id of the snapshot, 64 hex digits>`. */
@@ -209,7 +215,7 @@ export interface ArchiveWalOrder extends Protected {
 export interface ProtectionRun {
   /** Id of the workflow run. */
   id: string;
-  kind: 'backup' | 'restore' | 'restore-test' | 'prune' | 'verify' | 'mirror';
+  kind: 'backup' | 'restore' | 'restore-test' | 'prune' | 'verify' | 'mirror' | 'renew-locks';
   /** `''` for what is about a whole vault. */
   service: string;
   resource: string;
