@@ -138,7 +138,33 @@ test('a turn that failed and one that Temporal left out are findings of the watc
   const text = await registry.metrics();
   assert.match(text, /dr_schedule_last_turn_failed\{schedule="backup\/shop\/orders\/vault"\} 1/);
   assert.match(text, /dr_schedule_skipped_turns\{schedule="backup\/shop\/orders\/vault"\} 1/);
+  assert.match(text, /dr_schedules_missing 0/);
   assert.doesNotMatch(text, /dr_schedule_last_turn_failed\{schedule="verify\/vault"\}/);
+});
+
+test('a schedule that the estate asks for and nobody has applied is a finding after ten minutes, once', async () => {
+  const estate = backing({ restoreTest: undefined });
+  await apply(client, estate);
+  await listed(client, 2);
+  await client.schedule.getHandle(backupId).delete();
+  const findings: FindingRow[] = [];
+  const registry = new Registry();
+  const look = scheduleWatch({
+    estate,
+    ledger: { addFinding: async (finding) => void findings.push(finding), findingsOf: async () => [] },
+    client: async () => client,
+    metrics: createScheduleMetrics(registry),
+    log: createLog('test', 'error'),
+  });
+  const nowMs = Date.now();
+  for (const minutes of [0, 9]) await look(nowMs + minutes * 60_000);
+  assert.deepEqual(findings, []);
+  assert.match(await registry.metrics(), /dr_schedules_missing 1/);
+  for (const minutes of [10, 11]) await look(nowMs + minutes * 60_000);
+  assert.deepEqual(
+    findings.map(({ what }) => what),
+    [`${backupId}: the estate asks for it (6h) and Temporal does not have it: npx muster apply`],
+  );
 });
 
 /** Service `shop` at home, as a control plane says it that listens at an address. */

@@ -28,6 +28,7 @@ function schedule(more: Partial<ActualSchedule> = {}, turns: Partial<ActualSched
     note: '',
     turns: {
       createdAtMs: madeAtMs,
+      updatedAtMs: madeAtMs,
       nextAtMs: lastAtMs + 6 * hourMs,
       taken: 4,
       missed: 0,
@@ -46,7 +47,14 @@ const failover = failoverNote({ runId: 'failover-shop-1', service: 'shop' }, 'ha
 const soon = lastAtMs + hourMs;
 const late = lastAtMs + 9 * hourMs;
 
-const cases: { name: string; it: ActualSchedule; last?: LastRun; nowMs?: number; says: RegExp[] }[] = [
+const cases: {
+  name: string;
+  it: ActualSchedule;
+  last?: LastRun;
+  nowMs?: number;
+  restedUntilMs?: number;
+  says: RegExp[];
+}[] = [
   { name: 'all is well', it: schedule(), says: [] },
   {
     name: 'one turn was missed',
@@ -93,11 +101,20 @@ const cases: { name: string; it: ActualSchedule; last?: LastRun; nowMs?: number;
     says: [/is overdue .*, it is paused \(the disk is being changed\)$/],
   },
   { name: 'a failover has paused it', it: schedule({ paused: true, note: failover }), nowMs: late, says: [] },
+  { name: 'it was taken up just now', it: schedule(), nowMs: late, restedUntilMs: late - 1, says: [] },
+  { name: 'it was changed just now', it: schedule({}, { updatedAtMs: late - 1 }), nowMs: late, says: [] },
+  {
+    name: 'it was taken up, and still no turn comes',
+    it: schedule(),
+    nowMs: late + 9 * hourMs,
+    restedUntilMs: late,
+    says: [/is overdue/],
+  },
 ];
 
-for (const { name, it, last = done, nowMs = soon, says } of cases)
+for (const { name, it, last = done, nowMs = soon, restedUntilMs, says } of cases)
   test(`${name}: ${says.length === 0 ? 'nothing to say' : `${says.length} to look at`}`, () => {
-    const findings = judgeSchedule(it, last, nowMs);
+    const findings = judgeSchedule(it, last, nowMs, restedUntilMs);
     assert.equal(findings.length, says.length, JSON.stringify(findings));
     for (const [index, pattern] of says.entries()) {
       const found = findings[index];

@@ -62,6 +62,8 @@ export interface ActualSchedule {
 /** What a schedule has done and will do. Unix milliseconds. */
 export interface ScheduleTurns {
   createdAtMs: number;
+  /** When its description was changed last; pausing is no change. */
+  updatedAtMs: number;
   nextAtMs: number | null;
   taken: number;
   /** Turns that came too late to be made up for, since the schedule was made. */

@@ -1,5 +1,5 @@
 import type { ScheduleFinding } from '../../workflows/scheduled.ts';
-import type { ActualSchedule } from './content.ts';
+import type { ActualSchedule, DesiredSchedule } from './content.ts';
 import type { LastRun } from './last-run.ts';
 import { readFailoverNote } from './pause-note.ts';
 
@@ -9,8 +9,14 @@ const graceSeconds = 300;
 /**
  * What somebody should look at: turns that were missed or left out, a newest turn that failed, one that does not come.
  * The same state gives the same findings, to the letter and the moment, so that each is kept once. Pure.
+ * @param restedUntilMs until when it is known to have been paused; what has rested is not late at once
  */
-export function judgeSchedule(schedule: ActualSchedule, last: LastRun, nowMs: number): ScheduleFinding[] {
+export function judgeSchedule(
+  schedule: ActualSchedule,
+  last: LastRun,
+  nowMs: number,
+  restedUntilMs = 0,
+): ScheduleFinding[] {
   const { id, subject, turns } = schedule;
   const found = (severity: ScheduleFinding['severity'], atMs: number, what: string): ScheduleFinding => ({
     service: subject.service,
@@ -33,19 +39,28 @@ export function judgeSchedule(schedule: ActualSchedule, last: LastRun, nowMs: nu
   }
   if (last.kind === 'failed' && turns.last !== null)
     findings.push(found('critical', last.endedAtMs, `the turn of ${timeText(turns.last.dueAtMs)} failed: ${last.why}`));
-  return [...findings, ...overdue(schedule, nowMs).map(({ atMs, what }) => found('critical', atMs, what))];
+  return [
+    ...findings,
+    ...overdue(schedule, nowMs, restedUntilMs).map(({ atMs, what }) => found('critical', atMs, what)),
+  ];
+}
+
+/** A schedule that the estate asks for and Temporal does not have. */
+export function missingSchedule({ id, subject }: DesiredSchedule, nowMs: number): ScheduleFinding {
+  const what = `${id}: the estate asks for it (${subject.every}) and Temporal does not have it: npx muster apply`;
+  return { service: subject.service, runId: `schedule/${id}`, stepId: null, severity: 'warning', what, atMs: nowMs };
 }
 
 /** When a schedule's next turn should have been at the latest, Unix milliseconds. */
-export function lateFromMs({ subject, content, turns }: ActualSchedule): number {
-  const since = Math.max(turns.last?.takenAtMs ?? 0, turns.createdAtMs);
+export function lateFromMs({ subject, content, turns }: ActualSchedule, restedUntilMs = 0): number {
+  const since = Math.max(turns.last?.takenAtMs ?? 0, turns.createdAtMs, turns.updatedAtMs, restedUntilMs);
   const allowed = subject.gapSeconds + content.jitterSeconds + content.catchUpSeconds + graceSeconds;
   return since + allowed * 1_000;
 }
 
-function overdue(schedule: ActualSchedule, nowMs: number): { atMs: number; what: string }[] {
+function overdue(schedule: ActualSchedule, nowMs: number, restedUntilMs: number): { atMs: number; what: string }[] {
   const { turns, paused, note, subject } = schedule;
-  const atMs = lateFromMs(schedule);
+  const atMs = lateFromMs(schedule, paused ? 0 : restedUntilMs);
   // What a failover has paused is meant to rest; what runs is late by itself, and those after it are counted as left out.
   if (nowMs < atMs || turns.running.length > 0 || (paused && readFailoverNote(note) !== null)) return [];
   const never = turns.last === null;

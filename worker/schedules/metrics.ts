@@ -5,7 +5,7 @@ import type { LastRun } from './last-run.ts';
 /** What `/metrics` says of schedules. A figure that is not known is absent, never 0. */
 export interface ScheduleMetrics {
   /** Replaces everything that was said before. */
-  show(schedules: readonly { schedule: ActualSchedule; last: LastRun }[]): void;
+  show(schedules: readonly { schedule: ActualSchedule; last: LastRun }[], missing: number): void;
 }
 
 export function createScheduleMetrics(registry: Registry): ScheduleMetrics {
@@ -17,9 +17,15 @@ export function createScheduleMetrics(registry: Registry): ScheduleMetrics {
   const failed = gauge('last_turn_failed', '1 when the newest turn that ended has failed');
   const lastStart = gauge('last_start_timestamp_seconds', 'When the newest turn was started');
   const next = gauge('next_start_timestamp_seconds', 'When the next turn is due');
+  const absent = new Gauge({
+    name: 'dr_schedules_missing',
+    help: 'Schedules that the estate asks for and Temporal does not have',
+    registers: [registry],
+  });
   const all = [paused, missed, skipped, failed, lastStart, next];
   return {
-    show: (schedules) => {
+    show: (schedules, missing) => {
+      absent.set(missing);
       for (const one of all) one.reset();
       for (const { schedule, last } of schedules) {
         const { id, turns } = schedule;

@@ -197,6 +197,7 @@ function turnsOf({ info }: ScheduleDescription): ScheduleTurns {
   const last = info.recentActions.at(-1);
   return {
     createdAtMs: info.createdAt.getTime(),
+    updatedAtMs: (info.lastUpdatedAt ?? info.createdAt).getTime(),
     nextAtMs: info.nextActionTimes[0]?.getTime() ?? null,
     taken: info.numActionsTaken,
     missed: info.numActionsMissedCatchupWindow,
