@@ -5,7 +5,7 @@ import { type ReplicationLedger } from '../ledger/ledger.ts';
 import { createRun, type Run } from '../run/begin-run.ts';
 import { type PassInput, type PassResult } from '../run/pass.ts';
 import { runPass } from '../run/run-pass.ts';
-import { drainBacklog } from './drain.ts';
+import { type Drain, drainBacklog } from './drain.ts';
 import { type LogPage, type NodeLog, positionAt, timeOfPosition } from './node-log.ts';
 import { writesOf } from './note-changes.ts';
 
@@ -42,8 +42,14 @@ export async function follow(input: FollowInput): Promise<void> {
   const { signal } = input;
   signal?.addEventListener('abort', () => run.stop.abort(signal.reason));
   const figures = setInterval(() => void tellFigures(run, input).catch(() => {}), input.figuresEveryMs ?? 1_000);
-  const drain = drainBacklog(run, input.ledger);
-  const loops = [drain.finished, source(run, input, drain.wake)];
+  let drain: Drain | undefined;
+  let begin: () => void = () => {};
+  // What the first sweep finds it copies itself: two at once would only be in each other's way.
+  const draining = new Promise<void>((resolve) => (begin = resolve)).then(() => {
+    drain = drainBacklog(run, input.ledger);
+    return drain.finished;
+  });
+  const loops = [draining, source(run, input, { begin, wake: () => drain?.wake() })];
   try {
     await Promise.race(loops);
   } catch (err) {
@@ -51,6 +57,7 @@ export async function follow(input: FollowInput): Promise<void> {
   } finally {
     clearInterval(figures);
     run.stop.abort(new Error('ended'));
+    begin();
     await Promise.allSettled(loops);
     await run.lanes.idle();
   }
@@ -63,7 +70,11 @@ async function tellFigures(run: Run, { ledger, onFigures }: FollowInput): Promis
   onFigures(replicationFigures({ totals, observed, rate: run.meter.rate(), nowMs: Date.now() }));
 }
 
-async function source(run: Run, input: FollowInput, wake: () => void): Promise<void> {
+async function source(
+  run: Run,
+  input: FollowInput,
+  { begin, wake }: { begin: () => void; wake: () => void },
+): Promise<void> {
   const { log, ledger } = input;
   const { signal } = run.stop;
   let position = (await ledger.getNote('position')) as number | undefined;
@@ -73,6 +84,7 @@ async function source(run: Run, input: FollowInput, wake: () => void): Promise<v
       const start = log === undefined ? undefined : await startOf(log, signal);
       await sweep(run, input);
       await checks.swept();
+      begin();
       wake();
       if (start === undefined) {
         await sleep(input.everyMs, undefined, { signal });
@@ -81,6 +93,7 @@ async function source(run: Run, input: FollowInput, wake: () => void): Promise<v
       position = start;
       await ledger.setNote('position', position);
     }
+    begin();
     const tailed = await tail(run, input, { log: log!, after: position, wake });
     if (tailed.kind === 'gap') {
       input.onGap?.(tailed.why);

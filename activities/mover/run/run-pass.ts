@@ -106,7 +106,7 @@ function visit(run: Run): Visit {
     const work: Promise<void>[] = [];
     for (const step of steps) {
       const begun = await begin(run, step);
-      if (begun !== undefined) work.push(begun);
+      if (begun !== undefined) work.push(begun.done);
     }
     await run.doomed.add(steps.flatMap(doomedBy));
     // The range goes on listing; its cursor waits until all of this is done.
@@ -146,13 +146,18 @@ function doomedBy(step: Step): { key: string; etag: string; sizeBytes: number }[
   return step.kind === 'extra' ? [{ key: step.key, etag: step.entry.etag, sizeBytes: step.entry.sizeBytes }] : [];
 }
 
+/** Work that goes on by itself. In an object, since a promise of a promise is one of its end. */
+interface Begun {
+  done: Promise<void>;
+}
+
 /** Waits for a lane, then works on its own; undefined when there is nothing to wait for at the end. */
-async function begin(run: Run, step: Step): Promise<Promise<void> | undefined> {
+async function begin(run: Run, step: Step): Promise<Begun | undefined> {
   const { counts, work, input } = run;
   switch (step.kind) {
     case 'same':
       counts.same += 1;
-      return adopt(run, step);
+      return { done: adopt(run, step) };
     case 'extra':
       counts.onlyTarget += 1;
       counts.toDelete += 1;
@@ -188,7 +193,7 @@ function adopt({ settler }: Run, step: Step & { kind: 'same' }): Promise<void> {
   });
 }
 
-async function inLane(run: Run, step: Step & { kind: 'copy' | 'chain' }): Promise<Promise<void>> {
+async function inLane(run: Run, step: Step & { kind: 'copy' | 'chain' }): Promise<Begun> {
   const tasks = step.kind === 'copy' ? [step.task] : step.tasks;
   const sizeBytes = tasks.reduce((sum, task) => sum + task.sizeBytes, 0);
   const shut = run.gate.passed();
@@ -198,7 +203,7 @@ async function inLane(run: Run, step: Step & { kind: 'copy' | 'chain' }): Promis
   run.counts.wanted += tasks.length;
   run.counts.wantedBytes += sizeBytes;
   const going = run.input.rule.mode === 'do' ? carryOut(run.work, step) : look(run, step, sizeBytes);
-  return going
+  const done = going
     .catch((err: unknown) => {
       // An outcome of one object, or the end of all.
       const outcome = outcomeOf(err, run.credentials.gaveUp !== undefined);
@@ -211,6 +216,8 @@ async function inLane(run: Run, step: Step & { kind: 'copy' | 'chain' }): Promis
       throw err;
     })
     .finally(leave);
+  done.catch(() => undefined); // asked for at the end of its batch
+  return { done };
 }
 
 /** Without doing anything: what is it about this key? */

@@ -75,6 +75,7 @@ async function followOnAndOn(parts: Parts): Promise<void> {
 
 async function followOnce({ replication, turn, teller, both, ledger, signal }: Parts): Promise<void> {
   const { order, directory, context } = replication;
+  const tell = (text: string): void => context.log(`${order.service}/${order.resource.name}: ${text}`);
   await follow({
     ...{ source: both.source, target: both.target, ledger, signal, paceMs },
     rule: ruleOf(order.resource, turn),
@@ -82,8 +83,11 @@ async function followOnce({ replication, turn, teller, both, ledger, signal }: P
     everyMs: compareEveryMs(order.resource),
     workDirectory: path.join(directory, turn.ledger),
     onFigures: (figures) => teller.rate(figures),
-    onPass: ({ counts }) => teller.foreign(counts.kept),
-    onGap: (why) => context.log(`${order.service}/${order.resource.name}: ${why}`),
+    onPass: (pass) => {
+      teller.foreign(pass.counts.kept);
+      if (pass.kind === 'stopped') tell(`a listing was broken off: ${pass.code}: ${pass.message}`);
+    },
+    onGap: tell,
   });
 }
 
