@@ -67,6 +67,7 @@ const spans = {
 function addKey(group: Command): void {
   const key = group.command('key').description('passwords that open the repository');
   const newFile = ['--new-password-file <file>', 'file with the new password (else it is asked for)'] as const;
+  const newCommand = ['--new-password-command <command>', 'command that prints the new password'] as const;
   key
     .command('list')
     .description('who has one, and since when')
@@ -75,6 +76,7 @@ function addKey(group: Command): void {
     .command('add')
     .description('add a password')
     .option(...newFile)
+    .option(...newCommand)
     .option('--user <name>', 'whose it is')
     .option('--host <name>', 'where it is used')
     .action(repoAction(async () => (await import('./key.ts')).keyAdd));
@@ -84,8 +86,10 @@ function addKey(group: Command): void {
     .argument('<id>', 'of `key list`')
     .action(repoAction(async () => (await import('./key.ts')).keyRemove));
   key
-    .command('passwd')
-    .description('change the password in use')
+    .command('rotate')
+    .alias('passwd')
+    .description('replace the password in use: adds the new one, opens with it, takes the old one away')
     .option(...newFile)
-    .action(repoAction(async () => (await import('./key.ts')).keyPasswd));
+    .option(...newCommand)
+    .action(repoAction(async () => (await import('./key.ts')).keyRotate));
 }

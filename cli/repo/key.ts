@@ -1,5 +1,6 @@
 import type { Repository } from '../../activities/backup/repository/attach.ts';
-import { addKey, changePassword, listKeys, removeKey } from '../../activities/backup/repository/keys.ts';
+import { addKey, listKeys, removeKey } from '../../activities/backup/repository/keys.ts';
+import { rotateKey } from '../../activities/backup/repository/rotate-key.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { countOf, formatTable, formatTime, printable } from './format.ts';
 import { newPassword } from './passwords.ts';
@@ -8,6 +9,7 @@ import { withRepository } from './session.ts';
 
 export interface KeyFlags extends RepoOptions {
   newPasswordFile?: string;
+  newPasswordCommand?: string;
   user?: string;
   host?: string;
 }
@@ -39,7 +41,7 @@ export const keyList: Body<RepoOptions> = (session) =>
 /** Adds a password that opens the repository, too. */
 export const keyAdd: Body<KeyFlags> = (session, flags) =>
   withRepository(session, 'shared', async ({ repository, signal }) => {
-    const password = await newPassword(flags.newPasswordFile, signal);
+    const password = await newPassword(flags, signal);
     const { user, host } = flags;
     const who = { ...(user !== undefined && { username: user }), ...(host !== undefined && { hostname: host }) };
     const name = await addKey(repository.store, { masterKey: masterKeyOf(repository), password, ...who });
@@ -57,12 +59,12 @@ export const keyRemove: Body<RepoOptions> = (session, _, [id]) =>
     return exitCodes.met;
   });
 
-/** Replaces the password in use. */
-export const keyPasswd: Body<KeyFlags> = (session, flags) =>
+/** Replaces the password in use; cut off at any moment, one of the two opens the repository. */
+export const keyRotate: Body<KeyFlags> = (session, flags) =>
   withRepository(session, 'exclusive', async ({ repository, signal }) => {
-    const password = await newPassword(flags.newPasswordFile, signal);
-    session.whenStopped = 'the old password still opens the repository';
-    const { name } = await changePassword(repository.store, inUse(repository), { password });
+    const password = await newPassword(flags, signal);
+    session.whenStopped = 'one of the two passwords opens the repository; run the same command again to go on';
+    const { name } = await rotateKey(repository.store, inUse(repository), { password });
     if (session.screen.json) session.screen.value({ message_type: 'key_changed', id: name });
     session.screen.remark(
       `password changed: key ${name.slice(0, 8)} has taken the place of ${repository.keyName.slice(0, 8)}`,

@@ -8,6 +8,11 @@ export interface PasswordOptions {
   passwordCommand?: string;
 }
 
+export interface NewPasswordOptions {
+  newPasswordFile?: string;
+  newPasswordCommand?: string;
+}
+
 const variables = ['RESTIC_PASSWORD_COMMAND', 'RESTIC_PASSWORD_FILE', 'RESTIC_PASSWORD'] as const;
 
 /**
@@ -36,10 +41,16 @@ export async function repositoryPassword(
 }
 
 /** The one that a key is to be added for. @throws MusterError SECRET_MISSING, CONFIG_INVALID */
-export async function newPassword(file: string | undefined, signal: AbortSignal): Promise<string> {
+export async function newPassword(options: NewPasswordOptions, signal: AbortSignal): Promise<string> {
+  const { newPasswordFile: file, newPasswordCommand: command } = options;
+  if (file !== undefined && command !== undefined) {
+    throw invalid('--new-password-file and --new-password-command exclude each other: leave one out');
+  }
+  if (command !== undefined) return byOption('RESTIC_PASSWORD_COMMAND', '--new-password-command', command);
   if (file !== undefined) return byOption('RESTIC_PASSWORD_FILE', '--new-password-file', file);
   if (canAsk()) return askNewPassword('new password', signal);
-  throw new MusterError('SECRET_MISSING', 'no new password, and no terminal to ask on: use --new-password-file FILE');
+  const ways = '--new-password-file FILE or --new-password-command COMMAND';
+  throw new MusterError('SECRET_MISSING', `no new password, and no terminal to ask on: use ${ways}`);
 }
 
 /** An option is what the variable is, and counts more; in messages it has its own name. */

@@ -71,7 +71,7 @@ describe('looking after a repository', { concurrency: 2 }, () => {
         [false, true],
       ],
     );
-    const changed = await place.muster(['key', 'passwd', '--new-password-file', third], {
+    const changed = await place.muster(['key', 'rotate', '--new-password-command', `cat ${third}`], {
       RESTIC_PASSWORD: 'the second',
     });
     assert.equal(changed.code, 0, changed.stderr);

@@ -16,6 +16,7 @@ function file(name: string, content: Uint8Array | string): string {
 const plain = file('plain', '  from file \r\n');
 const found = [
   { name: 'a reference to the environment', reference: 'env:MINE', env: { MINE: 'x y ' }, want: 'x y ' },
+  { name: 'a reference to a command', reference: `command:cat '${plain}'`, env: {}, want: 'from file' },
   { name: 'a reference to a file', reference: `file:${plain}`, env: {}, want: 'from file' },
   {
     name: "a reference before all of restic's",
@@ -88,6 +89,14 @@ const missing: { name: string; reference?: string; env: NodeJS.ProcessEnv; code:
     says: /unset one/,
   },
   { name: 'it is no reference', reference: 'secret', env: {}, code: 'CONFIG_INVALID', says: /must be a reference/ },
+  {
+    ...{ name: 'the command of a reference fails', reference: 'command:false secret', env: {} },
+    ...{ code: 'SECRET_MISSING', says: /^the command of command:… failed$/ },
+  },
+  {
+    ...{ name: 'the command of a reference prints nothing', reference: 'command:true', env: {} },
+    ...{ code: 'SECRET_MISSING', says: /printed nothing/ },
+  },
   { name: 'the reference names nothing', reference: 'env:NONE', env: {}, code: 'SECRET_MISSING', says: /env:NONE/ },
 ];
 for (const { name, reference, env, code, says } of missing) {

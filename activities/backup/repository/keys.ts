@@ -75,13 +75,15 @@ export async function addKey(store: RepositoryStore, key: NewKey): Promise<strin
 
 /**
  * Tries the password on every key.
+ * @param only the one key to try
  * @throws MusterError REPOSITORY_KEY_WRONG; REPOSITORY_MISSING when there is no key at all; REPOSITORY_DAMAGED when no
  * key opened and some could not be read
  */
-export async function openWithPassword(store: RepositoryStore, password: string): Promise<OpenKey> {
+export async function openWithPassword(store: RepositoryStore, password: string, only?: string): Promise<OpenKey> {
   const unreadable: MusterError[] = [];
   let tried = 0;
   for await (const { name } of store.list('key')) {
+    if (only !== undefined && name !== only) continue;
     if (tried === maxKeysTried) break;
     tried += 1;
     const opened = await tryKey(store, name, password).catch((err: unknown) => {
@@ -131,20 +133,6 @@ export async function removeKey(store: RepositoryStore, inUse: OpenKey, name: st
     );
   }
   await store.remove('key', found);
-}
-
-/** Replaces the key in use by one for another password. @returns the key in use from now on */
-export async function changePassword(
-  store: RepositoryStore,
-  inUse: OpenKey,
-  { password, scrypt }: { readonly password: string; readonly scrypt?: ScryptParameters },
-): Promise<OpenKey> {
-  const name = await addKey(store, { masterKey: inUse.masterKey, password, scrypt });
-  // The old key goes only after the new one was seen to open the repository.
-  const opened = await tryKey(store, name, password);
-  if (opened === null) throw damaged(store, 'key', name, 'does not open with the password it was just made for');
-  await store.remove('key', inUse.name);
-  return { name, masterKey: opened };
 }
 
 async function tryKey(store: RepositoryStore, name: string, password: string): Promise<MasterKey | null> {

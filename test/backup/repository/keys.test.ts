@@ -3,18 +3,14 @@ import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MusterError, type ErrorCode } from '../../../workflows/engine/errors.ts';
-import {
-  addKey,
-  changePassword,
-  listKeys,
-  openWithPassword,
-  removeKey,
-} from '../../../activities/backup/repository/keys.ts';
+import { addKey, listKeys, openWithPassword, removeKey } from '../../../activities/backup/repository/keys.ts';
 import { initRepository, openRepository } from '../../../activities/backup/repository/repository.ts';
+import { rotateKey } from '../../../activities/backup/repository/rotate-key.ts';
+import type { RepositoryStore } from '../../../activities/backup/repository/store.ts';
 import { isIrreducible, randomPolynomial } from '../../../activities/backup/repository/polynomial.ts';
 import { calibrateScrypt, refuseScrypt } from '../../../activities/backup/repository/scrypt.ts';
-import { cheap, directoryAddress, initCheaply, password } from './support/repositories.ts';
-import { scratch } from './support/restic.ts';
+import { cheap, directoryAddress, initCheaply, password, writeSnapshot } from './support/repositories.ts';
+import { restic, scratch, skipWithoutRestic, tryRestic } from './support/restic.ts';
 
 const is = (code: ErrorCode) => (err: unknown) => err instanceof MusterError && err.code === code;
 
@@ -51,18 +47,66 @@ test('neither the key in use is removed, nor one that is not clearly meant', asy
   assert.equal((await openWithPassword(repository.store, password)).name, keyName);
 });
 
-test('a changed password opens, and the old one no longer does', async () => {
-  await using at = scratch();
-  const repository = await initCheaply(at.path);
-  const { masterKey, keyName } = repository.describe();
-  const changed = await changePassword(
-    repository.store,
-    { name: keyName, masterKey },
-    { password: 'new', scrypt: cheap },
-  );
-  assert.equal((await openWithPassword(repository.store, 'new')).name, changed.name);
-  await assert.rejects(openWithPassword(repository.store, password), is('REPOSITORY_KEY_WRONG'));
-});
+test(
+  'a rotated password opens the repository, for stock restic as well, and the old one does not',
+  { skip: skipWithoutRestic },
+  async () => {
+    await using at = scratch();
+    const repository = await initCheaply(at.path);
+    await writeSnapshot(repository, { file: Buffer.from('kept') });
+    const { masterKey, keyName } = repository.describe();
+    const rotated = await rotateKey(repository.store, { name: keyName, masterKey }, { password: 'new', scrypt: cheap });
+    assert.deepEqual(
+      (await listKeys(repository.store)).map(({ name }) => name),
+      [rotated.name],
+    );
+    await assert.rejects(openWithPassword(repository.store, password), is('REPOSITORY_KEY_WRONG'));
+    assert.match(await restic(at.path, ['check', '--read-data'], { password: 'new' }), /no errors were found/);
+    const refused = await tryRestic(at.path, ['snapshots'], { password });
+    assert.match(refused.stderr, /wrong password or no key found/);
+    const again = await rotateKey(repository.store, rotated, { password: 'new', scrypt: cheap });
+    assert.notEqual(again.name, rotated.name, 'the same password gets a key of its own');
+    await assert.rejects(rotateKey(repository.store, again, { password: '' }), is('CONFIG_INVALID'));
+  },
+);
+
+/** A store that is cut off at the n-th change, before it happens or after. */
+function cutOff(store: RepositoryStore, at: number, when: 'before' | 'after'): RepositoryStore {
+  let changes = 0;
+  const change = async (work: () => Promise<void>): Promise<void> => {
+    changes += 1;
+    if (changes > at || (changes === at && when === 'before')) throw new Error('cut off');
+    await work();
+    if (changes === at) throw new Error('cut off');
+  };
+  return {
+    ...store,
+    write: (...args) => change(() => store.write(...args)),
+    remove: (...args) => change(() => store.remove(...args)),
+  };
+}
+
+for (const step of [1, 2]) {
+  for (const when of ['before', 'after'] as const) {
+    test(`a rotation that is cut off ${when} its change ${step} leaves a password that opens, and is gone on with`, async () => {
+      await using at = scratch();
+      const repository = await initCheaply(at.path);
+      const { masterKey, keyName } = repository.describe();
+      const next = { password: 'new', scrypt: cheap };
+      const cut = cutOff(repository.store, step, when);
+      await assert.rejects(rotateKey(cut, { name: keyName, masterKey }, next), { message: 'cut off' });
+      const old = await openWithPassword(repository.store, password).catch(() => null);
+      if (old === null) assert.deepEqual([step, when], [2, 'after']);
+      else await rotateKey(repository.store, old, next);
+      const left = await openWithPassword(repository.store, 'new');
+      assert.deepEqual(left.masterKey, masterKey);
+      assert.deepEqual(
+        (await listKeys(repository.store)).map(({ name }) => name),
+        [left.name],
+      );
+    });
+  }
+}
 
 test('a damaged key hinders nobody whose key is whole, and is named to who finds no other', async () => {
   await using at = scratch();

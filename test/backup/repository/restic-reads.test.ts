@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { addKey, changePassword, listKeys, removeKey } from '../../../activities/backup/repository/keys.ts';
+import { rotateKey } from '../../../activities/backup/repository/rotate-key.ts';
+import { addKey, listKeys, removeKey } from '../../../activities/backup/repository/keys.ts';
 import { openRepository } from '../../../activities/backup/repository/repository.ts';
 import { cheap, directoryAddress, initCheaply, writeSnapshot, type Files } from './support/repositories.ts';
 import { restic, scratch, skipWithoutRestic, tryRestic } from './support/restic.ts';
@@ -83,7 +84,7 @@ test('a key that restic adds opens the repository, and one that we add opens it 
 
   await removeKey(repository.store, { name: ours, masterKey }, theirs.keyName.slice(0, 12));
   assert.notEqual((await tryRestic(path, ['cat', 'config'], { password: 'their password' })).code, 0);
-  await changePassword(repository.store, { name: ours, masterKey }, { password: 'another', scrypt: cheap });
+  await rotateKey(repository.store, { name: ours, masterKey }, { password: 'another', scrypt: cheap });
   assert.notEqual((await tryRestic(path, ['cat', 'config'], { password: 'our password' })).code, 0);
   assert.equal((await tryRestic(path, ['cat', 'config'], { password: 'another' })).code, 0);
 });
