@@ -70,7 +70,7 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
   const note = (err: MusterError): void => void problems.push({ severity: 'damage', file: '', why: err.message });
   const loaded = await loadIndex(repository, table, { onDamaged: note });
   const contents = [...contentsByPack(table, loaded).values()];
-  const sizes = await packSizes(repository);
+  const { sizes, written } = await storedPacks(repository);
   const lost = new Set<string>();
   comparePacks(contents, sizes, { problems, lost });
   const listed = await listSnapshots(repository);
@@ -79,7 +79,7 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
   const trees = openTrees(repository, table);
   await markUsed(trees, table, listed.snapshots, (piece) => hurt.push(piece));
   const verified = await readVerified(repository.store.side);
-  const chosen = choosePacks(options.read ?? { kind: 'none' }, contents, { verified, nowMs: nowMs() });
+  const chosen = choosePacks(options.read ?? { kind: 'none' }, contents, { verified, written, nowMs: nowMs() });
   const present = chosen.filter(({ name }) => sizes.has(name));
   const read = await readPacks(options, table, present, { sizes, problems, lost });
   hurt.push(...(await hurtBy(listed.snapshots, trees, lost)));
@@ -95,10 +95,15 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
   };
 }
 
-async function packSizes({ store }: Repository): Promise<Map<string, number>> {
-  const sizes = new Map<string, number>();
-  for await (const { name, sizeBytes } of store.list('data')) sizes.set(name, sizeBytes);
-  return sizes;
+async function storedPacks({
+  store,
+}: Repository): Promise<{ sizes: Map<string, number>; written: Map<string, number> }> {
+  const [sizes, written] = [new Map<string, number>(), new Map<string, number>()];
+  for await (const { name, sizeBytes, writtenMs } of store.list('data')) {
+    sizes.set(name, sizeBytes);
+    written.set(name, writtenMs);
+  }
+  return { sizes, written };
 }
 
 interface Findings {

@@ -3,14 +3,16 @@ import type { PackContents } from './index-contents.ts';
 
 /**
  * Which packs a check reads: all, the n-th of t shares (by the first byte of the name, as restic does it), those that
- * were not verified for so long, or the share of all bytes whose verification is oldest.
+ * were not verified for so long, the share of all bytes whose verification is oldest, or the turn of a rotation that
+ * reads every pack within `periodMs` when there is a turn each `everyMs`.
  */
 export type ReadChoice =
   | { kind: 'none' }
   | { kind: 'all' }
   | { kind: 'share'; n: number; of: number }
   | { kind: 'older'; thanMs: number }
-  | { kind: 'oldest'; percent: number };
+  | { kind: 'oldest'; percent: number }
+  | { kind: 'turn'; periodMs: number; everyMs: number };
 
 /** `all`, `n/t`, `10%` or `30d`. @throws MusterError CONFIG_INVALID */
 export function parseReadChoice(text: string): ReadChoice {
@@ -33,14 +35,17 @@ export function parseReadChoice(text: string): ReadChoice {
 interface Known {
   /** When a pack was last found right, Unix milliseconds. */
   verified: ReadonlyMap<string, number>;
+  /** When a pack was written: the age of one that was never verified. */
+  written?: ReadonlyMap<string, number>;
   nowMs: number;
 }
 
 export function choosePacks<Pack extends PackContents>(
   choice: ReadChoice,
   packs: readonly Pack[],
-  { verified, nowMs }: Known,
+  known: Known,
 ): Pack[] {
+  const { verified, nowMs } = known;
   const lastMs = ({ name }: Pack): number => verified.get(name) ?? Number.NEGATIVE_INFINITY;
   switch (choice.kind) {
     case 'none':
@@ -58,7 +63,34 @@ export function choosePacks<Pack extends PackContents>(
       const oldest = packs.toSorted((a, b) => compare(lastMs(a), lastMs(b)) || (a.name < b.name ? -1 : 1));
       return oldest.filter((pack) => bytes < wanted && (bytes += sizeOf(pack)) > 0);
     }
+    case 'turn':
+      return packsOfTurn(packs, choice, known);
   }
+}
+
+/**
+ * The packs that were seen right longest ago: an even share of all bytes, and whatever would get older than the period
+ * before the next turn. So no pack does as long as the turns are kept.
+ */
+function packsOfTurn<Pack extends PackContents>(
+  packs: readonly Pack[],
+  { periodMs, everyMs }: { periodMs: number; everyMs: number },
+  { verified, written, nowMs }: Known,
+): Pack[] {
+  const seenMs = ({ name }: Pack): number => {
+    const last = verified.get(name) ?? written?.get(name) ?? Number.NEGATIVE_INFINITY;
+    // A clock was wrong, then or now: what lies in the future says nothing.
+    return last > nowMs ? Number.NEGATIVE_INFINITY : last;
+  };
+  const share = Math.min(1, everyMs / periodMs);
+  const wanted = packs.reduce((bytes, pack) => bytes + sizeOf(pack), 0) * share;
+  const oldest = packs.toSorted((a, b) => compare(seenMs(a), seenMs(b)) || (a.name < b.name ? -1 : 1));
+  let bytes = 0;
+  return oldest.filter((pack) => {
+    if (bytes >= wanted && seenMs(pack) > nowMs - periodMs + everyMs) return false;
+    bytes += sizeOf(pack);
+    return true;
+  });
 }
 
 const sizeOf = ({ entries }: PackContents): number => entries.reduce((bytes, { length }) => bytes + length, 0);

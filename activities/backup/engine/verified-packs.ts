@@ -1,3 +1,5 @@
+import type { Repository } from '../repository/attach.ts';
+import { readRawIndex } from '../repository/index-file.ts';
 import type { SideStore } from '../repository/store.ts';
 import type { PackContents } from './index-contents.ts';
 
@@ -47,4 +49,39 @@ export function verifiedAges(
   const known = times.filter((time): time is number => time !== undefined);
   const oldest = known.reduce((min, time) => Math.min(min, time), Number.POSITIVE_INFINITY);
   return { never, oldestAgeSeconds: never > 0 || known.length === 0 ? null : Math.max(0, (nowMs - oldest) / 1000) };
+}
+
+export interface Unverified {
+  /**
+   * Of the pack that nobody has seen right for longest, seconds: since it was last read, or written where it never was.
+   * null where there is no pack.
+   */
+  ageSeconds: number | null;
+  packs: number;
+  /** Packs that were never read since they were written. */
+  unverified: number;
+}
+
+/**
+ * How long ago the packs of a repository were last seen right; for a metric. Packs in no index do not count.
+ * @throws MusterError REPOSITORY_DAMAGED for a damaged index
+ */
+export async function oldestUnverified(repository: Repository, nowMs = Date.now()): Promise<Unverified> {
+  const { store } = repository;
+  const indexed = new Set<string>();
+  for await (const { name } of store.list('index')) {
+    for (const { id } of (await readRawIndex(repository, name)).packs) indexed.add(id);
+  }
+  const verified = await readVerified(store.side);
+  const found: Unverified = { ageSeconds: null, packs: 0, unverified: 0 };
+  for await (const { name, writtenMs } of store.list('data')) {
+    if (!indexed.has(name)) continue;
+    const readMs = verified.get(name);
+    found.packs += 1;
+    if (readMs === undefined) found.unverified += 1;
+    // A reading of the future is of a clock that was wrong.
+    const seenMs = readMs === undefined || readMs > nowMs ? writtenMs : readMs;
+    found.ageSeconds = Math.max(found.ageSeconds ?? 0, (nowMs - seenMs) / 1000);
+  }
+  return found;
 }

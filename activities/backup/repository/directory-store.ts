@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
@@ -48,8 +48,8 @@ async function modesOf(config: string): Promise<Modes> {
 
 async function* list(root: string, kind: FileKind): AsyncGenerator<StoredFile> {
   if (kind === 'config') {
-    const sizeBytes = await sizeOf(join(root, configName));
-    if (sizeBytes !== null) yield { name: configName, sizeBytes };
+    const found = await statOf(join(root, configName));
+    if (found !== null) yield { name: configName, sizeBytes: found.size, writtenMs: found.mtimeMs };
     return;
   }
   const folder = join(root, folderOf(kind));
@@ -58,9 +58,9 @@ async function* list(root: string, kind: FileKind): AsyncGenerator<StoredFile> {
 
 async function filesIn(folder: string): Promise<StoredFile[]> {
   const names = (await namesIn(folder)).filter(isFileName);
-  const sizes = await Promise.all(names.map((name) => sizeOf(join(folder, name))));
+  const found = await Promise.all(names.map((name) => statOf(join(folder, name))));
   // A file may be removed between the two calls: locks are, all the time.
-  return names.flatMap((name, i) => (typeof sizes[i] === 'number' ? [{ name, sizeBytes: sizes[i] }] : []));
+  return found.flatMap((one, i) => (one ? [{ name: names[i]!, sizeBytes: one.size, writtenMs: one.mtimeMs }] : []));
 }
 
 /** Names in a folder; none when it is not there or is no folder. */
@@ -102,9 +102,14 @@ async function readRange(handle: FileHandle, { offset, length }: ByteRange): Pro
 }
 
 async function sizeOf(file: string): Promise<number | null> {
+  return (await statOf(file))?.size ?? null;
+}
+
+/** null for what is no file, or not there. */
+async function statOf(file: string): Promise<Stats | null> {
   try {
     const found = await stat(file);
-    return found.isFile() ? found.size : null;
+    return found.isFile() ? found : null;
   } catch (err) {
     if (codeOf(err) === 'ENOENT') return null;
     throw unreadable(file, err);

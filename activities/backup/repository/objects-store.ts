@@ -49,13 +49,16 @@ export function openObjectsStore(place: ObjectPlace, retention?: NewRetention): 
 async function* list(client: ObjectClient, prefix: string, kind: FileKind): AsyncGenerator<StoredFile> {
   if (kind === 'config') {
     const found = await orNull(client.head(prefix + configName));
-    if (found !== null) yield { name: configName, sizeBytes: found.sizeBytes };
+    if (found !== null) yield { name: configName, sizeBytes: found.sizeBytes, writtenMs: found.lastModifiedMs };
     return;
   }
-  for await (const { key, sizeBytes } of objectsBelow(client, `${prefix}${folderOf(kind)}/`)) {
+  for await (const { key, sizeBytes, lastModifiedMs: writtenMs } of objectsBelow(
+    client,
+    `${prefix}${folderOf(kind)}/`,
+  )) {
     const name = key.slice(key.lastIndexOf('/') + 1);
     // Consoles make "folders", people copy things: only what lies where restic puts it counts.
-    if (isFileName(name) && key === prefix + pathOf(kind, name)) yield { name, sizeBytes };
+    if (isFileName(name) && key === prefix + pathOf(kind, name)) yield { name, sizeBytes, writtenMs };
   }
 }
 

@@ -17,6 +17,8 @@ export interface StoredFile {
   /** 64 hexadecimal digits, or `config`. */
   readonly name: string;
   readonly sizeBytes: number;
+  /** When the store took it, Unix milliseconds by the store's clock; files never change. */
+  readonly writtenMs: number;
 }
 
 /** Bytes `offset` up to `offset + length`, exclusive. */

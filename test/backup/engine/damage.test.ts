@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { check } from '../../../activities/backup/engine/check.ts';
+import { oldestUnverified } from '../../../activities/backup/engine/verified-packs.ts';
 import { prune } from '../../../activities/backup/engine/prune.ts';
 import { restore } from '../../../activities/backup/engine/restore.ts';
 import { acquireLock } from '../../../activities/backup/repository/lock.ts';
@@ -98,4 +100,55 @@ test('packs that were read and found right are remembered, the oldest first', as
   });
   assert.equal(rest.packs.read, half.verified.never);
   assert.deepEqual(rest.verified, { never: 0, oldestAgeSeconds: 200 });
+});
+
+test('a lost directory of a snapshot is named, and what lies in others is not', async (t) => {
+  const world = await createWorld(t);
+  mkdirSync(world.at('lost'));
+  writeFileSync(world.at('lost', 'file'), noise(1_000));
+  await world.save();
+  const before = packs(world);
+  mkdirSync(world.at('kept'));
+  writeFileSync(world.at('kept', 'file'), noise(1_000, 2));
+  const { snapshot } = await world.save();
+  // The trees of the first backup that the second still needs lie in one pack of the first.
+  for (const file of before.toSorted((a, b) => statSync(a).size - statSync(b).size).slice(0, 1)) rmSync(file);
+  const result = await check({ repository: await fresh(world), threads: 1 });
+  assert.equal(result.kind, 'damaged');
+  const hurt = result.hurt.filter((one) => one.snapshot === snapshot.id.slice(0, 8)).map((one) => one.path);
+  assert.ok(result.hurt.length > 0 && hurt.every((one) => !one.includes('kept')), JSON.stringify(result.hurt));
+});
+
+test('the age of the pack that nobody has seen right for longest is told, from its writing on', async (t) => {
+  const world = await createWorld(t);
+  assert.deepEqual(await oldestUnverified(world.repository), { ageSeconds: null, packs: 0, unverified: 0 });
+  writeFileSync(world.at('file'), noise(1_000));
+  await world.save();
+  const dayMs = 86_400_000;
+  const nowMs = Date.now() + 10 * dayMs;
+  const first = await oldestUnverified(world.repository, nowMs);
+  assert.deepEqual([first.packs, first.unverified, Math.round(first.ageSeconds! / 86_400)], [2, 2, 10]);
+
+  await check({ repository: await fresh(world), read: { kind: 'all' }, threads: 1, nowMs: () => nowMs - 3 * dayMs });
+  const second = await oldestUnverified(world.repository, nowMs);
+  assert.deepEqual(second, { ageSeconds: 3 * 86_400, packs: 2, unverified: 0 });
+  const early = await oldestUnverified(world.repository, nowMs - 4 * dayMs);
+  assert.equal(Math.round(early.ageSeconds! / 86_400), 6, 'a reading in the future is of a wrong clock');
+
+  // What stands in no index is nobody's to read.
+  await world.repository.store.write('data', hash('sha256', 'orphan'), [Buffer.from('orphan')]);
+  assert.equal((await oldestUnverified(world.repository, nowMs)).packs, 2);
+});
+
+test('with a turn of a rotation a check reads what is due and no more', async (t) => {
+  const world = await twoFiles(t);
+  await world.save({ threads: 1 });
+  const repository = await fresh(world);
+  const read = { kind: 'turn', periodMs: 10_000, everyMs: 1_000 } as const;
+  const nowMs = Date.now() + 2_000;
+  const first = await check({ repository, read, threads: 1, nowMs: () => nowMs });
+  const { read: count, bytesRead, bytes } = first.packs;
+  assert.ok(count < first.packs.count && bytesRead >= bytes / 11, `${count} packs, ${bytesRead} of ${bytes} bytes`);
+  const late = await check({ repository, read, threads: 1, nowMs: () => nowMs + 60_000 });
+  assert.equal(late.packs.read, late.packs.count, 'all are overdue');
 });
