@@ -3,6 +3,7 @@ import type { RecoveryPoint, RestoreProof, RestoreTestOrder } from '../../workfl
 import { freeLoopbackPort } from '../backup/postgres/free-port.ts';
 import { openRepositoryWalArchive } from '../backup/postgres/repository-wal-archive.ts';
 import type { ProtectionContext } from './context.ts';
+import { keepBeating } from './proof/beating.ts';
 import { proveBucket } from './proof/bucket.ts';
 import { proveDirectory } from './proof/directory.ts';
 import { meaningOf } from './proof/failure.ts';
@@ -36,16 +37,18 @@ const standardTools: RestoreTestTools = { archiveOf: openRepositoryWalArchive };
  * Restores a recovery point into an isolated place, starts it, looks at it, times it, and leaves nothing behind, whatever
  * happens. What is wrong with the backup is the proof's verdict.
  * @throws MusterError only for what says nothing about the backup: OBJECT_STORE_UNREACHABLE, CREDENTIALS_REFUSED,
- * SECRET_MISSING, CONFIG_INVALID, REPOSITORY_LOCKED, TARGET_FULL; the reason of the signal when it was aborted
+ * SECRET_MISSING, CONFIG_INVALID, REPOSITORY_LOCKED, TARGET_FULL, RUN_ACTIVE; the reason of the signal when it was aborted
  */
 export async function restoreTest(
   order: RestoreTestOrder,
   { point, before }: TestedPoints,
-  context: ProtectionContext,
+  given: ProtectionContext,
   tools: RestoreTestTools = standardTools,
 ): Promise<RestoreProof> {
   checkOrder(order, point);
   const startedAtMs = Date.now();
+  using beating = keepBeating(given);
+  const { context } = beating;
   await using place = await openPlace(context);
   const trial = beginTrial({ order, point, before, place, context, startedAtMs });
   if (point.status === 'partial') {
@@ -58,11 +61,19 @@ export async function restoreTest(
     context.signal.throwIfAborted();
     const meaning = meaningOf(err);
     if (meaning.kind === 'none') throw err;
+    checkPlace(trial);
     trial.findings.push(failed({ check: 'restore', subject: point.id, detail: meaning.message }));
     return proofOf(trial, `${meaning.code}: ${meaning.message}`);
   }
   context.signal.throwIfAborted();
+  checkPlace(trial);
   return proofOf(trial, null);
+}
+
+/** What an attempt finds whose place another one has removed is that one's doing. */
+function checkPlace({ place, context }: Trial): void {
+  if (place.isHeld()) return;
+  throw new MusterError('RUN_ACTIVE', `another attempt of restore test ${context.runId} has taken its place`);
 }
 
 function checkOrder(order: RestoreTestOrder, point: RecoveryPoint): void {

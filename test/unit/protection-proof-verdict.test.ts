@@ -6,10 +6,11 @@ import { Faults, named } from '../../activities/protection/proof/finding.ts';
 import { meaningOf } from '../../activities/protection/proof/failure.ts';
 import { substituted } from '../../activities/protection/proof/program.ts';
 import { factDifferences } from '../../activities/protection/proof/recorded.ts';
+import { sampleOf } from '../../activities/protection/proof/restore-sample.ts';
 import { Draw, isDrawn } from '../../activities/protection/proof/sample.ts';
 import { verdictOf } from '../../activities/protection/proof/verdict.ts';
 import { MusterError, type ErrorCode } from '../../workflows/engine/errors.ts';
-import type { ProofFinding } from '../../workflows/engine/protection.ts';
+import type { ProofFinding, RestoreProof } from '../../workflows/engine/protection.ts';
 
 const found = (check: string, verdict: ProofFinding['verdict'] = 'passed'): ProofFinding => {
   return { check, subject: 'orders', verdict, detail: 'as it is' };
@@ -119,6 +120,19 @@ test('words of the user are filled in with where the copy is, and nothing else i
     '/scratch/data postgres://muster@socket/shop 80808080',
   );
   assert.equal(substituted('$& {}', where), '$& {}');
+});
+
+test('a forecast learns from what was proven and measured, and from nothing else', () => {
+  const figures = { restoredBytes: 1_000, layDownSeconds: 2, walBytes: 30, replaySeconds: 1, verifySeconds: 9 };
+  const proof: RestoreProof = {
+    ...{ id: 'run', pointId: 'vault/1', service: 'shop', resource: 'orders', verdict: 'proven', failure: null },
+    ...{ startedAtMs: 1, endedAtMs: 2, restoredToMs: 1, restoreSeconds: 3.5, figures, findings: [], startedBy: 'test' },
+  };
+  const sample = { finishedAtMs: 2, bytes: 1_000, layDownSeconds: 2, walBytes: 30, replaySeconds: 1, openSeconds: 0.5 };
+  assert.deepEqual(sampleOf(proof), sample);
+  assert.equal(sampleOf({ ...proof, verdict: 'failed' }), null);
+  assert.equal(sampleOf({ ...proof, restoreSeconds: null }), null);
+  assert.equal(sampleOf({ ...proof, figures: { ...figures, walBytes: null } }), null);
 });
 
 test('only facts that both have are compared', () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { removeRecovered } from '../../backup/postgres/recovered-place.ts';
 import { codeOf } from '../../backup/repository/durable-write.ts';
@@ -16,27 +16,39 @@ export interface Place extends AsyncDisposable {
   dataDir: string;
   /** For restored files; is there, and nobody else may look into it. */
   filesDir: string;
+  /** False once another attempt of the same run has begun to remove it. */
+  isHeld(): boolean;
 }
 
 /**
- * The place of a run, empty: what an attempt before it left there (it was killed, or its machine went down) is removed
- * first, servers and programs included.
+ * A place for an attempt of a run. What attempts before it left (they were killed, or their machine went down) is
+ * removed first, servers and programs included. Each attempt has a directory of its own, so that one that was given up
+ * and does not know it yet clears away its own and not that of the next.
  */
 export async function openPlace({
   scratchDir,
   runId,
 }: Pick<ProtectionContext, 'scratchDir' | 'runId'>): Promise<Place> {
-  const dir = path.join(usableDataHome(scratchDir), `restore-test-${nameOf(runId)}`);
-  await removePlace(dir);
+  const home = usableDataHome(scratchDir);
+  // No name of a run holds a dot, so none is the beginning of another.
+  const prefix = `restore-test-${nameOf(runId)}.`;
+  await mkdir(home, { recursive: true });
+  for (const name of await readdir(home)) if (name.startsWith(prefix)) await removePlace(path.join(home, name));
+  const dir = await mkdtemp(path.join(home, prefix));
   const filesDir = path.join(dir, 'files');
-  await mkdir(filesDir, { recursive: true });
+  await mkdir(filesDir, { mode: 0o700 });
+  await writeFile(heldFile(dir), '');
   // The user that runs a restored server must get through to what is its own.
   await chmod(dir, 0o711);
-  await chmod(filesDir, 0o700);
   return {
-    ...{ dir, filesDir, dataDir: dataDirOf(dir) },
+    ...{ dir, filesDir, dataDir: dataDirOf(dir), isHeld: () => existsSync(heldFile(dir)) },
     [Symbol.asyncDispose]: () => removePlace(dir),
   };
+}
+
+/** Stands in a place as long as nobody removes it: whoever does takes it away before anything else. */
+function heldFile(dir: string): string {
+  return path.join(dir, 'held');
 }
 
 function dataDirOf(dir: string): string {
@@ -50,6 +62,7 @@ function nameOf(runId: string): string {
 
 /** May be called by any process, again and again; does nothing where there is nothing. */
 async function removePlace(dir: string): Promise<void> {
+  await rm(heldFile(dir), { force: true });
   await endMarked(dir);
   await endHalfServer(dataDirOf(dir));
   await removeRecovered(dataDirOf(dir));

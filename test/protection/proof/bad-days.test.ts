@@ -7,17 +7,19 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { acquireLock } from '../../../activities/backup/repository/lock.ts';
-import { serverProcesses } from '../../../activities/drivers/postgres/process.ts';
+import { restoreTest } from '../../../activities/protection/restore-test.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import type { ProofChecks, RecoveryPoint } from '../../../workflows/engine/protection.ts';
+import type { ProofChecks, RecoveryPoint, RestoreProof } from '../../../workflows/engine/protection.ts';
 import { createDatabase, type Database } from './support/database.ts';
 import {
   assertProven,
   attempt,
+  contextOf,
   createWorld,
   leftBehind,
   openVaultAt,
   orderOf,
+  placesOf,
   processesOf,
   type Attempt,
   type World,
@@ -47,59 +49,63 @@ const stubborn: ProofChecks = {
   http: [{ url: 'http://127.0.0.1:{port}/' }],
 };
 
-/** Runs a restore test in a process of its own and kills it in a phase. */
-async function killedIn(phase: string, runId: string, checks: ProofChecks): Promise<void> {
+/** Runs a restore test in a process of its own and kills it: in a phase, or as soon as a file is there. */
+async function killed(
+  runId: string,
+  when: { phase: string } | { file: string },
+  checks: ProofChecks = {},
+): Promise<void> {
   const file = world.at(`${runId}.json`);
   writeFileSync(file, JSON.stringify({ order: orderOf(given({ checks })), point, runId, scratchDir: world.dir }));
   const program = path.join(import.meta.dirname, 'support', 'killed.ts');
   const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
-  for await (const line of createInterface({ input: child.stdout })) if (line === phase) child.kill('SIGKILL');
-  assert.deepEqual(await ended, [null, 'SIGKILL'], `it came to its end and was never in the phase ${phase}`);
+  const isTime = (phase: string): boolean => ('phase' in when ? phase === when.phase : existsSync(when.file));
+  const looking = setInterval(() => isTime('') && child.kill('SIGKILL'), 20);
+  for await (const phase of createInterface({ input: child.stdout })) if (isTime(phase)) child.kill('SIGKILL');
+  clearInterval(looking);
+  assert.deepEqual(await ended, [null, 'SIGKILL'], `it came to its end before ${JSON.stringify(when)}`);
 }
 
 describe('a worker that is killed', () => {
-  test('while the server recovers or is looked at: the next attempt removes it all and proves', async () => {
+  test('while the server is looked at: the next attempt removes it all and proves', async () => {
     const runId = 'killed-verifying';
-    await killedIn('verifying', runId, {});
-    const dataDir = world.at(`restore-test-${runId}`, 'data');
-    assert.ok(serverProcesses(dataDir).length > 0, 'the server should have outlived the worker');
+    await killed(runId, { phase: 'verifying' });
+    const servers = processesOf(placesOf(world, runId)).filter((one) => one.includes('postgres'));
+    assert.ok(servers.length > 0, 'the server should have outlived the worker');
     assertProven(await attempt(given({ runId })));
-    assert.deepEqual(serverProcesses(dataDir), []);
   });
 
   test('while files are laid down: the same', async () => {
     const runId = 'killed-laying-down';
-    await killedIn('laying-down', runId, {});
-    assert.ok(existsSync(world.at(`restore-test-${runId}`, 'data')));
+    await killed(runId, { phase: 'laying-down' });
+    assert.ok(leftBehind(world, runId).length > 0);
     assertProven(await attempt(given({ runId })));
   });
 
   test('while a program of the user runs: that is ended, too, with all it has started', async () => {
     const runId = 'killed-asking';
-    const place = world.at(`restore-test-${runId}`);
     const file = world.at('started');
     const start = ['sh', '-c', `touch ${file}; ${stubborn.start?.at(-1)}`];
-    const killed = killedWhen(() => existsSync(file), runId, { ...stubborn, start });
-    await killed;
-    assert.ok(
-      processesOf(place).some((one) => one.includes('sleep 600')),
-      'the programs should have outlived the worker',
-    );
+    await killed(runId, { file }, { ...stubborn, start });
+    const programs = processesOf(placesOf(world, runId)).filter((one) => one.includes('sleep 600'));
+    assert.ok(programs.length > 0, 'the programs should have outlived the worker');
     assertProven(await attempt(given({ runId })));
   });
 });
 
-async function killedWhen(isTime: () => boolean, runId: string, checks: ProofChecks): Promise<void> {
-  const file = world.at(`${runId}.json`);
-  writeFileSync(file, JSON.stringify({ order: orderOf(given({ checks })), point, runId, scratchDir: world.dir }));
-  const program = path.join(import.meta.dirname, 'support', 'killed.ts');
-  const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const ended = once(child, 'exit');
-  const looking = setInterval(() => isTime() && child.kill('SIGKILL'), 20);
-  assert.deepEqual(await ended, [null, 'SIGKILL']);
-  clearInterval(looking);
-}
+test('an attempt that was given up and goes on all the same makes no proof, and does not disturb the next', async () => {
+  const runId = 'given-up';
+  let next: Promise<RestoreProof> | null = null;
+  const heartbeat = (progress: unknown): void => {
+    if ((progress as { phase: string }).phase === 'verifying') next ??= attempt(given({ runId }));
+  };
+  const context = contextOf({ world, runId, heartbeat });
+  const first = restoreTest(orderOf(given()), { point, before: null }, context);
+  await assert.rejects(first, (err) => err instanceof MusterError && err.code === 'RUN_ACTIVE');
+  assertProven(await next!);
+  assert.deepEqual(leftBehind(world, runId), []);
+});
 
 describe('an attempt that is aborted leaves nothing and throws the reason,', () => {
   for (const phase of ['listing', 'laying-down', 'verifying', 'scanning']) {

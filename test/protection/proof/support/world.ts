@@ -113,19 +113,24 @@ export function contextOf({
   };
 }
 
-/** Places of restore tests in the world, and processes that work in one or carry its mark. */
-export function leftBehind(world: World, runId: string): string[] {
-  const place = path.join(world.dir, `restore-test-${runId}`);
-  const files = readdirSync(world.dir).filter((name) => name === path.basename(place));
-  return [...files, ...processesOf(place)];
+/** What the names of a run's places begin with. */
+export function placesOf({ dir }: World, runId: string): string {
+  return path.join(dir, `restore-test-${runId}.`);
 }
 
-export function processesOf(place: string): string[] {
+/** Places of restore tests in the world, and processes that work in one or carry its mark. */
+export function leftBehind(world: World, runId: string): string[] {
+  const places = placesOf(world, runId);
+  const files = readdirSync(world.dir).filter((name) => name.startsWith(path.basename(places)));
+  return [...files, ...processesOf(places)];
+}
+
+export function processesOf(places: string): string[] {
   const about = (pid: string): string => {
     try {
       const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      const isOurs = environment.split('\0').includes(`${markName}=${place}`) || command.includes(`${place}/`);
+      const isOurs = environment.includes(`${markName}=${places}`) || command.includes(places);
       return isOurs ? `${pid} ${command}` : '';
     } catch {
       return '';
