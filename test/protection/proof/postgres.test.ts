@@ -1,6 +1,6 @@
 /** Base backups that look well and are not: each is caught, and the sound ones beside them are proven. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DirectoryWalArchive } from '../../../activities/backup/postgres/directory-wal-archive.ts';
@@ -12,6 +12,7 @@ import type {
   RestoreProof,
   RestoreTestOrder,
 } from '../../../workflows/engine/protection.ts';
+import { debianBinDir, hasDebian } from '../../backup/postgres/support/servers.ts';
 import { createDatabase, type Database } from './support/database.ts';
 import {
   damagedBeforeBackup,
@@ -351,11 +352,28 @@ describe('what the source has lost before it was saved is caught:', () => {
   });
 });
 
-test('a site whose PostgreSQL is of another version than the base backup is told before a disaster does', async (t) => {
-  const binDir = '/usr/lib/postgresql/15/bin';
-  if (!existsSync(binDir)) return t.skip('PostgreSQL 15 is not installed');
-  const { resource } = database;
-  const sites = Object.fromEntries(Object.entries(resource.sites).map(([name, own]) => [name, { ...own, binDir }]));
-  const caught = { code: 'RESTORE_FAILED', says: /is of PostgreSQL 18; hangzhou has 15/ };
-  assertCaught(await tested(sound, { resource: { ...resource, sites } }), caught);
+const skip = hasDebian ? false : 'PostgreSQL 15 is not installed';
+
+test(
+  'a site whose PostgreSQL is of another version than the base backup is told before a disaster does',
+  { skip },
+  async () => {
+    const { resource } = database;
+    const withOld = Object.entries(resource.sites).map(([name, own]) => [name, { ...own, binDir: debianBinDir }]);
+    const caught = { code: 'RESTORE_FAILED', says: /is of PostgreSQL 18; hangzhou has 15/ };
+    assertCaught(await tested(sound, { resource: { ...resource, sites: Object.fromEntries(withOld) } }), caught);
+  },
+);
+
+test('a base backup of an older version is proven with the programs of that version', { skip }, async () => {
+  await using old = await createDatabase(world, { name: 'old-orders', binDir: debianBinDir });
+  const point = await old.save();
+  assert.equal(point.facts['postgresMajor'], 15);
+  const proof = await attempt({
+    world,
+    resource: old.resource,
+    point,
+    checks: { rows: [{ table: 'orders', min: 4_000 }] },
+  });
+  assertProven(proof);
 });

@@ -24,9 +24,13 @@ export interface Database extends AsyncDisposable {
 
 const hourMs = 3_600_000;
 
-export async function createDatabase(world: World): Promise<Database> {
+export async function createDatabase(
+  world: World,
+  { name = 'orders', binDir = null }: { name?: string; binDir?: string | null } = {},
+): Promise<Database> {
   const home: TestHome = await testHome('proof-source');
-  const server = await testServer(home, { walSegmentMegabytes: 1, extra: { wal_keep_size: '1GB' } });
+  const small = binDir === null ? { walSegmentMegabytes: 1 } : { binDir };
+  const server = await testServer(home, { ...small, extra: { wal_keep_size: '1GB' } });
   await server.sql(async (client) => {
     await client.query(`
       CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);
@@ -47,7 +51,7 @@ export async function createDatabase(world: World): Promise<Database> {
     await client.query('CHECKPOINT');
   });
   const resource: PlanResource = {
-    ...{ name: 'orders', driver: 'postgres', shared: { tables: '*' } },
+    ...{ name, driver: 'postgres', shared: { tables: '*' } },
     sites: { [site]: { url: server.url, dataDir: server.dataDir } },
   };
   let saves = 0;
@@ -63,7 +67,7 @@ export async function createDatabase(world: World): Promise<Database> {
     save: () =>
       saveBackup(
         { service, resource, site, vault: world.vault, startedBy: 'test' },
-        contextOf({ world, runId: `save-${++saves}` }),
+        contextOf({ world, runId: `save-${name}-${++saves}` }),
       ),
     goOn: () =>
       server.sql(async (client) => {
