@@ -8,6 +8,8 @@ import type { YamlPath } from './yaml-source.ts';
 
 /** Below this a vault would do nothing but read itself. */
 const leastVerifyWithinSeconds = 3_600;
+/** Locks are renewed four times while they last. */
+const leastLockSeconds = 3_600;
 /** Temporal makes up for no less. Source: `ScheduleOptions.policies.catchupWindow`. */
 const leastCatchUpSeconds = 10;
 
@@ -64,8 +66,12 @@ function copyProblems(vault: Mapping, name: string, vaults: readonly string[]): 
 }
 
 function turnProblems(vault: Mapping, path: YamlPath, copyOf: string | undefined): Problem[] {
-  const { verifyWithin, prune } = vault;
+  const { verifyWithin, lock, prune } = vault;
   const problems: Problem[] = [];
+  if (typeof lock === 'string' && spanSeconds(lock) < leastLockSeconds) {
+    const message = 'is over before it could be renewed';
+    problems.push({ path: [...path, 'lock'], part: 'value', message, fix: 'write 1h or more, e.g. 30d' });
+  }
   if (typeof verifyWithin === 'string' && spanSeconds(verifyWithin) < leastVerifyWithinSeconds) {
     const message = 'leaves no time to read a vault';
     problems.push({ path: [...path, 'verifyWithin'], part: 'value', message, fix: 'write 1h or more, e.g. 30d' });

@@ -4,6 +4,7 @@ import type {
   BackupOrder,
   MirrorOrder,
   PruneOrder,
+  RenewLocksOrder,
   ReplicateOrder,
   RestoreTestOrder,
   Vault,
@@ -52,6 +53,7 @@ export interface ProtectionPlan {
   prunes: Scheduled<PruneOrder>[];
   verifies: Scheduled<VerifyOrder>[];
   mirrors: Scheduled<MirrorOrder>[];
+  lockRenewals: Scheduled<RenewLocksOrder>[];
   drills: Scheduled<DrillOrder>[];
   walArchives: Ordered<ArchiveWalOrder>[];
   replications: Ordered<ReplicateOrder>[];
@@ -64,6 +66,7 @@ export const protectionWorkflows = {
   prune: 'prune',
   verify: 'verifyVault',
   mirror: 'mirrorVault',
+  'renew-locks': 'renewLocks',
   archiveWal: 'archiveWal',
   replicate: 'replicate',
   drill: 'drill',
@@ -72,6 +75,7 @@ export const protectionWorkflows = {
 /** Time of day, UTC, of what is done daily or more rarely, where the estate does not say: one after the other. */
 const defaultTimes = {
   backup: '01:00',
+  'renew-locks': '02:00',
   mirror: '03:00',
   verify: '04:00',
   prune: '05:00',
@@ -97,6 +101,7 @@ export function compileProtection(estate: Estate): ProtectionPlan {
     prunes: vaults.flatMap((vault) => scheduledPrune(estate, vault)),
     verifies: vaults.flatMap(scheduledVerify),
     mirrors: vaults.flatMap((vault) => scheduledMirror(estate, vault)),
+    lockRenewals: vaults.flatMap(scheduledLockRenewal),
     drills: services.flatMap(scheduledDrills),
     walArchives: backups.flatMap(({ service, policy }) => archiveOf(estate, service, policy)),
     replications: services.flatMap(replicationsOf),
@@ -105,8 +110,8 @@ export function compileProtection(estate: Estate): ProtectionPlan {
 
 /** All that has a schedule, in the order a person reads it. */
 export function scheduledOf(plan: ProtectionPlan): Scheduled<unknown>[] {
-  const { backups, restoreTests, prunes, verifies, mirrors, drills } = plan;
-  return [...backups, ...restoreTests, ...mirrors, ...verifies, ...prunes, ...drills];
+  const { backups, restoreTests, prunes, verifies, mirrors, lockRenewals, drills } = plan;
+  return [...backups, ...restoreTests, ...lockRenewals, ...mirrors, ...verifies, ...prunes, ...drills];
 }
 
 function scheduledBackup(estate: Estate, service: EstateService, policy: BackupPolicy): Scheduled<BackupOrder> {
@@ -168,8 +173,7 @@ function scheduledPrune(estate: Estate, vault: EstateVault): Scheduled<PruneOrde
 function scheduledVerify(vault: EstateVault): Scheduled<VerifyOrder>[] {
   if (vault.verifyWithinSeconds === null) return [];
   const { everySeconds, percent } = verifyTurns(vault.verifyWithinSeconds);
-  const every = everySeconds === daySeconds ? 'daily' : `${everySeconds}s`;
-  return [ofVault('verify', vault, { vault: plainVault(vault), percent, ...bySchedule }, every)];
+  return [ofVault('verify', vault, { vault: plainVault(vault), percent, ...bySchedule }, everyText(everySeconds))];
 }
 
 /**
@@ -189,8 +193,20 @@ function scheduledMirror(estate: Estate, vault: EstateVault): Scheduled<MirrorOr
   return [ofVault('mirror', vault, order, vault.copy.every)];
 }
 
+/** Renewed in good time: although two turns fail, what is needed stays locked. Daily at most rarely. */
+function scheduledLockRenewal(vault: EstateVault): Scheduled<RenewLocksOrder>[] {
+  if (vault.lockSeconds === null) return [];
+  const everySeconds = Math.min(daySeconds, Math.max(60, Math.floor(vault.lockSeconds / 4 / 60) * 60));
+  return [ofVault('renew-locks', vault, { vault: plainVault(vault), ...bySchedule }, everyText(everySeconds))];
+}
+
+function everyText(seconds: number): string {
+  if (seconds === daySeconds) return 'daily';
+  return seconds % 3_600 === 0 ? `${seconds / 3_600}h` : `${seconds / 60}m`;
+}
+
 function ofVault<Order>(
-  kind: 'prune' | 'verify' | 'mirror',
+  kind: 'prune' | 'verify' | 'mirror' | 'renew-locks',
   vault: EstateVault,
   order: Order,
   every: string,

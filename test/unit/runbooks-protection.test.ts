@@ -43,6 +43,7 @@ test('the library’s protected database asks for a backup, its proof, the care 
     [
       ['backup/orders-db/orders/vault', 'backup', 'backup/orders-db/orders/vault', 'daily', 'east'],
       ['restore-test/orders-db/orders/vault', 'restoreTest', 'restore-test/orders-db/orders/vault', 'weekly', 'west'],
+      ['renew-locks/vault', 'renewLocks', 'renew-locks/vault', 'daily', 'west'],
       ['mirror/vault', 'mirrorVault', 'mirror/vault', 'daily', 'west'],
       ['verify/vault', 'verifyVault', 'verify/vault', 'daily', 'west'],
       ['verify/far', 'verifyVault', 'verify/far', 'daily', null],
@@ -141,6 +142,18 @@ test('every pack is read within the stated time, although any two turns fail', (
       const turns = Math.ceil(packs / perTurn) + 2;
       assert.ok(turns * everySeconds <= within, `${turns} turns of ${everySeconds} s in ${within} s`);
     }),
+  );
+});
+
+test('what is locked stays locked although two renewals fail', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 60, max: 500 * 24 * 60 }), (minutes) => {
+      const locked = { vault: { ...vault, lock: `${minutes}m` } };
+      const [renewal] = compileProtection(backing({}, locked)).lockRenewals;
+      assert.ok(renewal !== undefined);
+      assert.ok(3 * (renewal.gapSeconds + renewal.jitterSeconds) < minutes * 60, renewal.every);
+    }),
+    { numRuns: 60 },
   );
 });
 
