@@ -105,7 +105,7 @@ async function prove(proving: Proving): Promise<void> {
   const listed = await listStored(stored, (files) => context.heartbeat({ phase: 'listing', files }));
   findings.push(compareRecorded(point, stored.snapshot, listed));
   if (listed.faults.count > 0) {
-    const what = `${listed.faults.count} of its files cannot be restored: ${listed.faults.toString()}`;
+    const what = `${listed.faults.count} of its files and directories cannot be restored: ${listed.faults.toString()}`;
     throw new MusterError('REPOSITORY_DAMAGED', `${point.id}: ${what}`);
   }
   const alarm = await ransomwareFindings(stored, {

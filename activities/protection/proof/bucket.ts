@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { toMusterError } from '../../../workflows/engine/errors.ts';
+import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
 import { readContent } from '../../backup/engine/read-content.ts';
 import { restore } from '../../backup/engine/restore.ts';
 import { nodeAt, walkSnapshot, type SnapshotEntry } from '../../backup/engine/walk-snapshot.ts';
@@ -20,6 +20,9 @@ interface Reading {
   objects: number;
   read: number;
   bytes: number;
+  /** What the repository does not give back. */
+  damage: Faults;
+  /** What it gives back otherwise than it was. */
   faults: Faults;
   metadata: Faults;
   /** ETags that are the MD5 of the content, and objects whose ETag could be one and is not. */
@@ -30,6 +33,7 @@ interface Reading {
 /**
  * Reads the objects of a bucket back out of the repository, all or a share of them, and compares them with what was
  * known of them when they were saved; lays them down as files where a scanner or a program is to see them.
+ * @throws MusterError REPOSITORY_DAMAGED naming what cannot be read
  */
 export async function proveBucket(proving: Proving): Promise<Restored> {
   const { stored, order, point, findings, figures } = proving;
@@ -46,6 +50,10 @@ export async function proveBucket(proving: Proving): Promise<Restored> {
   const startedAt = performance.now();
   const reading = await readAll(proving, top.subtree);
   findings.push(...findingsOf(proving, bucket, reading));
+  const { damage } = reading;
+  if (damage.count > 0) {
+    throw new MusterError('REPOSITORY_DAMAGED', `${damage.count} objects cannot be read: ${damage.toString()}`);
+  }
   figures.verifySeconds = secondsSince(startedAt);
   proving.restoredToMs = point.takenAtMs;
   const { scanner, http } = order.checks;
@@ -62,7 +70,16 @@ function bucketOf({ order, point, stored }: Proving): string | null {
 
 async function readAll(proving: Proving, treeId: string): Promise<Reading> {
   const reading: Reading = {
-    ...{ objects: 0, read: 0, bytes: 0, faults: new Faults(), metadata: new Faults(), etagsRight: 0, etagsWrong: [] },
+    ...{
+      objects: 0,
+      read: 0,
+      bytes: 0,
+      damage: new Faults(),
+      faults: new Faults(),
+      metadata: new Faults(),
+      etagsRight: 0,
+      etagsWrong: [],
+    },
   };
   const entries = walkSnapshot(proving.stored.trees, treeId);
   const lane = async (): Promise<void> => {
@@ -79,7 +96,7 @@ async function readAll(proving: Proving, treeId: string): Promise<Reading> {
 
 async function readEntry(proving: Proving, reading: Reading, entry: SnapshotEntry): Promise<void> {
   const path = shown(entry.path).slice(1);
-  if (entry.kind === 'damaged') return reading.faults.add(`${path}: ${entry.why}`);
+  if (entry.kind === 'damaged') return reading.damage.add(`${path}: ${entry.why}`);
   if (entry.node.type !== 'file') return;
   reading.objects += 1;
   const etag = checkMetadata(reading, path, entry.node);
@@ -92,7 +109,7 @@ async function readEntry(proving: Proving, reading: Reading, entry: SnapshotEntr
   } catch (err) {
     const { code, message } = toMusterError(err);
     if (code !== 'REPOSITORY_DAMAGED') throw err;
-    reading.faults.add(message);
+    reading.damage.add(message);
   }
 }
 
@@ -133,7 +150,7 @@ async function readObject(
 }
 
 function findingsOf({ point }: Proving, bucket: string, reading: Reading): Proving['findings'] {
-  const { objects, read, bytes, faults, metadata } = reading;
+  const { objects, read, bytes, damage, faults, metadata } = reading;
   const recorded = point.facts['objects'];
   const about = { check: 'objects', subject: bucket };
   const findings: Proving['findings'] = [];
@@ -144,7 +161,7 @@ function findingsOf({ point }: Proving, bucket: string, reading: Reading): Provi
     findings.push(failed({ ...about, detail: `${faults.count} objects are not what was saved: ${faults.toString()}` }));
   } else if (objects === 0) {
     findings.push(unknown({ ...about, detail: nothingThere }));
-  } else {
+  } else if (damage.count === 0) {
     findings.push(passed({ ...about, detail: `${read} of ${objects} read back, ${bytes} bytes as they were saved` }));
   }
   const detail = metadata.count === 0 ? `of ${objects} objects readable` : metadata.toString();

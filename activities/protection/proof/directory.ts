@@ -1,10 +1,14 @@
 import path from 'node:path';
+import { MusterError } from '../../../workflows/engine/errors.ts';
 import { restore } from '../../backup/engine/restore.ts';
 import { compareFiles } from './compare-files.ts';
-import { failed, judged, named, passed, unknown } from './finding.ts';
+import { failed, named, passed, unknown } from './finding.ts';
 import { secondsSince, type Proving, type Restored } from './trial.ts';
 
-/** Restores a snapshot of directories and compares what then lies on the disk with what was saved. */
+/**
+ * Restores a snapshot of directories and compares what then lies on the disk with what was saved.
+ * @throws MusterError RESTORE_FAILED naming what is missing
+ */
 export async function proveDirectory(proving: Proving): Promise<Restored> {
   const { stored, place, point, context, signal, findings, figures } = proving;
   const startedAt = performance.now();
@@ -16,12 +20,13 @@ export async function proveDirectory(proving: Proving): Promise<Restored> {
   Object.assign(figures, { restoredBytes: counts.bytes, layDownSeconds: restoreSeconds });
   proving.restoredToMs = point.takenAtMs;
   const lost = problems.filter(({ path: at }) => at !== '').map(({ path: at, why }) => `${at}: ${why}`);
+  if (lost.length > 0) throw new MusterError('RESTORE_FAILED', `${lost.length} cannot be restored: ${named(lost)}`);
+  proving.restoreSeconds = restoreSeconds;
   const about = { check: 'restore', subject: point.resource };
   const said = `${counts.files} files, ${counts.directories} directories, ${counts.bytes} bytes`;
-  findings.push(judged(lost.length === 0, { ...about, detail: lost.length === 0 ? said : named(lost) }));
+  findings.push(passed({ ...about, detail: said }));
   for (const { path: at, why } of problems)
     if (at === '') findings.push(unknown({ ...about, check: 'attributes', detail: why }));
-  if (lost.length === 0) proving.restoreSeconds = restoreSeconds;
   await compare(proving);
   const directory = directoryOf(place.filesDir, stored.snapshot.paths);
   return { url: `file://${directory}`, directory };

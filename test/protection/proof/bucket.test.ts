@@ -1,6 +1,7 @@
 /** Backups of buckets that look well and are not: of a real bucket, saved as the activity saves it. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { chmodSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { saveBackup } from '../../../activities/protection/backup.ts';
 import { openBucketAt } from '../../../activities/protection/bucket-place.ts';
@@ -14,7 +15,9 @@ import {
   assertProven,
   attempt,
   contextOf,
+  copyOfVault,
   createWorld,
+  filesBelow,
   service,
   site,
   type Attempt,
@@ -164,6 +167,39 @@ const damages: (Caught & { name: string; given: SavedAgain; recorded?: boolean }
 describe('what looks like a sound backup of a bucket is caught:', () => {
   for (const { name, given, ...caught } of damages) {
     test(name, async () => assertCaught(await tested(await savedAgain(world.repository, sound, given)), caught));
+  }
+
+  const packs: (Caught & { name: string; damage: (file: string) => void })[] = [
+    {
+      name: 'a flipped byte in a pack',
+      damage: (file) =>
+        writeFileSync(
+          file,
+          readFileSync(file).map((byte, at) => (at === 150_000 ? byte ^ 1 : byte)),
+        ),
+      ...{ code: 'REPOSITORY_DAMAGED', says: /1 objects cannot be read: photo: .*(wrong MAC|hash)/ },
+    },
+    {
+      name: 'a truncated pack',
+      damage: (file) => truncateSync(file, 1_000),
+      ...{ code: 'REPOSITORY_DAMAGED', says: /\d+ objects cannot be read: .*photo: .*behind the end/ },
+    },
+    {
+      name: 'a missing pack',
+      damage: (file) => rmSync(file),
+      ...{ code: 'REPOSITORY_DAMAGED', says: /22 objects cannot be read: .*missing/ },
+    },
+  ];
+  for (const { name, damage, ...caught } of packs) {
+    test(name, async () => {
+      const copy = await copyOfVault(world, name.replaceAll(' ', '-'));
+      const [largest = ''] = (await filesBelow(`${copy.repository}/data`)).toSorted(
+        (a, b) => statSync(b).size - statSync(a).size,
+      );
+      chmodSync(largest, 0o600);
+      damage(largest);
+      assertCaught(await tested(sound, { vault: copy }), caught);
+    });
   }
 
   test('the bucket of somebody else', async () => {
