@@ -1,4 +1,5 @@
 import type { ProtectionBatch, ProtectionRun, RecoveryPoint, RestoreProof } from '../../workflows/engine/protection.ts';
+import type { ReplicationStatus } from '../../workflows/engine/replication.ts';
 import type { Run } from '../../workflows/engine/run.ts';
 import { insertApproval, selectApprovals } from './approvals.ts';
 import {
@@ -20,6 +21,14 @@ import { insertPlanVersion, selectPlanVersions, type PlanVersion } from './plan-
 import { insertProtectionRun, selectProtectionRuns, type ProtectionRunFilter } from './protection-runs.ts';
 import { insertPoint, insertRemoved, selectPoints, type PointFilter } from './recovery-points.ts';
 import { insertProof, selectProofs, type ProofFilter } from './restore-proofs.ts';
+import {
+  insertLostObjects,
+  insertReplicationFigures,
+  selectLostObjects,
+  selectReplicationFigures,
+  type LostObject,
+  type ReplicationFigure,
+} from './replication.ts';
 import { insertRun, sealRun, selectRun, selectRuns, type RunFilter } from './runs.ts';
 import type { ApprovalRow, EpochRow, FindingRow, LeaseAnswer, RunOpened, RunRow, RunSummary, Sample } from './types.ts';
 
@@ -79,6 +88,15 @@ export interface Ledger {
   /** Newest first. */
   restoreProofs(filter?: ProofFilter): Promise<RestoreProof[]>;
 
+  addReplicationFigures(batch: readonly ReplicationStatus[]): Promise<void>;
+  /** What a replication said between two moments, oldest first. */
+  replicationFiguresOf(
+    of: { service: string; resource: string },
+    between: { fromMs: number; toMs: number },
+  ): Promise<ReplicationFigure[]>;
+  addLostObjects(of: { runId: string; resource: string }, lost: readonly LostObject[]): Promise<void>;
+  lostObjectsOf(runId: string, resource: string): Promise<LostObject[]>;
+
   close(): Promise<void>;
 }
 
@@ -91,6 +109,7 @@ export function openLedger(url: string): Ledger {
     ...figuresOf(db),
     ...claimsOf(db),
     ...decisionsOf(db),
+    ...replicationOf(db),
     ...protectionOf(db),
     close: () => db.close(),
   };
@@ -170,5 +189,16 @@ function protectionOf(db: LedgerConnection) {
     protectionRuns: (filter: ProtectionRunFilter = {}) => selectProtectionRuns(db, filter),
     recoveryPoints: (filter: PointFilter = {}) => selectPoints(db, filter),
     restoreProofs: (filter: ProofFilter = {}) => selectProofs(db, filter),
+  };
+}
+
+function replicationOf(db: LedgerConnection) {
+  return {
+    addReplicationFigures: (batch: readonly ReplicationStatus[]) => insertReplicationFigures(db, batch),
+    replicationFiguresOf: (of: { service: string; resource: string }, between: { fromMs: number; toMs: number }) =>
+      selectReplicationFigures(db, of, between),
+    addLostObjects: (of: { runId: string; resource: string }, lost: readonly LostObject[]) =>
+      insertLostObjects(db, of, lost),
+    lostObjectsOf: (runId: string, resource: string) => selectLostObjects(db, runId, resource),
   };
 }
