@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { RecoveryPoint, RestoreDone, RestoreOrder } from '../../workflows/engine/protection.ts';
@@ -12,6 +12,7 @@ import type { WalArchive } from '../backup/postgres/wal-archive.ts';
 import { loadSnapshot, type Snapshot } from '../backup/repository/snapshot.ts';
 import { storedBaseBackup } from '../backup/source/postgres.ts';
 import { urlOf } from '../drivers/postgres/config.ts';
+import { canTraverse, serverOwner } from '../drivers/postgres/owner.ts';
 import { stopServer } from '../drivers/postgres/server.ts';
 import { openObjects } from '../objects/open.ts';
 import { isLocation, parseLocation } from '../objects/location.ts';
@@ -53,6 +54,7 @@ async function restoreDatabase({ order, point, snapshot, open, context }: Restor
   const { resource, service, site, into } = order;
   if (isLocation(into)) throw invalid(`${into}: a database is restored into a directory`);
   const dataDir = path.resolve(into);
+  await mustBeReachable(dataDir);
   const binDir = await binDirHere(resource, site);
   const backup = await storedBaseBackup(open.repository, snapshot);
   const { systemId } = backup.facts;
@@ -115,6 +117,8 @@ async function restoreFiles({ order, point, snapshot, open, context }: Restoring
   } else {
     const target = path.resolve(order.into);
     if (context.before === undefined) await mustBeEmpty(target);
+    // What is restored is closed to others, as it was; the way there need not be.
+    await mkdir(path.dirname(target), { recursive: true });
     // From now on a later attempt knows that what lies there is of this run.
     context.heartbeat({ phase: 'restoring' });
     result = await restore({ repository, snapshot, target, overwrite: 'if-changed', signal, onProgress });
@@ -124,6 +128,15 @@ async function restoreFiles({ order, point, snapshot, open, context }: Restoring
     throw new MusterError('RESTORE_FAILED', `${result.problems.length} files are not whole: ${named.join('; ')}`);
   }
   return { restoredToMs: point.takenAtMs, restoredBytes: result.counts.bytes, note: '' };
+}
+
+/** Servers do not run as root: their user must be able to get to what is theirs. */
+async function mustBeReachable(dataDir: string): Promise<void> {
+  const parent = path.dirname(dataDir);
+  await mkdir(parent, { recursive: true });
+  if (canTraverse(parent)) return;
+  const user = serverOwner()?.name ?? 'the server';
+  throw invalid(`the user ${user}, who runs PostgreSQL, cannot get into ${parent}: choose another place, or open it`);
 }
 
 async function mustBeEmpty(directory: string): Promise<void> {

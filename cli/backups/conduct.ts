@@ -6,7 +6,7 @@ import {
 } from '../../worker/protection-start.ts';
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { say, sayJson, style } from '../output.ts';
+import { note, say, sayJson, style } from '../output.ts';
 import { formatBytes, formatClock, formatCount } from '../repo/format.ts';
 import type { BackupFlags } from './choose.ts';
 
@@ -26,9 +26,14 @@ export async function startAndFollow<Answer>(
   }
   const live = flags.json !== true && process.stderr.isTTY;
   const beganMs = Date.now();
+  let told: string | null = null;
   try {
     const answer = await followProtection(client, started, (progress) => {
       if (live) process.stderr.write(`\r\u001b[2K${progressText(progress, Date.now() - beganMs)}`);
+      else if (progress.lastFailure !== null && progress.lastFailure !== told) {
+        told = progress.lastFailure;
+        note(`attempt ${progress.attempt}, after: ${told}`);
+      }
     });
     if (live) process.stderr.write('\r\u001b[2K');
     if (flags.json === true) sayJson(answer);

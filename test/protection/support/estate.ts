@@ -1,8 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+const site =
+  '{ endpoints: env:TEST_RECEIPTS_URLS, accessKey: env:TEST_RECEIPTS_USER, secretKey: env:TEST_RECEIPTS_PASSWORD }';
+const receipts = `      receipts:
+        driver: bucket
+        bucket: receipts
+        replication: none
+        hangzhou: ${site}
+        beijing: ${site}
+`;
+
 /** An estate whose database is that of the test's world; references are in the world's environment. */
-export function writeEstate(dir: string): string {
+export function writeEstate(dir: string, { withReceipts = false } = {}): string {
   const file = path.join(dir, 'muster.yaml');
   writeFileSync(
     file,
@@ -24,8 +34,8 @@ services:
         tables: [orders]
         hangzhou: { url: env:TEST_ORDERS_URL, dataDir: /nowhere }
         beijing: { url: env:TEST_ORDERS_URL, dataDir: /nowhere }
-    backups:
-      - resource: orders
+${withReceipts ? receipts : ''}    backups:
+${withReceipts ? '      - { resource: receipts, every: daily, keep: { last: 2 }, to: vault }\n' : ''}      - resource: orders
         every: 6h
         keep: { last: 2 }
         to: vault
