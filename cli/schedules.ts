@@ -1,7 +1,9 @@
+import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import type { ActualSchedule } from '../worker/schedules/content.ts';
 import { estateMark } from '../worker/schedules/desired.ts';
 import { lastRunOf, type LastRun } from '../worker/schedules/last-run.ts';
+import { setPaused } from '../worker/schedules/pause.ts';
 import { inTurns, reached, readSchedule, readSchedules } from '../worker/schedules/read.ts';
 import { action } from './command.ts';
 import type { Context } from './context.ts';
@@ -70,19 +72,19 @@ async function show(context: Context, options: SchedulesOptions): Promise<ExitCo
 
 async function carryOut(context: Context, order: Order, id: string, options: OrderOptions): Promise<ExitCode> {
   const client = await context.temporal();
-  await readSchedule(client, id);
-  const handle = client.schedule.getHandle(id);
   const by = options.by ?? process.env['USER'] ?? 'operator';
   const note = `${orders[order].done} by ${by}${options.why === undefined ? '' : `: ${options.why}`}`;
-  await reached(async () => {
-    if (order === 'pause') await handle.pause(note);
-    else if (order === 'resume') await handle.unpause(note);
-    else await handle.trigger('SKIP');
-  });
-  const schedule = await readSchedule(client, id);
+  const schedule =
+    order === 'trigger' ? await startTurn(client, id) : await setPaused(client, id, order === 'pause', note);
   if (options.json === true) sayJson(scheduleJson(schedule, await lastRunOf(client, schedule)));
   else say(`${style.bold(id)} ${orders[order].done}`);
   return exitCodes.met;
+}
+
+async function startTurn(client: Client, id: string): Promise<ActualSchedule> {
+  await readSchedule(client, id);
+  await reached(() => client.schedule.getHandle(id).trigger('SKIP'));
+  return readSchedule(client, id);
 }
 
 function scheduleJson({ id, estate, subject, paused, note, turns }: ActualSchedule, last: LastRun): unknown {

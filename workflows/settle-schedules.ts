@@ -43,8 +43,8 @@ export function schedulesOfFailover(runId: string, plan: Plan): RunSchedules {
     pause: () => void handOver({ ...common, act: 'pause', site: from, onlyOwn: false }),
     settle: (view) =>
       hasMoved(view)
-        ? handOver({ ...common, act: 'resume', site: to, onlyOwn: false })
-        : handOver({ ...common, act: 'resume', site: from, onlyOwn: true }),
+        ? handOverInTime({ ...common, act: 'resume', site: to, onlyOwn: false })
+        : handOverInTime({ ...common, act: 'resume', site: from, onlyOwn: true }),
   };
 }
 
@@ -53,7 +53,8 @@ export function schedulesOfFailback(runId: string, plan: Plan): Pick<RunSchedule
   const { service, to: site } = plan;
   return {
     settle: async (view) => {
-      if (hasMoved(view)) await handOver({ act: 'resume', service, site, wholeSite: true, runId, onlyOwn: false });
+      if (hasMoved(view))
+        await handOverInTime({ act: 'resume', service, site, wholeSite: true, runId, onlyOwn: false });
     },
   };
 }
@@ -63,27 +64,28 @@ function hasMoved({ clocks }: RunView): boolean {
   return clocks.promoted !== undefined;
 }
 
-/** To a workflow of its own, which outlives the run and goes on trying. */
+/** To a workflow of its own, which outlives the run and goes on trying. A failure is a line in the log. */
 async function handOver(order: SchedulesOrder): Promise<void> {
   if (!patched('schedules')) return;
-  let taken = false;
-  const start = async (): Promise<void> => {
-    try {
-      await startChild('settleSchedules', {
+  try {
+    await CancellationScope.nonCancellable(() =>
+      startChild('settleSchedules', {
         args: [order],
         workflowId: `schedules/${order.runId}/${order.act}`,
         parentClosePolicy: ParentClosePolicy.ABANDON,
         staticSummary: `${order.act}s the schedules of ${order.site} for ${order.service}`,
-      });
-    } catch (err) {
-      log.warn(`schedules: ${err instanceof Error ? err.message : String(err)}`);
-    }
-    taken = true;
-  };
-  await CancellationScope.nonCancellable(async () => {
-    void start();
-    await condition(() => taken, patienceMs, { summary: 'hands the schedules over' });
-  });
+      }),
+    );
+  } catch (err) {
+    log.warn(`schedules: ${err instanceof Error ? err.message : String(err)}`);
+  }
+}
+
+/** The same at the end of a run, which waits until it was taken over, but not for long. */
+async function handOverInTime(order: SchedulesOrder): Promise<void> {
+  let isTaken = false;
+  void handOver(order).then(() => (isTaken = true));
+  await condition(() => isTaken, patienceMs, { summary: 'hands its schedules over' });
 }
 
 /** Pauses or resumes schedules, for as long as it takes within a day. @returns their ids */

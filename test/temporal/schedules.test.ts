@@ -7,7 +7,7 @@ import { controlQueue } from '../../worker/run-start.ts';
 import { applySchedules, compareSchedules } from '../../worker/schedules/apply.ts';
 import { desiredSchedules } from '../../worker/schedules/desired.ts';
 import { hasDrift } from '../../worker/schedules/diff.ts';
-import { pauseSchedulesOf, resumeSchedulesOf } from '../../worker/schedules/pause.ts';
+import { pauseSchedulesOf, resumeSchedulesOf, setPaused } from '../../worker/schedules/pause.ts';
 import { readSchedule } from '../../worker/schedules/read.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { testCatalogue } from '../support/catalogue.ts';
@@ -104,7 +104,7 @@ test('what is changed by hand is seen as drift and put right; a pause is seen, a
     spec: { intervals: [{ every: '1h' }] },
     policies: { overlap: 'ALLOW_ALL' },
   }));
-  await handle.pause('the disk is being changed');
+  await setPaused(client, backupId, true, 'the disk is being changed');
   const [step] = await compareSchedules(client, backing());
   assert.ok(step?.kind === 'drifted');
   const fields = step.changes.map(({ field }) => field);
@@ -128,7 +128,7 @@ test('a failover’s pause outlasts applying; its failback takes up exactly what
     }),
   );
   await listed(client, 3);
-  await client.schedule.getHandle('drill/shop/live').pause('not this month');
+  await setPaused(client, 'drill/shop/live', true, 'not this month');
   const by = { runId: 'failover-shop-20261120-081500-4f2a', service: 'shop' };
   const choice = { service: 'shop', site: 'hangzhou', wholeSite: true };
   assert.deepEqual(await pauseSchedulesOf(client, choice, by, 'hangzhou is left'), [backupId]);
@@ -149,6 +149,20 @@ test('a failover’s pause outlasts applying; its failback takes up exactly what
   assert.deepEqual(await resumeSchedulesOf(client, { service: 'shop', site: 'hangzhou' }, 'home'), []);
   assert.equal((await readSchedule(client, backupId)).paused, false);
   assert.equal((await readSchedule(client, 'drill/shop/live')).note, 'not this month');
+});
+
+test('a site that is lost takes its vaults’ schedules along; one that is only left does not', async () => {
+  await apply(client, backing());
+  await listed(client, 3);
+  const by = { runId: 'failover-shop-20261120-081500-4f2a', service: 'shop' };
+  const beijing = { service: 'shop', site: 'beijing' };
+  const paused = await pauseSchedulesOf(client, { ...beijing, wholeSite: false }, by, 'beijing is left');
+  assert.deepEqual(paused, ['restore-test/shop/orders/vault']);
+  assert.deepEqual(await pauseSchedulesOf(client, { ...beijing, wholeSite: true }, by, 'beijing is lost'), [
+    'verify/vault',
+  ]);
+  assert.deepEqual(await resumeSchedulesOf(client, { ...beijing, runId: 'failover-of-somebody-else' }, 'home'), []);
+  assert.equal((await resumeSchedulesOf(client, { ...beijing, runId: by.runId }, 'home')).length, 2);
 });
 
 test('an estate that names another site takes up what a failover had paused for the sake of the old one', async () => {

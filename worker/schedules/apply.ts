@@ -11,7 +11,7 @@ import type { DesiredSchedule } from './content.ts';
 import { desiredSchedules, estateMark } from './desired.ts';
 import { diffSchedules, type ScheduleStep } from './diff.ts';
 import { readFailoverNote } from './pause-note.ts';
-import { inTurns, reached, readSchedules } from './read.ts';
+import { inTurns, reached, readBack, readSchedules } from './read.ts';
 import { fromDescription, toOptions } from './translate.ts';
 
 /** What lies between an estate and Temporal. @throws MusterError TEMPORAL_UNREACHABLE */
@@ -72,6 +72,7 @@ async function carryOut(client: Client, step: ScheduleStep, estate: string): Pro
 async function create(client: Client, desired: DesiredSchedule, estate: string): Promise<void> {
   try {
     await client.schedule.create(toOptions(desired, estate));
+    await readBack(client, desired.id, (schedule) => schedule !== null);
   } catch (err) {
     if (!(err instanceof ScheduleAlreadyRunning)) throw err;
     throw new MusterError('CONFIG_INVALID', `schedule ${desired.id} was made by somebody else meanwhile`);
@@ -81,6 +82,7 @@ async function create(client: Client, desired: DesiredSchedule, estate: string):
 async function update(client: Client, desired: DesiredSchedule, estate: string): Promise<void> {
   const { scheduleId: _id, memo: _memo, ...options } = toOptions(desired, estate);
   await client.schedule.getHandle(desired.id).update((found) => ({ ...options, state: stateAfter(found, desired) }));
+  await readBack(client, desired.id, (schedule) => schedule?.hash === desired.hash);
 }
 
 /** As it was; but what a failover has paused for the sake of a site goes on when the estate names another one. */
@@ -95,6 +97,7 @@ function stateAfter(found: ScheduleDescription, { subject }: DesiredSchedule): {
 async function remove(client: Client, id: string): Promise<void> {
   try {
     await client.schedule.getHandle(id).delete();
+    await readBack(client, id, (schedule) => schedule === null);
   } catch (err) {
     if (!(err instanceof ScheduleNotFoundError)) throw err;
   }

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { ActualSchedule } from './content.ts';
 import { failoverNote, readFailoverNote, type FailoverPause } from './pause-note.ts';
-import { inTurns, reached, readSchedules } from './read.ts';
+import { inTurns, reached, readBack, readSchedule, readSchedules } from './read.ts';
 
 /** Which schedules are meant. */
 export interface ScheduleChoice {
@@ -27,7 +27,7 @@ export async function pauseSchedulesOf(
 ): Promise<string[]> {
   const { ours } = await readSchedules(client);
   const meant = ours.filter((schedule) => isMeant(schedule, choice) && !schedule.paused);
-  return act(meant, (id) => client.schedule.getHandle(id).pause(failoverNote(by, why)));
+  return act(meant, (id) => setPaused(client, id, true, failoverNote(by, why)));
 }
 
 /**
@@ -48,11 +48,23 @@ export async function resumeSchedulesOf(
     if (pause === null || pause.service !== of.service || subject.site !== of.site) return false;
     return of.runId === undefined || of.runId === pause.runId;
   });
-  return act(meant, (id) => client.schedule.getHandle(id).unpause(why));
+  return act(meant, (id) => setPaused(client, id, false, why));
 }
 
-async function act(schedules: readonly ActualSchedule[], work: (id: string) => Promise<void>): Promise<string[]> {
-  await reached(() => inTurns(schedules, ({ id }) => work(id)));
+/**
+ * Pauses a schedule or takes it up, and reads it back.
+ * @throws MusterError SCHEDULE_UNKNOWN, TEMPORAL_UNREACHABLE
+ */
+export async function setPaused(client: Client, id: string, paused: boolean, note: string): Promise<ActualSchedule> {
+  const handle = client.schedule.getHandle(id);
+  await readSchedule(client, id);
+  await reached(() => (paused ? handle.pause(note) : handle.unpause(note)));
+  await readBack(client, id, (schedule) => schedule?.paused === paused && schedule.note === note);
+  return readSchedule(client, id);
+}
+
+async function act(schedules: readonly ActualSchedule[], work: (id: string) => Promise<unknown>): Promise<string[]> {
+  await inTurns(schedules, ({ id }) => work(id));
   return schedules.map(({ id }) => id);
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ScheduleNotFoundError, type Client, type ScheduleDescription } from '@temporalio/client';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { ActualSchedule } from './content.ts';
@@ -40,6 +41,30 @@ export async function readSchedule(client: Client, id: string): Promise<ActualSc
   if (schedule !== null) return schedule;
   const why = found === null ? 'there is no schedule' : 'Muster has not made the schedule';
   throw new MusterError('SCHEDULE_UNKNOWN', `${why} "${id}"`);
+}
+
+const readBacks = 50;
+const readBackMs = 100;
+
+/**
+ * Waits until a schedule is as it was told to be: Temporal answers before it has done so.
+ * @param isSo told of the schedule, null while there is none of ours of that name
+ * @throws MusterError TEMPORAL_UNREACHABLE when it does not become so within seconds
+ */
+export async function readBack(
+  client: Client,
+  id: string,
+  isSo: (schedule: ActualSchedule | null) => boolean,
+): Promise<void> {
+  for (let tries = 0; tries < readBacks; tries++) {
+    const found = await reached(() => describeSchedule(client, id));
+    if (isSo(found === null ? null : fromDescription(found))) return;
+    await sleep(readBackMs);
+  }
+  throw new MusterError(
+    'TEMPORAL_UNREACHABLE',
+    `Temporal took an order about schedule ${id} and does not carry it out`,
+  );
 }
 
 async function describeSchedule(client: Client, id: string): Promise<ScheduleDescription | null> {
