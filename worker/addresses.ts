@@ -7,6 +7,11 @@ export function controlAddress(estate: Estate): AgentAddress {
   return { site: 'control', url: resolveReference(estate.control.url), token: resolveReference(estate.control.token) };
 }
 
+/** Where steps leave files: the agents of the sites, and the control plane. @throws MusterError SECRET_MISSING */
+export function evidencePlaces(estate: Estate): AgentAddress[] {
+  return [...agentAddresses(estate), controlAddress(estate)];
+}
+
 /** The agents of the sites that have one, as this process reaches them. @throws MusterError SECRET_MISSING */
 export function agentAddresses(estate: Estate): AgentAddress[] {
   const token = resolveReference(estate.control.token);

@@ -1,5 +1,4 @@
 /** A site's agent as a program: the guards beside its databases, a granter for the other site, its steps, its view. */
-import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import { createDrivers, driverCatalogue } from '../activities/drivers/index.ts';
 import { guardedBucket } from '../activities/drivers/bucket/guarded.ts';
@@ -8,7 +7,6 @@ import { getState } from '../activities/guard/client.ts';
 import { openGranter, type Granter } from '../activities/guard/granter-store.ts';
 import type { GuardedDatabase } from '../activities/guard/database.ts';
 import { startGuard, type Guard } from '../activities/guard/guard.ts';
-import type { Route } from '../activities/guard/http.ts';
 import { startAgentServer } from '../activities/guard/server.ts';
 import { loadEstate, type EstateService } from '../runbooks/estate.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
@@ -16,6 +14,7 @@ import type { PlanResource } from '../workflows/engine/plan.ts';
 import { createActivities } from './activities.ts';
 import { agentAddresses, controlAddress } from './addresses.ts';
 import { hostAndPort, loadAgentConfig } from './config.ts';
+import { evidenceRoute } from './evidence-route.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
@@ -53,7 +52,7 @@ const server = await startAgentServer({
   granter,
   guards: () => guards,
   vantage: () => vantage.views(),
-  extraRoutes: [metricsRoute(metrics), evidenceRoute(path.join(config.MUSTER_HOME, 'evidence'))],
+  extraRoutes: [metricsRoute(metrics), evidenceRoute(config.MUSTER_HOME)],
 });
 const drivers = createDrivers({ guardFor: (service, resource) => findGuard(service, resource) });
 const activities = createActivities({ drivers, log, metrics });
@@ -101,16 +100,4 @@ function findGuard(service: string, resource: string): Guard {
   const found = guards.find((guard) => guard.service === service && guard.resource === resource);
   if (found === undefined) throw new MusterError('SERVICE_UNKNOWN', `${site} guards no ${service}/${resource}`);
   return found;
-}
-
-/** Conflict sets and the like, for the report: `GET /v1/evidence/NAME`. Names only, never a path. */
-function evidenceRoute(dir: string): Route {
-  return {
-    method: 'GET',
-    path: '/v1/evidence/',
-    handle: ({ rest }) => {
-      if (!/^[\w.-]+$/.test(rest) || rest.startsWith('.')) return { status: 400, json: { error: 'name a file' } };
-      return { status: 200, content: createReadStream(path.join(dir, rest)), contentType: 'application/x-ndjson' };
-    },
-  };
 }
