@@ -54,6 +54,15 @@ test('what an estate asks for is created, is then the same, and applying it agai
   assert.ok(jittered >= 0 && jittered <= 5, next.toISOString());
 });
 
+test('every kind of interval comes back from Temporal as it was given', async () => {
+  for (const every of ['30s', '90m', 'hourly', '1d', 'weekly', '3w', '400d', 'yearly']) {
+    const at = ['30s', '90m', 'hourly'].includes(every) ? {} : { at: '23:59' };
+    const estate = backing({ every, ...at });
+    assert.ok((await apply(client, estate)).includes(backupId), every);
+    assert.ok(!hasDrift(await compareSchedules(client, estate)), every);
+  }
+});
+
 test('a changed estate changes, creates and removes what it must, and no more', async () => {
   await apply(client, backing());
   await listed(client, 3);
