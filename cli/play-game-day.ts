@@ -3,12 +3,12 @@ import { driverCatalogue } from '../activities/drivers/index.ts';
 import { makeReport, writeReport } from '../console/make-report.ts';
 import { renderText } from '../console/report/render-text.ts';
 import { loadEstate } from '../runbooks/estate.ts';
-import { playGameDay, type GameDayResult } from '../sandbox/game-day.ts';
+import { copiesReceipts, playGameDay, type GameDayResult } from '../sandbox/game-day.ts';
 import { sites } from '../sandbox/addresses.ts';
 import type { ReceiptsTruth } from '../sandbox/receipts-truth.ts';
 import { scenarioNamed } from '../sandbox/scenarios/index.ts';
 import { startWorld, type World } from '../sandbox/world.ts';
-import { agentAddresses } from '../worker/addresses.ts';
+import { evidencePlaces } from '../worker/addresses.ts';
 import { openLedger } from '../worker/ledger/ledger.ts';
 import { connectClient } from '../worker/temporal.ts';
 import { toMusterError } from '../workflows/engine/errors.ts';
@@ -73,9 +73,10 @@ async function playAndReport(world: World, scenarioName: string, home: string, q
     const reckoning = await reckon(day, world.clients.truthFile, {
       url: world.adminUrl('hangzhou'),
       buckets: sites.map((site) => world.receiptsAt(site)),
+      copied: copiesReceipts(estate),
     });
     const runIds = day.runs.map((run) => run.runId);
-    const report = await makeReport(ledger, agentAddresses(estate), {
+    const report = await makeReport(ledger, evidencePlaces(estate), {
       runIds,
       clients: reckoning.clients,
       extras: reckoning.extras,
@@ -104,7 +105,7 @@ async function playAndReport(world: World, scenarioName: string, home: string, q
 function sayReceipts({ written, missing, held }: ReceiptsTruth): void {
   const where = Object.entries(held).map(([site, count]) => `${count.toLocaleString('en')} at ${site}`);
   const lost = style.bold(`${missing.length} of ${written.toLocaleString('en')} lost`);
-  say(`  receipts, each kept at the site that wrote it: ${where.join(', ')}; ${lost}`);
+  say(`  receipts: ${where.join(', ')}; ${lost}`);
 }
 
 function sayDirect({ direct, runs, cameBackAtMs }: GameDayResult): void {

@@ -2,9 +2,9 @@
 import pg from 'pg';
 import { writeGapOfClients, secondsOfClients, type ClientWrite } from '../console/report/from-clients.ts';
 import type { RunExtras } from '../console/report/from-ledger.ts';
-import type { ClientSecond, TruthRow as LostRow } from '../console/report/input.ts';
+import type { ClientSecond, ObjectsTruth, TruthRow as LostRow } from '../console/report/input.ts';
 import type { GameDayResult } from '../sandbox/game-day.ts';
-import { compareReceipts, type ReceiptsTruth } from '../sandbox/receipts-truth.ts';
+import { compareReceipts, receiptOf, type ReceiptsTruth } from '../sandbox/receipts-truth.ts';
 import { compareTruth, readTruth, type TruthRow } from '../sandbox/truth.ts';
 import type { BucketSite } from '../activities/drivers/bucket/config.ts';
 
@@ -21,7 +21,7 @@ export interface Reckoning {
 export async function reckon(
   result: GameDayResult,
   truthFile: string,
-  final: { url: string; buckets: readonly BucketSite[] },
+  final: { url: string; buckets: readonly BucketSite[]; copied: boolean },
 ): Promise<Reckoning> {
   const rows: TruthRow[] = [];
   for await (const row of readTruth(truthFile)) rows.push(row);
@@ -34,7 +34,7 @@ export async function reckon(
     site: 'hangzhou',
   }));
   const lost = await lostRows([...rows, ...direct], final.url);
-  const receipts = await compareReceipts(rows, final.buckets);
+  const receipts = await compareReceipts(rows, final.buckets, final.copied ? 'hangzhou' : null);
   const writes = rows.map((row): ClientWrite => ({
     endAtMs: row.endAtMs,
     acked: row.outcome === 'acked',
@@ -87,7 +87,7 @@ function extrasOf(result: GameDayResult, counted: Counted): Record<string, RunEx
         lost: counted.lost.filter(byOld).map(toLostRow),
         ackedByOldAfterPromotion: afterPromotion.map(toLostRow),
         twoWritersMs: twoWritersMs(counted.rows, fencedAtMs, homeAtMs),
-        objects: { confirmed: counted.receipts.written, missing: counted.receipts.missing.length },
+        objects: objectsOf(counted, byOld, result.faultAtMs),
       },
     },
     [failback.runId]: {
@@ -97,8 +97,24 @@ function extrasOf(result: GameDayResult, counted: Counted): Record<string, RunEx
         lost: counted.lost.filter((row) => !byOld(row)).map(toLostRow),
         ackedByOldAfterPromotion: [],
         twoWritersMs: 0,
+        objects: objectsOf(counted, (row) => !byOld(row), null),
       },
     },
+  };
+}
+
+/** Receipts that were confirmed by one side of a switch, and what of them was lost with it. */
+function objectsOf(
+  { rows, receipts }: Counted,
+  belongs: (row: TruthRow) => boolean,
+  struckAtMs: number | null,
+): ObjectsTruth {
+  return {
+    ...{ resource: 'receipts', struckAtMs },
+    confirmed: rows.filter((row) => row.receipt === 'written' && belongs(row)).length,
+    lost: receipts.missing
+      .filter(belongs)
+      .map((row) => ({ ...toLostRow(row), table: 'receipts', key: receiptOf(row) })),
   };
 }
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { agentAddresses } from '../worker/addresses.ts';
+import { evidencePlaces } from '../worker/addresses.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { action } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -30,7 +30,7 @@ export function addReport(program: Command): void {
         const { renderText } = await import('../console/report/render-text.ts');
         const ledger = context.ledger();
         const runIds = given.length > 0 ? given : [await lastRun()];
-        const report = await makeReport(ledger, agentAddresses(context.estate()), { runIds });
+        const report = await makeReport(ledger, evidencePlaces(context.estate()), { runIds });
         const written = await writeReport(
           report,
           options.out ?? path.join(context.home, 'reports'),

@@ -8,9 +8,11 @@ export interface EvidenceFile {
   resource: string;
   name: string;
   sha256: string | null;
+  /** What its lines are about. */
+  of: 'rows' | 'objects';
 }
 
-/** The conflict sets that a run saved before it rewound an old primary. */
+/** The conflict sets that a run saved before an old primary was rewound, or copied over. Those of objects lie at the control plane. */
 export function conflictFilesOf(
   steps: readonly Pick<RunView['steps'][number], 'id' | 'evidence'>[],
   site: string,
@@ -21,10 +23,11 @@ export function conflictFilesOf(
     const sha256 = evidence?.['sha256'];
     return [
       {
-        site,
+        site: evidence?.['at'] === 'control' ? 'control' : site,
         resource: id.slice('backup-'.length),
         name: file.split('/').at(-1) ?? file,
         sha256: typeof sha256 === 'string' ? sha256 : null,
+        of: typeof evidence?.['objects'] === 'number' ? ('objects' as const) : ('rows' as const),
       },
     ];
   });
@@ -36,7 +39,7 @@ export function parseConflictSet(file: EvidenceFile, text: string): ConflictSet 
     .split('\n')
     .filter((line) => line !== '')
     .map(parseRow);
-  return { resource: file.resource, file: file.name, sha256: file.sha256, rows };
+  return { resource: file.resource, of: file.of, file: file.name, sha256: file.sha256, rows };
 }
 
 function parseRow(line: string): ConflictRow {

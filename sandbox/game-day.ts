@@ -3,6 +3,9 @@
  * report is held against what the clients kept.
  */
 import type { Client } from '@temporalio/client';
+import { isReplicated } from '../activities/drivers/bucket/config.ts';
+import { protectionDir } from '../activities/protection/replicate/home.ts';
+import { replicationFigures } from '../activities/protection/replicate/status.ts';
 import { planRun } from '../worker/planner.ts';
 import { hashEstate } from '../runbooks/hash.ts';
 import { activeRun, startRun } from '../worker/run-start.ts';
@@ -79,10 +82,23 @@ export async function playGameDay(day: GameDay): Promise<GameDayResult> {
   };
 }
 
-async function steadyLoad({ world, say }: GameDay): Promise<void> {
+async function steadyLoad({ world, estate, say }: GameDay): Promise<void> {
   await until('the clients place orders steadily', async () => (await world.clients.stats()).acked > 100);
+  if (copiesReceipts(estate)) await until('the receipts follow to beijing', async () => follows(world));
   const { acked } = await world.clients.stats();
   say(`▌ ${clock(Date.now())}  steady load: ${world.clients.count} clients, ${acked} orders placed at hangzhou`);
+}
+
+/** Whether the estate has the shop's receipts copied to the other site. */
+export function copiesReceipts({ services }: Estate): boolean {
+  const receipts = services[service]?.resources.find(({ driver }) => driver === 'bucket');
+  return receipts !== undefined && isReplicated(receipts);
+}
+
+/** Whether what would be lost of the receipts now is known, and little. */
+function follows({ home }: World): boolean {
+  const seconds = replicationFigures(protectionDir(home), service, 'receipts')?.oldestPendingAgeSeconds ?? null;
+  return seconds !== null && seconds < 2;
 }
 
 /** The watch sees it, holds, agrees with the other site and declares; where the policy asks, a person has to. */

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bucketSite, type BucketSite } from '../activities/drivers/bucket/config.ts';
+import { bucketSite, isReplicated, type BucketSite } from '../activities/drivers/bucket/config.ts';
 import { driverCatalogue } from '../activities/drivers/index.ts';
 import { loadEstate } from '../runbooks/estate.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
@@ -31,7 +31,7 @@ export interface WorldOptions {
   /** Whatever ports are free, for tests that run side by side; else the usual ones if free, or the next free. */
   anyPorts?: boolean;
   clients?: number;
-  /** Time from one order of a client to its next, milliseconds. */
+  /** Time from one order of a client to its next, milliseconds; longer by default where receipts are copied. */
   everyMs?: number;
   /** Changes the sandbox's estate before anything reads it. */
   editEstate?: (yaml: string) => string;
@@ -62,6 +62,9 @@ export interface World extends SiteFaults {
 
 const primary: Site = 'hangzhou';
 const library = join(import.meta.dirname, '..', 'runbooks', 'library', 'sandbox.yaml');
+/** From one order of a client to its next. A receipt that is copied is kept by eight nodes on one machine. */
+const usualEveryMs = 100;
+const withReceiptsEveryMs = 800;
 const farewellMs = 1000;
 const stopMs = 15_000;
 
@@ -102,8 +105,9 @@ interface Base {
 async function bringUp(options: WorldOptions, base: Base): Promise<World> {
   const { processes, places } = base;
   const parts: Parts = { temporal: true, worker: true, agents: true, clients: true, storage: true, ...options.parts };
-  const load = { clients: options.clients ?? 20, everyMs: options.everyMs ?? 100 };
   const { resource, receipts } = await writeEstate(places, options, parts.storage);
+  const everyMs = receipts !== null && isReplicated(receipts) ? withReceiptsEveryMs : usualEveryMs;
+  const load = { clients: options.clients ?? 20, everyMs: options.everyMs ?? everyMs };
   if (places.databasesElsewhere !== null) {
     const why = `their user cannot get into ${places.home}`;
     options.onProgress?.(`         the databases lie in ${places.databasesElsewhere}: ${why}`);

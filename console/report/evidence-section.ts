@@ -20,9 +20,13 @@ export function lossSection(report: Report): Content {
         : html`<h3 class="bad">Lost and in no conflict set</h3>
             ${rowList(loss.notListed, faultMs)}`
     }
+    ${loss.objects.map(objectLoss)}
     ${loss.conflictSets.map(
       (set) =>
-        html`<h3>Conflict set of ${set.resource}: ${count(set.rows.length, 'row')} that only the old primary had</h3>
+        html`<h3>
+            Conflict set of ${set.resource}: ${count(set.rows.length, set.of === 'rows' ? 'row' : 'object')} that only
+            the old ${set.of === 'rows' ? 'primary' : 'site'} had
+          </h3>
           <p class="soft">
             ${set.file === null ? 'Not written to a file.' : html`<span class="mono">${set.file}</span>`}
             ${set.sha256 === null ? null : html`<br /><span class="mono">sha256 ${set.sha256}</span>`}
@@ -31,6 +35,32 @@ export function lossSection(report: Report): Content {
     )}
     ${afterPromotion(report, faultMs)}
   </section>`;
+}
+
+/** What is known of a bucket's loss; once the old site is back, its conflict set stands below. */
+function objectLoss({
+  resource,
+  namedAtFreeze,
+  unseenAtFreeze,
+  keys,
+  listed,
+}: Report['loss']['objects'][number]): Content {
+  if (listed !== null || namedAtFreeze === null || (namedAtFreeze === 0 && unseenAtFreeze !== true)) return null;
+  const unseen =
+    unseenAtFreeze === true
+      ? 'What was written in the last moment nobody had seen: its names are known when the old site is back.'
+      : '';
+  return html`<h3>Lost of ${resource}: ${count(namedAtFreeze, 'object')} named by the ledger of copies</h3>
+    <p class="soft">${unseen}</p>
+    ${
+      keys.length === 0
+        ? null
+        : html`<div class="keys mono" tabindex="0">
+            <ol>
+              ${keys.map((key) => html`<li>${key}</li>`)}
+            </ol>
+          </div>`
+    }`;
 }
 
 function lossLead({ loss, truth }: Report): string {

@@ -49,9 +49,11 @@ export interface WriteGap {
   firstAckAfterMs: number | null;
 }
 
-/** One resource's rows that only the old primary had. */
+/** One resource's rows or objects that only the old primary had, or had otherwise. */
 export interface ConflictSet {
   resource: string;
+  /** Rows when not given. */
+  of?: 'rows' | 'objects';
   /** Where the rows lie as JSON lines, and the SHA-256 of that file. */
   file: string | null;
   sha256: string | null;
@@ -77,8 +79,18 @@ export interface RunTruth {
   ackedByOldAfterPromotion: TruthRow[];
   /** How long clients of the entry could have reached two writers, milliseconds. */
   twoWritersMs: number;
-  /** Objects whose writers were told that they are kept, and how many of them no site has at the end. */
-  objects?: { confirmed: number; missing: number };
+  objects?: ObjectsTruth;
+}
+
+/** Objects of a bucket as the clients count them. */
+export interface ObjectsTruth {
+  resource: string;
+  /** Their writers were told that they are kept. */
+  confirmed: number;
+  /** Confirmed, and not to be found at the writer after the switch of this run. `table` is the bucket. */
+  lost: TruthRow[];
+  /** When the site was really struck, Unix milliseconds; null when it was not. */
+  struckAtMs: number | null;
 }
 
 export interface TruthRow {

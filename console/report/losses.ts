@@ -1,4 +1,5 @@
-import type { ConflictRow, ReportRunInput, TruthRow } from './input.ts';
+import type { ConflictRow, ConflictSet, ReportRunInput, TruthRow } from './input.ts';
+import { objectLossOf } from './object-losses.ts';
 import type { LossReport, LostRow } from './model.ts';
 
 /**
@@ -8,24 +9,25 @@ import type { LossReport, LostRow } from './model.ts';
 export function lossOf(runs: readonly ReportRunInput[]): LossReport {
   const truths = runs.flatMap((run) => run.truth ?? []);
   const sets = runs.flatMap((run) => run.conflictSets.map((set) => ({ ...set, runId: run.run.runId })));
-  const listed = new Set(sets.flatMap((set) => set.rows.map(identity)));
+  const ofRows = sets.filter((set) => !isOfObjects(set));
+  const listed = new Set(ofRows.flatMap((set) => set.rows.map(identity)));
   const counted = distinct(truths.flatMap((truth) => truth.lost));
   const after = distinct(truths.flatMap((truth) => truth.ackedByOldAfterPromotion));
   return {
-    conflictSets: sets.map(({ runId, resource, file, sha256, rows }) => ({
-      runId,
-      resource,
+    conflictSets: sets.map(({ runId, resource, of = 'rows', file, sha256, rows }) => ({
+      ...{ runId, resource, of },
       file,
       sha256,
       rows: rows.map(fromConflict),
     })),
-    listedRows: sets.length === 0 ? null : listed.size,
+    listedRows: ofRows.length === 0 ? null : listed.size,
     countedRows: truths.length === 0 ? null : counted.length,
     acknowledgedRows: truths.length === 0 ? null : Math.max(...truths.map((truth) => truth.acknowledged)),
     notListed: distinct([...counted, ...after])
       .filter((row) => !listed.has(identity(row)))
       .map(fromTruth),
     afterPromotion: afterPromotion(runs, truths.length > 0, after),
+    objects: objectLossOf(runs),
   };
 }
 
@@ -37,10 +39,15 @@ function afterPromotion(
 ): LossReport['afterPromotion'] {
   if (haveTruth) return { method: 'clients', rows: counted.map(fromTruth) };
   const promotedMs = runs.find((run) => run.run.final?.clocks.promoted !== undefined)?.run.final?.clocks.promoted;
-  const rows = runs.flatMap((run) => run.conflictSets.flatMap((set) => set.rows));
+  const rowSets = runs.flatMap((run) => run.conflictSets.filter((set) => !isOfObjects(set)));
+  const rows = rowSets.flatMap((set) => set.rows);
   const timeless = rows.some((row) => row.whenMs === null);
-  if (promotedMs === undefined || timeless || !runs.some((run) => run.conflictSets.length > 0)) return null;
+  if (promotedMs === undefined || timeless || rowSets.length === 0) return null;
   return { method: 'conflict-set', rows: rows.filter((row) => (row.whenMs ?? 0) > promotedMs).map(fromConflict) };
+}
+
+export function isOfObjects({ of }: ConflictSet): boolean {
+  return of === 'objects';
 }
 
 function identity({ table, key }: { table: string; key: string }): string {

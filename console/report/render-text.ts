@@ -69,12 +69,32 @@ function lossLines({ loss }: Report, paint: Paint): string[] {
     );
   } else if (listedRows !== null)
     lines.push(row('rows in conflict', formatInteger(listedRows), 'saved from the old primary'));
+  lines.push(...loss.objects.flatMap((one) => objectLines(one, paint)));
   const late = afterPromotion?.rows.length ?? 0;
   if (late > 0)
     lines.push(
       row('late writes', formatInteger(late), paint('red', 'acknowledged by the old primary after the promotion')),
     );
   return lines;
+}
+
+function objectLines(
+  { resource, counted, confirmed, listed, namedAtFreeze, notListed }: Report['loss']['objects'][number],
+  paint: Paint,
+): string[] {
+  const name = `lost of ${resource}`;
+  if (counted !== null) {
+    const known = notListed.length === 0 ? paint('green', 'every one named') : paint('red', 'not all named');
+    return [
+      row(
+        name,
+        formatInteger(counted),
+        `of ${formatInteger(confirmed ?? 0)} confirmed${counted === 0 ? '' : `, ${known}`}`,
+      ),
+    ];
+  }
+  if (listed !== null) return [row(name, formatInteger(listed), 'objects that the old site alone had')];
+  return namedAtFreeze === null ? [] : [row(name, formatInteger(namedAtFreeze), 'objects named when it was frozen')];
 }
 
 function gapLines({ runs }: Report): string[] {

@@ -163,6 +163,7 @@ const loss = z
       z.strictObject({
         runId: z.string(),
         resource: z.string(),
+        of: z.enum(['rows', 'objects']),
         file: z.string().nullable(),
         sha256: z.string().nullable(),
         rows: z.array(lostRow),
@@ -176,6 +177,40 @@ const loss = z
       .strictObject({ method: z.enum(['clients', 'conflict-set']), rows: z.array(lostRow) })
       .nullable()
       .describe('acknowledged by the old primary after the new one was promoted; null: not known'),
+    objects: z
+      .array(
+        z.strictObject({
+          resource: z.string(),
+          namedAtFreeze: z
+            .int()
+            .min(0)
+            .nullable()
+            .describe('objects that the ledger knew to be lost when it was frozen'),
+          unseenAtFreeze: z
+            .boolean()
+            .nullable()
+            .describe('the old site may have had writes that nobody had seen; null: nothing was frozen'),
+          keys: z.array(z.string()).describe('every key that is known to be lost, or to differ'),
+          listed: z
+            .int()
+            .min(0)
+            .nullable()
+            .describe('objects that the returned site was found to have alone, or otherwise; null: it is not back'),
+          counted: z
+            .int()
+            .min(0)
+            .nullable()
+            .describe('lost objects as the clients counted them; null: no truth to hand'),
+          confirmed: z.int().min(0).nullable(),
+          countedSeconds: seconds
+            .nullable()
+            .describe(
+              'from the oldest lost object that was confirmed to the moment the site was struck; null: not counted',
+            ),
+          notListed: z.array(lostRow).describe('counted as lost and not among the keys: must be empty'),
+        }),
+      )
+      .describe('by replicated bucket'),
   })
   .meta({ id: 'loss' });
 

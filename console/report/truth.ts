@@ -1,4 +1,4 @@
-import type { ReportRunInput, RunTruth } from './input.ts';
+import type { ObjectsTruth, ReportRunInput, RunTruth } from './input.ts';
 import { count, formatMs, formatSeconds } from './format.ts';
 import type { LossReport, RunReport, TruthReport } from './model.ts';
 
@@ -15,7 +15,7 @@ export function truthOf(
     return truth === null ? [] : checksOf(run, truth);
   });
   if (checks.length === 0) return null;
-  checks.push(everyLossListed(loss));
+  checks.push(everyLossListed(loss), ...loss.objects.flatMap(everyObjectListed));
   return { agrees: checks.every((check) => check.agrees), checks };
 }
 
@@ -53,13 +53,21 @@ function reportedText(seconds: number | null): string {
   return seconds === null ? 'the loss was reported as unknown' : `at most ${formatSeconds(seconds)} was reported`;
 }
 
-/** An object whose writer was told that it is kept is at the site that said so, whatever happened to that site since. */
-function objectsKept(run: RunReport, { confirmed, missing }: NonNullable<RunTruth['objects']>): Check {
-  const sentence =
-    missing === 0
-      ? `${title(run)}: all ${count(confirmed, 'object')} that were confirmed are where they were written.`
-      : `${title(run)}: ${count(missing, 'object')} of ${confirmed} that were confirmed are gone.`;
-  return { id: `${run.runId}/objects`, agrees: missing === 0, sentence };
+/** What was lost of objects: none of those that were confirmed, or no more than was reported. */
+function objectsKept(run: RunReport, { resource, confirmed, lost, struckAtMs }: ObjectsTruth): Check {
+  const id = `${run.runId}/objects`;
+  const of = count(confirmed, 'confirmed object');
+  const reported = run.rpo?.resources.find((one) => one.resource === resource)?.seconds ?? null;
+  if (lost.length === 0) {
+    const said = run.rpo === null ? '' : `, ${reportedText(reported)}`;
+    return { id, agrees: true, sentence: `${title(run)}: none of ${of} was lost${said}.` };
+  }
+  const oldestMs = Math.min(...lost.map((row) => row.ackedAtMs));
+  const counted = struckAtMs === null ? null : Math.max(0, struckAtMs - oldestMs) / 1000;
+  const agrees = reported !== null && counted !== null && reported >= counted;
+  const countedText = counted === null ? 'a span nobody can tell' : formatSeconds(counted);
+  const sentence = `${title(run)}: ${lost.length} of ${of} lost, going back ${countedText}; ${reportedText(reported)}.`;
+  return { id, agrees, sentence };
 }
 
 function oneWriter(run: RunReport, truth: RunTruth): Check {
@@ -102,6 +110,20 @@ function everyLossListed({ notListed, countedRows, listedRows }: LossReport): Ch
       : `Every missing write is in the conflict set (${count(listedRows ?? 0, 'row')}).`
     : `${count(notListed.length, 'missing write is', 'missing writes are')} in no conflict set: ${missing}${more}.`;
   return { id: 'listed', agrees, sentence: said };
+}
+
+/** Before the old site is back nobody knows what it alone has. */
+function everyObjectListed({ resource, counted, listed, notListed }: LossReport['objects'][number]): Check[] {
+  if (counted === null || counted === 0 || (listed === null && notListed.length > 0)) return [];
+  const agrees = notListed.length === 0;
+  const missing = notListed
+    .slice(0, 5)
+    .map(({ key }) => key)
+    .join(', ');
+  const sentence = agrees
+    ? `Every missing object of ${resource} is named (${count(counted, 'object')}).`
+    : `${count(notListed.length, 'missing object')} of ${resource} named nowhere: ${missing}.`;
+  return [{ id: `listed/${resource}`, agrees, sentence }];
 }
 
 function title(run: RunReport): string {

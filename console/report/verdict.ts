@@ -64,12 +64,23 @@ function lostPart(run: RunReport, loss: LossReport): string | null {
   const apart = run.rpo.unmeasured;
   if (apart.length > 0)
     return `${lostOfMeasured(run.rpo, loss)}; ${apart.join(', ')} stayed at ${run.from}, copied nowhere`;
-  if (loss.countedRows === 0) return 'No acknowledged write was lost';
-  if (loss.countedRows !== null)
-    return `${count(loss.countedRows, 'acknowledged write')} ${loss.countedRows === 1 ? 'was' : 'were'} lost, ${loss.notListed.length === 0 ? 'every one of them listed' : `${loss.notListed.length} of them not listed`}`;
+  if (loss.countedRows !== null) return countedPart(loss.countedRows, loss);
   return run.rpo.seconds === null
     ? 'What was lost is not known'
     : `At most ${formatSeconds(run.rpo.seconds)} of writes were lost`;
+}
+
+/** Rows and objects in one breath: a service has lost what any of its parts has. */
+function countedPart(rows: number, loss: LossReport): string {
+  const objects = loss.objects.reduce((sum, { counted }) => sum + (counted ?? 0), 0);
+  if (rows + objects === 0) return 'No acknowledged write was lost';
+  const notListed = loss.notListed.length + loss.objects.reduce((sum, one) => sum + one.notListed.length, 0);
+  const parts = [
+    ...(rows > 0 ? [count(rows, 'acknowledged write')] : []),
+    ...(objects > 0 ? [count(objects, 'confirmed object')] : []),
+  ];
+  const listed = notListed === 0 ? 'every one of them listed' : `${notListed} of them not listed`;
+  return `${parts.join(' and ')} ${rows + objects === 1 ? 'was' : 'were'} lost, ${listed}`;
 }
 
 function lostOfMeasured(rpo: NonNullable<RunReport['rpo']>, loss: LossReport): string {

@@ -33,13 +33,16 @@ export class Receipts {
   readonly #agent = new Agent({ connections: 8, connect: { timeout: attemptMs } });
   readonly #pending = new Map<string, string>();
   readonly #timer: NodeJS.Timeout;
+  readonly #mayWrite: () => boolean;
   #next = 0;
   #written = 0;
   #givenUp = 0;
   #draining = false;
 
-  constructor(options: ReceiptsOptions) {
+  /** @param mayWrite whether this site still writes: what waits must not be written at a site that stands by */
+  constructor(options: ReceiptsOptions, mayWrite: () => boolean = () => true) {
     this.#options = options;
+    this.#mayWrite = mayWrite;
     this.#timer = setInterval(() => void this.#drain(), retryEveryMs);
   }
 
@@ -68,7 +71,7 @@ export class Receipts {
   }
 
   async #drain(): Promise<void> {
-    if (this.#draining || this.#pending.size === 0) return;
+    if (this.#draining || this.#pending.size === 0 || !this.#mayWrite()) return;
     this.#draining = true;
     try {
       for (;;) {

@@ -48,7 +48,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
   const warming = setInterval(() => void orders.keepWarm(warmSessions), warmEveryMs);
   void orders.keepWarm(warmSessions);
   const probe = new WritableProbe({ url, limitMs: 500, everyMs: 200 });
-  const receipts = options.receipts === undefined ? null : new Receipts(options.receipts);
+  const receipts = options.receipts === undefined ? null : new Receipts(options.receipts, () => probe.now().writable);
   const parts: Parts = { site, orders, probe, receipts };
   const server = createServer({ keepAliveTimeout: 65_000, noDelay: true }, (message, response) => {
     response.on('error', () => {});

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
+import { protectionDir } from '../../activities/protection/replicate/home.ts';
 import { placeAddresses, sites, type Place, type Site } from '../addresses.ts';
 import { rpcPortOffset } from '../../storage-node/topology/topology.ts';
 import { freePort, returnPort } from '../ports.ts';
@@ -39,7 +40,7 @@ export interface Places {
   };
   sites: Record<Site, SitePlace>;
   receiptsUser: string;
-  secrets: { database: string; shop: string; agent: string; entry: string; receipts: string };
+  secrets: { database: string; shop: string; agent: string; entry: string; receipts: string; vault: string };
   makeServer: MakeServer;
   /** Set when PostgreSQL's files cannot lie under the home, because its user cannot get there. */
   databasesElsewhere: string | null;
@@ -53,7 +54,8 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
   const home = resolve(homePath);
   const dir = join(home, 'sandbox');
   // What the worker keeps there is about a world that is no more.
-  for (const old of [dir, join(home, 'control')]) await rm(old, { recursive: true, force: true });
+  const remembered = [join(home, 'control'), join(protectionDir(home), 'replication')];
+  for (const old of [dir, ...remembered]) await rm(old, { recursive: true, force: true });
   const { databases, elsewhere } = await databaseHome(home);
   const { password, makeServer } = await serverMaker(home, 'muster', secret);
   const host = await placeAddresses();
@@ -86,7 +88,14 @@ export async function choosePlaces(homePath: string, anyPorts: boolean): Promise
       ledgerDir: join(databases, 'ledger'),
     },
     receiptsUser: 'receipts',
-    secrets: { database: password, shop: secret(), agent: secret(), entry: secret(), receipts: secret() },
+    secrets: {
+      database: password,
+      shop: secret(),
+      agent: secret(),
+      entry: secret(),
+      receipts: secret(),
+      vault: secret(),
+    },
   };
 }
 

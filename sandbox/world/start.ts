@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { workflowBundle } from '../../worker/bundle.ts';
+import { isReplicated } from '../../activities/drivers/bucket/config.ts';
 import type { PlanResource } from '../../workflows/engine/plan.ts';
 import { otherSite, sites, type Place, type Site } from '../addresses.ts';
 import type { Processes } from '../processes.ts';
@@ -7,6 +8,7 @@ import type { TemporalServer } from '../temporal.ts';
 import { createPrimary, createStandby, startLedger } from './databases.ts';
 import type { Places } from './places.ts';
 import * as programs from './programs.ts';
+import { startReplicationOf } from './replication.ts';
 import * as storage from './storage.ts';
 import type { Env } from './wiring.ts';
 
@@ -35,8 +37,9 @@ export async function startParts(world: Blueprint, onProgress?: (line: string) =
   const { temporal, parts, primary } = world;
   const temporalUp = temporal === null ? Promise.resolve() : startup.add('Temporal', temporal.ready);
   const databasesUp = startDatabases(startup, world);
-  if (parts.worker) startWorker(startup, world, temporalUp);
+  const workerUp = parts.worker ? startWorker(startup, world, temporalUp) : null;
   const storageUp = startStorage(startup, world);
+  if (workerUp !== null) startCopying(startup, world, [workerUp, ...Object.values(storageUp)]);
   const opened = parts.agents ? startAgents(startup, world, temporalUp, dataUp(databasesUp, storageUp)) : databasesUp;
   startTraffic(startup, world, opened[primary]);
   await startup.end();
@@ -93,14 +96,24 @@ function startDatabases(startup: Startup, world: Blueprint): Record<Site, Promis
     : { hangzhou: standbyUp, beijing: primaryUp };
 }
 
-function startWorker(startup: Startup, world: Blueprint, temporalUp: Promise<void>): void {
+function startWorker(startup: Startup, world: Blueprint, temporalUp: Promise<void>): Promise<void> {
   const ledgerUp = startup.add('ledger', startLedger(world.processes, world.places));
   // The worker would build them itself, but only once it is asked to start.
   const bundled = startup.add('workflows', workflowBundle(join(world.places.home, 'cache')));
   const ready = Promise.all([temporalUp, ledgerUp, bundled]);
-  void startup.add(
+  return startup.add(
     'worker',
     ready.then(() => programs.startWorker(world)),
+  );
+}
+
+/** The receipts follow to the other site, where the estate wants that. */
+function startCopying(startup: Startup, world: Blueprint, ready: readonly Promise<void>[]): void {
+  const { receipts } = world;
+  if (receipts === null || !isReplicated(receipts)) return;
+  void startup.add(
+    'replication',
+    Promise.all(ready).then(() => startReplicationOf(world, receipts)),
   );
 }
 

@@ -100,7 +100,7 @@ test(
     const truth = Object.keys({ ...hangzhou, ...beijing }).filter((key) => hangzhou[key] !== beijing[key]);
     const [header, ...lost] = linesOf(lostFile);
     assert.deepEqual([header!['kind'], header!['writes'], lostObjects], ['losses', truth.length, truth.length]);
-    assert.deepEqual(lost.map(({ key }) => key).toSorted(), truth.toSorted());
+    assert.deepEqual(lost.map(({ key }) => key as string).toSorted(), truth.toSorted());
     const rpo = figureOf(frozen, 'rpoSeconds')!;
     const trueLoss = (faultMs - firstLostMs) / 1_000;
     assert.ok(rpo.value! >= trueLoss - 0.1 && rpo.value! <= trueLoss + 1, `${rpo.value} said, ${trueLoss} true`);
@@ -184,7 +184,7 @@ test(
     const set = evidenceOf(await reprotect('backup', { diverged: true }));
     assert.deepEqual(
       linesOf(set['file'])
-        .map(({ key, kind }) => `${String(key)} ${String(kind)}`)
+        .map(({ key, kind }) => `${key as string} ${kind as string}`)
         .toSorted(),
       ['both both', 'gone old-only', 'old-new-key old-only', 'old-only old-only'],
     );
