@@ -52,10 +52,15 @@ function show(proof: RestoreProof, { json }: BackupFlags): ExitCode {
 
 function findingText({ check, subject, verdict, detail }: ProofFinding): string {
   const sign = { passed: style.green('✓'), failed: style.red('✗'), unknown: style.yellow('?') }[verdict];
-  return `${sign} ${check} ${subject}${detail === '' ? '' : style.dim(`  ${detail}`)}`;
+  return `${sign} ${check} ${shortened(subject)}${detail === '' ? '' : style.dim(`  ${detail}`)}`;
 }
 
 /** `vault/0123abcd`. */
 export function shortId(pointId: string): string {
   return pointId.slice(0, pointId.lastIndexOf('/') + 9);
+}
+
+/** Ids of points stand short everywhere a person reads them. */
+function shortened(subject: string): string {
+  return subject.replaceAll(/(\/[0-9a-f]{8})[0-9a-f]{56}\b/g, '$1');
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { giveToOwner, makeOwnedDir } from '../../drivers/postgres/owner.ts';
-import { stopServer } from '../../drivers/postgres/server.ts';
+import { killServer, stopServer } from '../../drivers/postgres/server.ts';
 import { configDir, writeOwned } from '../../drivers/postgres/settings.ts';
 import { codeOf } from '../repository/durable-write.ts';
 import { tablespaceDir } from './lay-down.ts';
@@ -55,7 +55,8 @@ export async function removeRecovered(dataDir: string): Promise<void> {
   });
   if (text === null) return;
   const { socketDir } = JSON.parse(text) as PlaceMark;
-  await stopServer(dataDir, { fastMs: 2_000, immediateMs: 2_000 });
+  // What was laid down in part does not say what state it is in: then whatever runs there is ended.
+  await stopServer(dataDir, { fastMs: 2_000, immediateMs: 2_000 }).catch(() => killServer(dataDir));
   const isOurs = path.basename(socketDir).startsWith('muster-socket-');
   for (const dir of [dataDir, tablespaceDir(dataDir), spoolDir(dataDir), ...(isOurs ? [socketDir] : [])]) {
     await rm(dir, { recursive: true, force: true });
