@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { sites, type Place, type Site } from '../addresses.ts';
 import type { Endpoint, Links } from '../links.ts';
 import type { Places } from './places.ts';
@@ -89,12 +90,15 @@ async function siteEnv(site: Site, { sites: all, secrets }: Places, reach: Reach
   };
 }
 
-function ownControlEnv({ home, host, control, secrets }: Places): Env {
+function ownControlEnv({ home, dir, host, control, secrets }: Places): Env {
   const ledger = { host: host.control, port: control.ledgerPort };
   return {
     MUSTER_HOME: home,
     MUSTER_LISTEN: `${host.control}:${control.workerPort}`,
     MUSTER_LEDGER_URL: databaseUrl(ledger, secrets.database, 'muster'),
+    // A world begins without a past, so its vault is a new one each time.
+    MUSTER_VAULT: join(dir, 'vault'),
+    MUSTER_VAULT_PASSWORD: secrets.vault,
   };
 }
 
