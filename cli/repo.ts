@@ -8,6 +8,7 @@ The repository is one of restic's (format version 2): restic reads and writes it
 MUSTER_REPOSITORY, then RESTIC_REPOSITORY say where it is. Keys of buckets come from the environment or a profile
 (AWS_*, ALIBABA_CLOUD_*). The password comes from --password-file, --password-command, RESTIC_PASSWORD_COMMAND,
 RESTIC_PASSWORD_FILE or RESTIC_PASSWORD, else it is asked for.
+With &objectLock=compliance:30d behind an s3:// address new files cannot be removed for so long; \`renew-locks\` goes on.
 
 Examples:
   $ npx muster repo init --repo /backup/vault

@@ -25,6 +25,13 @@ export function addCareCommands(group: Command): void {
     .action(repoAction(async () => (await import('./mirror.ts')).mirror));
   addKey(group);
   group
+    .command('renew-locks')
+    .description('keep what snapshots need from being removed for so long, in a bucket with object lock')
+    .requiredOption('--for <duration>', 'from now on, e.g. 30d; a lock is never made shorter')
+    .option('--mode <mode>', 'compliance: nobody lifts it; governance: who has the right to', 'compliance')
+    .option('--ask-all', 'ask the store about every file, not only those that are due')
+    .action(repoAction(async () => (await import('./renew-locks.ts')).renewLocks));
+  group
     .command('unlock')
     .description('remove locks of clients that are gone')
     .option('--remove-all', 'all locks; only when nobody works on the repository')
