@@ -3,6 +3,7 @@ import { driverCatalogue } from '../activities/drivers/index.ts';
 import { loadEstate, type Estate } from '../runbooks/estate.ts';
 import { applySchedules, compareSchedules } from '../worker/schedules/apply.ts';
 import { hasDrift } from '../worker/schedules/diff.ts';
+import { applyStanding, compareStanding, mustAct } from '../worker/standing-orders.ts';
 import { registerSearchAttributes } from '../worker/temporal.ts';
 import { action } from './command.ts';
 import type { Context } from './context.ts';
@@ -18,7 +19,9 @@ interface ApplyOptions {
 export function addApply(program: Command): void {
   program
     .command('apply [estate]')
-    .description("Make Temporal's schedules what the estate asks for; repeating it changes nothing")
+    .description(
+      "Make Temporal's schedules, archives of WAL and replications what the estate asks for; repeating it changes nothing",
+    )
     .option('--dry-run', 'show what would be done and do nothing')
     .option('--json', 'print what was done as JSON')
     .addHelpText(
@@ -43,12 +46,16 @@ async function apply(context: Context, options: ApplyOptions, file: string | und
   const estate = estateFor(context, file);
   const client = await context.temporal();
   const steps = await compareSchedules(client, estate);
+  const standing = await compareStanding(client, estate);
   const isDry = options.dryRun === true;
-  if (options.json !== true) drawSteps(steps);
+  if (options.json !== true) drawSteps(steps, standing);
   if (!isDry) await registerSearchAttributes(client, client.options.namespace);
   const applied = isDry ? [] : await applySchedules(client, steps, estate);
-  if (options.json === true) sayJson({ estate: estate.fileName, steps: stepsJson(steps), applied });
-  else if (isDry) say(hasDrift(steps) ? 'dry run: nothing was done' : style.green('nothing to do'));
-  else say(style.green(applied.length === 0 ? 'nothing to do' : `applied: ${applied.length} of ${steps.length}`));
+  if (!isDry) applied.push(...(await applyStanding(client, standing, estate)));
+  const all = steps.length + standing.length;
+  if (options.json === true) sayJson({ estate: estate.fileName, steps: stepsJson(steps, standing), applied });
+  else if (isDry)
+    say(hasDrift(steps) || mustAct(standing) ? 'dry run: nothing was done' : style.green('nothing to do'));
+  else say(style.green(applied.length === 0 ? 'nothing to do' : `applied: ${applied.length} of ${all}`));
   return exitCodes.met;
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { compareSchedules } from '../worker/schedules/apply.ts';
 import { hasDrift } from '../worker/schedules/diff.ts';
+import { compareStanding, mustAct } from '../worker/standing-orders.ts';
 import { estateFor } from './apply.ts';
 import { action } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -10,7 +11,9 @@ import { drawSteps, stepsJson } from './schedule-steps.ts';
 export function addDiff(program: Command): void {
   program
     .command('diff [estate]')
-    .description("Show where Temporal's schedules are not what the estate asks for; changes nothing")
+    .description(
+      "Show where Temporal's schedules and what runs all the time are not what the estate asks for; changes nothing",
+    )
     .option('--json', 'print as JSON')
     .addHelpText(
       'after',
@@ -25,11 +28,16 @@ Examples:
     .action(
       action<{ json?: boolean }>(async (context, options, file) => {
         const estate = estateFor(context, file);
-        const steps = await compareSchedules(await context.temporal(), estate);
-        const isDifferent = hasDrift(steps);
-        if (options.json === true) sayJson({ estate: estate.fileName, differs: isDifferent, steps: stepsJson(steps) });
+        const client = await context.temporal();
+        const [steps, standing] = await Promise.all([
+          compareSchedules(client, estate),
+          compareStanding(client, estate),
+        ]);
+        const isDifferent = hasDrift(steps) || mustAct(standing);
+        if (options.json === true)
+          sayJson({ estate: estate.fileName, differs: isDifferent, steps: stepsJson(steps, standing) });
         else {
-          drawSteps(steps);
+          drawSteps(steps, standing);
           if (!isDifferent) say(style.green('no difference'));
         }
         return isDifferent ? exitCodes.failed : exitCodes.met;

@@ -1,5 +1,6 @@
 /** How what lies between an estate and Temporal's schedules is shown: `muster diff` and `muster apply`. */
 import type { FieldChange, ScheduleStep } from '../worker/schedules/diff.ts';
+import type { StandingStep } from '../worker/standing-orders.ts';
 import { say, style } from './output.ts';
 
 const signs = {
@@ -11,14 +12,26 @@ const signs = {
   foreign: style.red('x'),
 } as const;
 
+const standingSigns = { start: style.green('+'), change: style.yellow('~'), stop: style.red('-') } as const;
+const aboutStanding = {
+  start: 'to start, and keep running',
+  change: 'to start anew: it runs by an older order',
+  stop: 'to stop: the estate does not ask for it',
+} as const;
+
 /** One line a schedule, its fields below it; what is as it should be is counted only. */
-export function drawSteps(steps: readonly ScheduleStep[]): void {
+export function drawSteps(steps: readonly ScheduleStep[], standing: readonly StandingStep[]): void {
   for (const step of steps) {
     if (step.kind === 'same' && step.pausedBy === null) continue;
     say(`${signs[step.kind]} ${style.bold(step.id)}  ${aboutStep(step)}`);
     if (step.kind === 'change' || step.kind === 'drifted') for (const change of step.changes) say(changeLine(change));
   }
   const same = steps.filter(({ kind }) => kind === 'same').length;
+  for (const { kind, workflowId } of standing) {
+    if (kind !== 'same') say(`${standingSigns[kind]} ${style.bold(workflowId)}  ${aboutStanding[kind]}`);
+  }
+  const runs = standing.filter(({ kind }) => kind === 'same').length;
+  if (runs > 0) say(style.dim(`${runs} ${runs === 1 ? 'runs' : 'run'} all the time as the estate asks for`));
   if (same > 0) say(style.dim(`${same} ${same === 1 ? 'schedule is' : 'schedules are'} as the estate asks for`));
 }
 
@@ -50,12 +63,13 @@ function text(value: FieldChange['from']): string {
 }
 
 /** The same for programs. */
-export function stepsJson(steps: readonly ScheduleStep[]): unknown[] {
-  return steps.map((step) => ({
+export function stepsJson(steps: readonly ScheduleStep[], standing: readonly StandingStep[]): unknown[] {
+  const scheduled = steps.map((step) => ({
     id: step.id,
     step: step.kind,
     ...((step.kind === 'change' || step.kind === 'drifted') && { changes: step.changes }),
     ...(step.kind === 'same' && { pausedBy: step.pausedBy }),
     ...(step.kind === 'foreign' && { owner: step.owner }),
   }));
+  return [...scheduled, ...standing.map(({ kind, workflowId }) => ({ id: workflowId, step: kind }))];
 }

@@ -12,6 +12,7 @@ export interface ProtectionStart {
   service: string;
   /** Shown in the Temporal UI. */
   summary: string;
+  memo?: Record<string, unknown>;
 }
 
 export interface StartedProtection<Answer> {
@@ -26,11 +27,12 @@ export async function startProtection<Answer>(
   client: Client,
   start: ProtectionStart,
 ): Promise<StartedProtection<Answer>> {
-  const { workflowType, workflowId, order, service, summary } = start;
+  const { workflowType, workflowId, order, service, summary, memo } = start;
   try {
     const handle = await client.workflow.start(workflowType, {
       ...{ taskQueue: controlQueue, workflowId, args: [order], staticSummary: summary },
       ...{ workflowIdConflictPolicy: 'FAIL', workflowIdReusePolicy: 'ALLOW_DUPLICATE' },
+      ...(memo !== undefined && { memo }),
       typedSearchAttributes: new TypedSearchAttributes([
         { key: defineSearchAttributeKey('DrService', 'KEYWORD'), value: service },
         { key: defineSearchAttributeKey('DrKind', 'KEYWORD'), value: workflowType },
