@@ -6,6 +6,7 @@ interface Verified {
   snapshots: number;
   packs: { count: number; bytes: number; read: number; bytesRead: number };
   verified: { never: number; oldestAgeSeconds: number | null };
+  oldestUnverifiedSeconds: number | null;
   problems: string[];
   problemCount: number;
   hurt: string[];
@@ -26,7 +27,7 @@ export async function verifyVault(order: VerifyOrder): Promise<Verified> {
       const { packs, verified, snapshots, problemCount, hurtCount } = answer;
       const facts = {
         ...{ packs: packs.count, packsRead: packs.read, bytesRead: packs.bytesRead, snapshots },
-        ...{ neverRead: verified.never, oldestAgeSeconds: verified.oldestAgeSeconds, problemCount, hurtCount },
+        ...{ neverRead: verified.never, oldestAgeSeconds: answer.oldestUnverifiedSeconds, problemCount, hurtCount },
       };
       if (answer.kind === 'intact') return { facts };
       const said = [...answer.problems.slice(0, 2), ...answer.hurt.slice(0, 3)].join('; ');

@@ -29,7 +29,7 @@ export async function mirrorVault(order: MirrorOrder, context: ProtectionContext
     try {
       const gone = await goneSnapshots(from, to);
       const counts = await mirror({
-        ...{ from, to, remove: !gone.isTooMany, signal },
+        ...{ from, to, sealer: repository.sealer, remove: !gone.isTooMany, signal },
         onProgress: (progress) => context.heartbeat({ phase: 'copying', ...progress }),
       });
       const wal = await mirrorWal(from.side, to.side, { remove: !gone.isTooMany, signal });

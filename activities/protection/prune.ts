@@ -16,6 +16,8 @@ export interface PruneDone {
   kept: number;
   freedBytes: number;
   packs: PruneResult['packs'];
+  /** Packs of no use that the store keeps locked for now. */
+  held: PruneResult['held'];
   /** Files of archived WAL that no kept base backup needs. */
   walRemoved: number;
   dryRun: boolean;
@@ -37,11 +39,11 @@ export async function pruneVault(order: PruneOrder, context: ProtectionContext):
       onProgress: (progress) => context.heartbeat({ phase: progress.stage, done: progress.done, of: progress.of }),
     });
     const walRemoved = await removeWal(open, order);
-    const { bytes, packs } = result;
+    const { bytes, packs, held } = result;
     return {
       removed: going.map(({ id }) => `${order.vault.name}/${id}`),
       freedBytes: bytes.unusedBefore - bytes.unusedAfter + bytes.orphans,
-      ...{ kept, packs, walRemoved, dryRun: order.dryRun },
+      ...{ kept, packs, held, walRemoved, dryRun: order.dryRun },
     };
   });
 }

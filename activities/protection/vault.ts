@@ -4,6 +4,7 @@ import { parseAddress } from '../backup/repository/address.ts';
 import type { Repository } from '../backup/repository/attach.ts';
 import type { RepositoryLock } from '../backup/repository/kept-lock.ts';
 import { acquireLock } from '../backup/repository/lock.ts';
+import { resolvePassword } from '../backup/repository/password.ts';
 import { initRepository, openRepository } from '../backup/repository/repository.ts';
 import type { StoreAddress } from '../backup/repository/store.ts';
 import { resolveReference } from '../references.ts';
@@ -50,13 +51,13 @@ export async function withVault<Result>(
 
 /** Opens a vault's repository; the caller closes it. @throws MusterError as `withVault` */
 export async function openVault(vault: Vault, env: NodeJS.ProcessEnv = process.env): Promise<Repository> {
-  const { address, password } = resolveVault(vault, env);
+  const { address, password } = await resolveVault(vault, env);
   return openRepository({ address, password });
 }
 
 /** Makes the vault's repository when there is none. @returns whether it was made */
 export async function ensureVault(vault: Vault, env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
-  const { address, password } = resolveVault(vault, env);
+  const { address, password } = await resolveVault(vault, env);
   try {
     const repository = await openRepository({ address, password });
     await repository.close();
@@ -73,10 +74,14 @@ export async function ensureVault(vault: Vault, env: NodeJS.ProcessEnv = process
 export function addressOfVault(vault: Vault, env: NodeJS.ProcessEnv = process.env): StoreAddress {
   const address = parseAddress(resolveReference(vault.repository, env), env);
   if (vault.lockSeconds === null) return address;
-  if (address.kind === 'objects') return { ...address, retention: { mode: 'COMPLIANCE', forMs: vault.lockSeconds * 1_000 } };
+  if (address.kind === 'objects')
+    return { ...address, retention: { mode: 'COMPLIANCE', forMs: vault.lockSeconds * 1_000 } };
   throw new MusterError('CONFIG_INVALID', `vault ${vault.name}: a directory cannot lock files; leave \`lock\` out`);
 }
 
-function resolveVault(vault: Vault, env: NodeJS.ProcessEnv): { address: StoreAddress; password: string } {
-  return { address: addressOfVault(vault, env), password: resolveReference(vault.password, env) };
+async function resolveVault(
+  vault: Vault,
+  env: NodeJS.ProcessEnv,
+): Promise<{ address: StoreAddress; password: string }> {
+  return { address: addressOfVault(vault, env), password: await resolvePassword(vault.password, env) };
 }

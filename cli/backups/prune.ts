@@ -24,11 +24,12 @@ export async function pruneBackups(context: Context, flags: PruneFlags, name?: s
   });
 }
 
-function show(vault: string, { removed, kept, freedBytes, walRemoved, dryRun }: PruneDone): void {
+function show(vault: string, { removed, kept, freedBytes, walRemoved, held, dryRun }: PruneDone): void {
   const [removes, frees] = dryRun ? ['would remove', 'would free'] : [style.green('removed'), 'freed'];
   say(`${removes} ${countOf(removed.length, 'recovery point')} of vault ${vault}, ${kept} stay`);
   for (const id of removed.slice(0, 20)) say(`  ${id.slice(0, id.lastIndexOf('/') + 9)}`);
   if (removed.length > 20) say(`  ... ${removed.length - 20} more`);
   const wal = walRemoved > 0 ? `, ${countOf(walRemoved, 'file')} of WAL` : '';
   say(`  ${frees} ${formatBytes(freedBytes)}${wal}`);
+  if (held.count > 0) say(`  ${formatBytes(held.bytes)} are of no use, but locked by the store for now`);
 }
