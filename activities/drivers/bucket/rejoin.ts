@@ -1,5 +1,7 @@
 import path from 'node:path';
 import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
+import { logBehindMs } from '../../mover/changes/follow.ts';
+import { positionAt, timeOfPosition } from '../../mover/changes/node-log.ts';
 import { turnLedger } from '../../mover/ledger/conflicts.ts';
 import type { ReplicationLedger } from '../../mover/ledger/ledger.ts';
 import { shareLedgerWithin } from '../../protection/replicate/shared-ledger.ts';
@@ -17,6 +19,8 @@ import { settleConflict } from './replication/settle.ts';
 const ledgerWithinMs = 5_000;
 const readyWithinMs = 10_000;
 const askMs = 1_000;
+/** Clocks that differ by more are not compared. */
+const clockAskMs = 5_000;
 
 /**
  * Turns the replication of a bucket round: the site that stands by takes copies from the writer from now on. What it alone
@@ -49,7 +53,7 @@ async function turnRound(input: VerbInput, context: VerbContext, services: Drive
   await using past = await openPast(input, services);
   await using home = await shareLedgerWithin(path.join(directory, turn.ledger), ledgerWithinMs);
   if ((await home.ledger.getNote('turned')) === undefined) {
-    await turnLedger(past.ledger, home.ledger);
+    await turnLedger(past.ledger, home.ledger, await agreedAtMs(past, context.signal));
     await home.ledger.setNote('turned', true);
   }
   // A planned move carried everything: there is nothing that one site alone could have.
@@ -57,6 +61,22 @@ async function turnRound(input: VerbInput, context: VerbContext, services: Drive
   const kept = wasComplete ? 0 : await keepLosers(input, context, past, home.ledger);
   writeTurn(directory, turn);
   return done({ ...evidenceOf(turn), kept, keptAt: kept === 0 ? null : `.muster/kept/e${turn.epoch}/ at ${standby}` });
+}
+
+/** When the last turn was frozen, by the present writer's own clock; undefined when that cannot be told. */
+async function agreedAtMs({ turn, ends }: Past, signal: AbortSignal): Promise<number | undefined> {
+  const after = positionAt(Date.now() - clockAskMs);
+  const answer = await ends.log.read({ after, signal }).catch(() => undefined);
+  if (
+    turn?.frozen === undefined ||
+    turn.frozen === null ||
+    answer?.kind !== 'page' ||
+    answer.page.more ||
+    answer.page.position === after
+  )
+    return undefined;
+  const offsetMs = timeOfPosition(answer.page.position) + logBehindMs - Date.now();
+  return Math.floor(turn.frozen.atMs + offsetMs);
 }
 
 async function keepLosers(

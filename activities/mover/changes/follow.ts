@@ -30,7 +30,7 @@ const longPollSeconds = 20;
 /** The server's clock tells seconds; the log is taken up a little before. */
 const overlapMs = 2_000;
 /** How far the log's own present lies behind the cluster's clock. Source: the storage nodes' change feed. */
-const logBehindMs = 50;
+export const logBehindMs = 50;
 
 /**
  * Replicates for good: one sweep, then what the change log tells, and a sweep now and then. Resolves when the signal is

@@ -94,8 +94,16 @@ export async function findConflicts(
   return counts;
 }
 
-/** A ledger for the way home, that knows what both sites agreed on: what is still that may be overwritten. */
-export async function turnLedger(frozen: ReplicationLedger, home: ReplicationLedger): Promise<void> {
+/**
+ * A ledger for the way home, that knows what both sites agreed on: what is still that may be overwritten.
+ * @param agreedAtMs when the first ledger was frozen, by the new source's clock: a copy is no older there. Without it
+ *   every object is looked at once more
+ */
+export async function turnLedger(
+  frozen: ReplicationLedger,
+  home: ReplicationLedger,
+  agreedAtMs?: number,
+): Promise<void> {
   let batch: Parameters<ReplicationLedger['settle']>[0][number][] = [];
   const flush = async (): Promise<void> => {
     if (batch.length > 0) await home.settle(batch);
@@ -107,7 +115,7 @@ export async function turnLedger(frozen: ReplicationLedger, home: ReplicationLed
       ...{ key: row.key, version: '', op: 'put', state: 'verified', sourceEtag: row.targetEtag },
       ...{
         targetEtag: row.sourceEtag,
-        writtenAtMs: row.writtenAtMs,
+        writtenAtMs: agreedAtMs ?? row.writtenAtMs,
         sizeBytes: row.sizeBytes,
         checksums: row.checksums,
       },

@@ -57,12 +57,16 @@ export async function startBucketPair(): Promise<BucketPair> {
   const any = resourceOf(near, 'any', {});
   const fence = (site: SiteName, at: number): Promise<void> =>
     setSite(bucketSite(any, site), { epoch: at, fenced: true }, limit);
+  const link = (site: SiteName, fault: Fault): void => {
+    if (fault.kind === 'clear') links.resetConnections(site);
+    links.set(site, fault);
+  };
   const openAt = async (site: SiteName, at: number): Promise<void> => {
     await setSite(bucketSite(any, site), { epoch: at, fenced: false }, limit);
     await guardedBucket(any, site).open({ epoch: at, remainingMs: 300_000 });
   };
   return {
-    ...{ clusters, dir, fence, openAt, link: (site, fault) => links.set(site, fault) },
+    ...{ clusters, dir, fence, openAt, link },
     async begin(settings = {}) {
       epoch += 10;
       const bucket = `receipts-${epoch}`;
