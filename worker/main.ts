@@ -96,6 +96,8 @@ const options = {
   taskQueue: controlQueue,
   activities,
   maxCachedWorkflows: 100,
+  // What long work tells of itself is shown to people as it is now, not as it was ten seconds ago.
+  maxHeartbeatThrottleInterval: '2 s' as const,
   identity: `control/${process.pid}`,
 };
 const schedules = startScheduleWatch({
