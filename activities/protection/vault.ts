@@ -83,5 +83,10 @@ async function resolveVault(
   vault: Vault,
   env: NodeJS.ProcessEnv,
 ): Promise<{ address: StoreAddress; password: string }> {
-  return { address: addressOfVault(vault, env), password: await resolvePassword(vault.password, env) };
+  const { password } = vault;
+  const isCommand = password.startsWith('command:');
+  return {
+    address: addressOfVault(vault, env),
+    password: isCommand ? await resolvePassword(password, env) : resolveReference(password, env),
+  };
 }
