@@ -177,7 +177,10 @@ async function writeEstate(
 
 /** The estate of a world without storage clusters. */
 function withoutStorage(yaml: string): string {
-  return yaml.replace(/^      receipts:\n(?: {8,}.*\n)+/m, '').replace('after: [orders, receipts]', 'after: [orders]');
+  return yaml
+    .replace(/^      receipts:\n(?: {8,}.*\n)+/m, '')
+    .replace(/^      - \{ resource: receipts, .*\n/m, '')
+    .replace('after: [orders, receipts]', 'after: [orders]');
 }
 
 function databasesOf({ sites, secrets }: Places): Pick<World, 'directUrl' | 'adminUrl' | 'dataDir'> {
