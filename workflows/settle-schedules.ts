@@ -85,7 +85,10 @@ async function handOver(order: SchedulesOrder): Promise<void> {
 async function handOverInTime(order: SchedulesOrder): Promise<void> {
   let isTaken = false;
   void handOver(order).then(() => (isTaken = true));
-  await condition(() => isTaken, patienceMs, { summary: 'hands its schedules over' });
+  // A run that was cancelled has been undone, and its schedules go on like everything else.
+  await CancellationScope.nonCancellable(() =>
+    condition(() => isTaken, patienceMs, { summary: 'hands its schedules over' }),
+  );
 }
 
 /** Pauses or resumes schedules, for as long as it takes within a day. @returns their ids */
