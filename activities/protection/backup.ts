@@ -4,6 +4,7 @@ import type { BackupOrder, RecoveryPoint } from '../../workflows/engine/protecti
 import type { BackupProgress, BackupResult } from '../backup/engine/backup.ts';
 import { saveStream, type SaveStreamOptions } from '../backup/engine/save-stream.ts';
 import type { SnapshotLabels } from '../backup/engine/snapshot-labels.ts';
+import { unlock } from '../backup/repository/lock.ts';
 import type { Snapshot } from '../backup/repository/snapshot.ts';
 import { openSource, type BackupSource } from './backup-source.ts';
 import type { ProtectionContext } from './context.ts';
@@ -21,7 +22,11 @@ export async function saveBackup(order: BackupOrder, context: ProtectionContext)
   return withVault(order.vault, 'shared', context, async (open) => {
     const before = await snapshotsOf(open.repository, order);
     const mine = before.findLast((snapshot) => runOf(snapshot) === context.runId);
-    if (mine !== undefined) return asPoint(order, mine);
+    if (mine !== undefined) {
+      // Nobody else comes to take away the lock of the attempt that was killed behind its last step.
+      await unlock(open.repository, 'stale');
+      return asPoint(order, mine);
+    }
     await using source = await openSource(order, { signal: open.signal });
     const { snapshot } = await save({ order, open, source, parent: lastWhole(order, before), context });
     return asPoint(order, snapshot);

@@ -16,7 +16,7 @@ const env = { MUSTER_RESERVE_MIB: '64' };
 const nodes = [0, 1, 2, 3];
 
 /** More by `MUSTER_CRASH_IMAGES=100`. */
-const images = Number(process.env['MUSTER_CRASH_IMAGES'] ?? 20);
+const images = Number(process.env['MUSTER_CRASH_IMAGES'] ?? 8);
 
 function homesIn(dir: string): string[] {
   return nodes.map((node) => path.join(dir, `node${node + 1}`));
