@@ -1,7 +1,7 @@
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { JsonObject } from '../../workflows/engine/plan.ts';
 import type { BackupOrder, RecoveryPoint } from '../../workflows/engine/protection.ts';
-import type { BackupProgress, BackupResult } from '../backup/engine/backup.ts';
+import type { BackupResult } from '../backup/engine/backup.ts';
 import { saveStream, type SaveStreamOptions } from '../backup/engine/save-stream.ts';
 import type { SnapshotLabels } from '../backup/engine/snapshot-labels.ts';
 import { unlock } from '../backup/repository/lock.ts';
@@ -104,5 +104,3 @@ function aboutPoint(
     problemCount: real.length,
   };
 }
-
-export type { BackupProgress };

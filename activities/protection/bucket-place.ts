@@ -2,7 +2,7 @@ import { toMusterError, type MusterError } from '../../workflows/engine/errors.t
 import type { PlanResource } from '../../workflows/engine/plan.ts';
 import { bucketSite } from '../drivers/bucket/config.ts';
 import { openObjects } from '../objects/open.ts';
-import type { ObjectPlace } from '../objects/place.ts';
+import type { ObjectLimits, ObjectPlace } from '../objects/place.ts';
 import type { ObjectClient } from '../objects/types.ts';
 import { resolveReference } from '../references.ts';
 
@@ -30,13 +30,15 @@ export async function openBucketAt(resource: PlanResource, site: string, signal?
   throw last!;
 }
 
-function placesOf(resource: PlanResource, site: string): ObjectPlace[] {
+/** Each node of a site's cluster as a place. Holds secrets. @throws MusterError CONFIG_INVALID, SITE_UNKNOWN, SECRET_MISSING */
+export function placesOf(resource: PlanResource, site: string, limits?: ObjectLimits): ObjectPlace[] {
   const { bucket, endpoints, credentials } = bucketSite(resource, site);
   const caFile = resource.sites[site]?.['caFile'];
   const { accessKey: accessKeyId, secretKey: secretAccessKey, region } = credentials;
   return endpoints.map((endpoint) => ({
     ...{ dialect: 's3', bucket, prefix: '', region, endpoint: endpoint.origin, addressing: 'path' },
     credentials: { kind: 'fixed', credentials: { accessKeyId, secretAccessKey } },
+    ...(limits !== undefined && { limits }),
     ...(typeof caFile === 'string' && { caFile: resolveReference(caFile) }),
   }));
 }

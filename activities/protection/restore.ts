@@ -8,7 +8,7 @@ import { recover } from '../backup/postgres/recover.ts';
 import { originalsDir } from '../backup/postgres/recovered-place.ts';
 import type { RecoveryTarget } from '../backup/postgres/recovery-target.ts';
 import { openRepositoryWalArchive } from '../backup/postgres/repository-wal-archive.ts';
-import type { WalArchive } from '../backup/postgres/wal-archive.ts';
+import { isEmptyArchive, type WalArchive } from '../backup/postgres/wal-archive.ts';
 import { loadSnapshot, type Snapshot } from '../backup/repository/snapshot.ts';
 import { storedBaseBackup } from '../backup/source/postgres.ts';
 import { urlOf } from '../drivers/postgres/config.ts';
@@ -16,7 +16,7 @@ import { canTraverse, serverOwner } from '../drivers/postgres/owner.ts';
 import { stopServer } from '../drivers/postgres/server.ts';
 import { openObjects } from '../objects/open.ts';
 import { isLocation, parseLocation } from '../objects/location.ts';
-import { binDirHere } from './bin-dir.ts';
+import { binariesFor } from './binaries-for.ts';
 import type { ProtectionContext } from './context.ts';
 import { withVault, type OpenVault } from './vault.ts';
 
@@ -55,8 +55,8 @@ async function restoreDatabase({ order, point, snapshot, open, context }: Restor
   if (isLocation(into)) throw invalid(`${into}: a database is restored into a directory`);
   const dataDir = path.resolve(into);
   await mustBeReachable(dataDir);
-  const binDir = await binDirHere(resource, site);
   const backup = await storedBaseBackup(open.repository, snapshot);
+  const binDir = await binariesFor(order, backup.facts.postgresMajor);
   const { systemId } = backup.facts;
   const target = recoveryTarget(order.target);
   const owner = { service, resource: resource.name, systemId };
@@ -80,9 +80,8 @@ async function restoreDatabase({ order, point, snapshot, open, context }: Restor
   };
 }
 
-/** Recovery takes an archive that has never got anything for one that has got everything. */
 async function mustHoldWal(archive: WalArchive): Promise<void> {
-  for await (const _ of archive.list()) return;
+  if (!(await isEmptyArchive(archive))) return;
   const why = 'so nothing can be replayed behind the base backup: restore the point itself, or give `wal: stream`';
   throw new MusterError('RECOVERY_TARGET_UNREACHABLE', `there is nothing in ${archive.place}, ${why}`);
 }

@@ -36,6 +36,12 @@ export const noArchive: WalArchive = {
 
 async function* nothing(): AsyncGenerator<never> {}
 
+/** Recovery takes an archive that has never got anything for one that has got everything: ask first. */
+export async function isEmptyArchive(archive: WalArchive): Promise<boolean> {
+  for await (const _ of archive.list()) return false;
+  return true;
+}
+
 /** Whose WAL an archive holds: one archive, one system. */
 export interface ArchiveIdentity {
   systemId: string;

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import { nodeAt } from '../../backup/engine/walk-snapshot.ts';
@@ -8,12 +6,11 @@ import type { Finding } from '../../backup/postgres/findings.ts';
 import { recover, type RecoveredServer, type RecoverOptions } from '../../backup/postgres/recover.ts';
 import type { RecoveryTarget } from '../../backup/postgres/recovery-target.ts';
 import { verifyRestored, type CanaryExpectation } from '../../backup/postgres/verify.ts';
-import type { WalArchive } from '../../backup/postgres/wal-archive.ts';
+import { isEmptyArchive, type WalArchive } from '../../backup/postgres/wal-archive.ts';
 import { storedBaseBackup } from '../../backup/source/postgres.ts';
-import { findPostgres } from '../../drivers/postgres/binaries.ts';
 import { urlOf } from '../../drivers/postgres/config.ts';
 import { addressOf } from '../../drivers/postgres/conninfo.ts';
-import { resolveReference } from '../../references.ts';
+import { binariesFor } from '../binaries-for.ts';
 import { contentFindings } from './database-contents.ts';
 import { judged, passed } from './finding.ts';
 import { factDifferences } from './recorded.ts';
@@ -41,7 +38,7 @@ export async function provePostgres(proving: Proving): Promise<Restored> {
   const startedAt = performance.now();
   const server = await recovered({
     ...{ backup, archive, target, user, database, dataDir: proving.place.dataDir, signal: proving.signal },
-    ...(await binariesFor(proving, backup.facts.postgresMajor)),
+    ...(await binariesFor(order, backup.facts.postgresMajor)),
     onProgress: (progress) => proving.context.heartbeat(progress),
   });
   proving.restoreSeconds = secondsSince(startedAt);
@@ -94,41 +91,12 @@ async function wayTo(
   if (target.kind === 'point' && hasWal) return { archive: null, target: own };
   const of = { service: order.service, resource: order.resource.name, systemId };
   const archive = archiveOf(stored.repository, of);
-  if (archive === null || (await isEmpty(archive))) {
+  if (archive === null || (await isEmptyArchive(archive))) {
     const what = target.kind === 'point' ? 'the base backup holds no WAL' : 'archived WAL was to be replayed';
     const why = archive === null ? 'has no archive' : `has nothing in ${archive.place}`;
     throw new MusterError('RECOVERY_TARGET_UNREACHABLE', `${what}, and ${of.service}/${of.resource} ${why}`);
   }
   return { archive, target: target.kind === 'point' ? own : { ...target, timeline: 'latest' } };
-}
-
-/** Recovery takes an archive that has never got anything for one that has got everything. */
-async function isEmpty(archive: WalArchive): Promise<boolean> {
-  for await (const _ of archive.list()) return false;
-  return true;
-}
-
-/**
- * The programs of the wanted major version: those that the estate names for the site, which then have to be of it, else
- * the bundled ones, else where Debian has them.
- */
-async function binariesFor({ order }: Proving, major: number): Promise<{ binDir?: string }> {
-  const configured = order.resource.sites[order.site]?.['binDir'];
-  if (typeof configured === 'string') {
-    const binDir = resolveReference(configured);
-    const found = await findPostgres(binDir);
-    if (found.major === major) return { binDir };
-    throw wrongVersion(major, `${order.site} has ${found.major} in ${binDir}`);
-  }
-  const bundled = await findPostgres();
-  if (bundled.major === major) return {};
-  const debian = `/usr/lib/postgresql/${major}/bin`;
-  if (existsSync(path.join(debian, 'postgres'))) return { binDir: debian };
-  throw wrongVersion(major, `here is ${bundled.major}, and none in ${debian}`);
-}
-
-function wrongVersion(major: number, what: string): MusterError {
-  return new MusterError('RESTORE_FAILED', `the base backup is of PostgreSQL ${major}; ${what}`);
 }
 
 function noteRestored(proving: Proving, { timings, reached }: RecoveredServer, facts: BackupFacts): void {

@@ -6,7 +6,7 @@ import type { Side } from '../../mover/side.ts';
 import { openObjects } from '../../objects/open.ts';
 import type { ObjectLimits, ObjectPlace } from '../../objects/place.ts';
 import type { ObjectClient } from '../../objects/types.ts';
-import { resolveReference } from '../../references.ts';
+import { placesOf } from '../bucket-place.ts';
 
 /** A dead site is noticed by its silence: nothing here waits for it long. */
 const limits: ObjectLimits = { connectMs: 1_000, answerMs: 4_000, stallMs: 10_000, tries: 2, deadlineMs: 10_000 };
@@ -22,7 +22,7 @@ export interface BucketEnds extends AsyncDisposable {
 
 /** Nothing is sent yet. @throws MusterError CONFIG_INVALID, SITE_UNKNOWN, SECRET_MISSING */
 export function openBucketEnds(resource: PlanResource, { from, to }: { from: string; to: string }): BucketEnds {
-  const places = (site: string): ObjectPlace[] => placesOf(resource, site);
+  const places = (site: string): ObjectPlace[] => placesOf(resource, site, limits);
   const source = rovingClient(places(from));
   const target = rovingClient(places(to));
   const log = rovingLog(places(from));
@@ -34,17 +34,6 @@ export function openBucketEnds(resource: PlanResource, { from, to }: { from: str
       await Promise.all([source, target, log].map((one) => one[Symbol.asyncDispose]()));
     },
   };
-}
-
-function placesOf(resource: PlanResource, site: string): ObjectPlace[] {
-  const { bucket, endpoints, credentials } = bucketSite(resource, site);
-  const caFile = resource.sites[site]?.['caFile'];
-  const { accessKey: accessKeyId, secretKey: secretAccessKey, region } = credentials;
-  return endpoints.map(({ origin: endpoint }) => ({
-    ...{ dialect: 's3', bucket, prefix: '', region, endpoint, addressing: 'path', limits },
-    credentials: { kind: 'fixed', credentials: { accessKeyId, secretAccessKey } },
-    ...(typeof caFile === 'string' && { caFile: resolveReference(caFile) }),
-  }));
 }
 
 /** Which of several nodes is asked: the next one as soon as one did not answer. */
