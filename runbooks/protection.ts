@@ -144,7 +144,7 @@ function scheduledRestoreTest(
     order: {
       ...protectedOf(service, policy.resource),
       vault,
-      // The seed is filled in when it starts: each turn chooses for itself.
+      // The workflow fills in the seed: each turn chooses for itself.
       point: test.point === 'random' ? { kind: 'random', seed: '' } : { kind: 'newest' },
       target: { kind: test.target },
       checks: test.checks,

@@ -10,7 +10,6 @@ import {
   ParentClosePolicy,
   proxyActivities,
   startChild,
-  workflowInfo,
   type ChildWorkflowOptions,
 } from '@temporalio/workflow';
 import type { Json, JsonObject } from './engine/plan.ts';
@@ -56,7 +55,7 @@ export async function scheduled(input: ScheduledInput): Promise<ScheduledEnd> {
     {
       type,
       workflowId,
-      args: input.args.map((arg) => withSeed(arg, workflowInfo().runId)),
+      args: input.args,
       typedSearchAttributes: new TypedSearchAttributes([
         ...(service === '' ? [] : [{ key: defineSearchAttributeKey('DrService', 'KEYWORD'), value: service }]),
         { key: defineSearchAttributeKey('DrKind', 'KEYWORD'), value: kind },
@@ -99,18 +98,6 @@ export async function skip(
   const runId = `schedule/${scheduleId}`;
   await recordFinding({ service, runId, stepId: null, severity: 'warning', what, atMs: Date.now() });
   return `skipped: ${why}`;
-}
-
-/** Where a choice by chance has no seed yet, this turn's own. */
-function withSeed(order: JsonObject, seed: string): JsonObject {
-  const point = order['point'];
-  const isOpen =
-    typeof point === 'object' &&
-    point !== null &&
-    !Array.isArray(point) &&
-    point['kind'] === 'random' &&
-    point['seed'] === '';
-  return isOpen ? { ...order, point: { kind: 'random', seed } } : order;
 }
 
 /** What the workflows of protection and runs call what came of them. */
