@@ -30,7 +30,8 @@ function mountSmall(t: TestContext, sizeMiB: number): { at: string; resize: (siz
 
 test('a full disk is TARGET_FULL, leaves no snapshot, and with more room the next backup goes on', async (t) => {
   const world = await createWorld(t);
-  const disk = mountSmall(t, 56);
+  // Room for what two threads write at once, four packs, so that at least one of them becomes whole.
+  const disk = mountSmall(t, 84);
   if (disk === null) return t.skip('a small file system cannot be mounted here');
   for (let i = 0; i < 6; i++) writeFileSync(world.at(`file ${i}`), noise(16 * mib, i + 1));
   const repository = await initCheaply(path.join(disk.at, 'repo'));

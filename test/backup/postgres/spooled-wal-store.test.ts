@@ -23,9 +23,14 @@ const newDir = (): string => path.join(root, String(made++));
 async function receive(store: SpooledWalStore, segment: number, bytes = smallSegment): Promise<void> {
   const open = await store.openSegment(nameOf(segment), smallSegment);
   const content = segmentBytesOf(segment);
-  for (let at = 0; at < bytes; at += 100_000) {
-    await open.write(at, [content.subarray(at, Math.min(at + 100_000, bytes))]);
-    await open.sync();
+  try {
+    for (let at = 0; at < bytes; at += 100_000) {
+      await open.write(at, [content.subarray(at, Math.min(at + 100_000, bytes))]);
+      await open.sync();
+    }
+  } catch (err) {
+    await open.close();
+    throw err;
   }
   if (bytes === smallSegment) await open.finish();
   else await open.close();

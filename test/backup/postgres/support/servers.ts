@@ -87,7 +87,7 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
   return {
     ...{ dataDir, port, url, binDir, start },
     kill: () => killServer(dataDir),
-    sql: (work) => withSql(url, { statementMs: 30_000, role: 'client' }, work),
+    sql: (work) => withSql(url, { connectMs: 30_000, statementMs: 30_000, role: 'client' }, work),
     [Symbol.asyncDispose]: async () => {
       await killServer(dataDir);
       returnPort('127.0.0.1', port);
