@@ -44,7 +44,7 @@ before(async () => {
   url = `postgres://muster:test@127.0.0.1:${port}/postgres`;
   const aside = path.join(root, 'sites', 'aside');
   await makeOwnedDir(aside);
-  await withSql(url, { statementMs: 60_000 }, async (client) => {
+  await withSql(url, { connectMs: 30_000, statementMs: 60_000 }, async (client) => {
     await client.query(`CREATE TABLESPACE aside LOCATION '${aside}'`);
     await client.query('CREATE TABLE there TABLESPACE aside AS SELECT generate_series(1, 100) AS i');
     await client.query('CREATE TABLE filler AS SELECT i, md5(i::text) AS x FROM generate_series(1, 100000) i');
@@ -87,7 +87,9 @@ test('a base backup comes back out of a repository as its manifest says, and a s
   assert.ok(listed.length > 500, `${listed.length} files`);
   for (const { path: name, checksum } of listed) assert.equal(found.get(name), checksum, name);
 
-  await withSql(url, { statementMs: 60_000 }, (client) => client.query('UPDATE filler SET x = x WHERE i = 1'));
+  await withSql(url, { connectMs: 30_000, statementMs: 60_000 }, (client) =>
+    client.query('UPDATE filler SET x = x WHERE i = 1'),
+  );
   const second = await saveBase();
   assert.ok(
     second.added.data.bytes < first.added.data.bytes / 2,
@@ -144,7 +146,7 @@ test(
     await eventually('it streams', () => receiver.status().state === 'streaming');
     const entries = baseBackupEntries(base);
     await saveStream({ repository, entries, paths: basePaths, parent: null, threads: 2, host: 'test' });
-    const lsn = await withSql(url, { statementMs: 60_000 }, async (client) => {
+    const lsn = await withSql(url, { connectMs: 30_000, statementMs: 60_000 }, async (client) => {
       await client.query('CREATE TABLE later AS SELECT generate_series(1, 1000) AS i');
       await client.query('SELECT pg_switch_wal()');
       await client.query('INSERT INTO later VALUES (1001)');
@@ -190,7 +192,7 @@ test(
     const gone = once(child, 'exit');
     try {
       await eventually('it has all rows and is open', async () =>
-        withSql(`postgres://muster:test@127.0.0.1:${port}/postgres`, {}, async (client) => {
+        withSql(`postgres://muster:test@127.0.0.1:${port}/postgres`, { connectMs: 30_000 }, async (client) => {
           const { rows } = await client.query<{ n: number; there: number; recovering: boolean }>(
             'SELECT (SELECT count(*) FROM later)::int AS n, (SELECT count(*) FROM there)::int AS there, pg_is_in_recovery() AS recovering',
           );

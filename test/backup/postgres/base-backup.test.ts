@@ -84,7 +84,7 @@ for (const { name, binDir } of versions) {
         settings: { fsync: 'off' },
         ...{ dataDir: home.path('restored'), target: { kind: 'latest', timeline: 'latest' } },
       });
-      const { rows } = await withSql(restored.url, { statementMs: 20_000 }, (client) =>
+      const { rows } = await withSql(restored.url, { connectMs: 30_000, statementMs: 20_000 }, (client) =>
         client.query(
           `SELECT (SELECT count(*)::int FROM aside) AS aside, (SELECT sum(i)::int FROM plain) AS plain,
                   (SELECT count(*) % 50 FROM load)::int AS torn, pg_tablespace_location(oid) AS location

@@ -109,7 +109,7 @@ const recoverTo = (
   });
 
 async function marksIn({ url }: RecoveredServer): Promise<number> {
-  return withSql(url, { statementMs: 20_000 }, async (client) => {
+  return withSql(url, { connectMs: 30_000, statementMs: 20_000 }, async (client) => {
     const { rows } = await client.query<{ n: number }>('SELECT count(*)::int AS n FROM marks');
     return rows[0]?.n ?? -1;
   });
@@ -144,14 +144,14 @@ test('the backup alone leads to its own end, and paused it is read-only', async 
   });
   assert.equal(await marksIn(restored), 0);
   await assert.rejects(
-    withSql(restored.url, {}, (client) => client.query('INSERT INTO marks VALUES (1)')),
+    withSql(restored.url, { connectMs: 30_000 }, (client) => client.query('INSERT INTO marks VALUES (1)')),
     /read-only/,
   );
 });
 
 test('a restored copy archives nothing, follows nobody, listens on the loopback only, and passes its checks', async () => {
   await using restored = await recoverTo({ kind: 'name', name: 'round 3', timeline: 'latest' });
-  const shown = await withSql(restored.url, {}, async (client) => {
+  const shown = await withSql(restored.url, { connectMs: 30_000 }, async (client) => {
     const { rows } = await client.query<{ name: string; setting: string }>('SELECT name, setting FROM pg_settings');
     return new Map(rows.map((row) => [row.name, row.setting]));
   });
@@ -309,7 +309,7 @@ test('kill -9 of a server whose commits wait for the archive: every acknowledged
   await eventually('the archive notices', () => receiver.status().state === 'waiting');
   await spool.flush();
   await using restored = await recoverTo({ kind: 'latest', timeline: 'latest' });
-  const found = await withSql(restored.url, {}, async (client) => {
+  const found = await withSql(restored.url, { connectMs: 30_000 }, async (client) => {
     const { rows } = await client.query<{ i: number }>('SELECT i FROM marks');
     return new Set(rows.map(({ i }) => i));
   });

@@ -114,7 +114,7 @@ for (const [timeline, wanted] of [
       ...{ backup, archive, target: { kind: 'latest', timeline }, dataDir: home.path('restored'), user: 'muster' },
       settings: { fsync: 'off' },
     });
-    const { rows } = await withSql(restored.url, {}, (client) =>
+    const { rows } = await withSql(restored.url, { connectMs: 30_000 }, (client) =>
       client.query<{ what: string }>('SELECT what FROM marks GROUP BY 1 ORDER BY min(ctid)'),
     );
     assert.deepEqual(
