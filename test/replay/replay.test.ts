@@ -25,10 +25,12 @@ async function replay(name: string, change: (events: JsonEvent[]) => void = () =
   throw new Error('nothing was replayed');
 }
 
-test('there are histories to replay, of every kind of run', () => {
-  for (const kind of ['failover', 'failback', 'reprotect', 'drill'])
+test('there are histories to replay, of every kind of run and of protection', () => {
+  const runs = ['failover', 'failback', 'reprotect', 'drill', 'scheduled'];
+  const once = ['backup', 'restore', 'restore-test', 'prune', 'verify-vault', 'mirror-vault', 'renew-locks'];
+  for (const kind of [...runs, ...once, 'replicate', 'archive-wal'])
     assert.ok(
-      files.some((name) => name.startsWith(kind)),
+      files.some((name) => name.startsWith(`${kind}-`)),
       kind,
     );
 });
