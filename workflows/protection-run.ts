@@ -15,7 +15,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import type { ProtectionBatch, ProtectionRun, ProtectionStatus } from './engine/protection.ts';
+import { toldFailure, type ProtectionBatch, type ProtectionRun, type ProtectionStatus } from './engine/protection.ts';
 
 export const protectionStatus = defineQuery<ProtectionStatus>('status');
 
@@ -85,7 +85,7 @@ export async function conduct<Answer>(
     const failure = failureText(err);
     const what = `${job.kind} of ${nameOf(job)} failed: ${failure}`;
     await ended('failed', { facts: {}, failure, findings: [{ severity: 'critical', what }] });
-    throw err instanceof ActivityFailure ? ofActivity(err) : asFailure(err);
+    throw asTold(err instanceof ActivityFailure ? ofActivity(err) : asFailure(err));
   }
 }
 
@@ -106,6 +106,11 @@ function failureText(err: unknown): string {
   const cause = err instanceof ActivityFailure ? err.cause : err;
   if (cause instanceof ApplicationFailure) return `${cause.type ?? 'INTERNAL'}: ${cause.message}`;
   return `INTERNAL: ${cause instanceof Error ? cause.message : String(cause)}`;
+}
+
+function asTold({ type, message, details }: ApplicationFailure): ApplicationFailure {
+  const told = [toldFailure, ...(details ?? [])];
+  return ApplicationFailure.create({ type: type ?? 'INTERNAL', message, nonRetryable: true, details: told });
 }
 
 function ofActivity(err: ActivityFailure): ApplicationFailure {

@@ -11,6 +11,7 @@ import { controlQueue } from '../../worker/run-start.ts';
 import { scheduleActivities } from '../../worker/schedules/activities.ts';
 import { applySchedules, compareSchedules } from '../../worker/schedules/apply.ts';
 import { readSchedules } from '../../worker/schedules/read.ts';
+import type { ProtectionBatch } from '../../workflows/engine/protection.ts';
 import { testCatalogue } from './catalogue.ts';
 import { estateText } from './estates.ts';
 import { eventually } from './eventually.ts';
@@ -69,7 +70,10 @@ export async function startWorld(
     ...createActivities({ drivers, log, metrics: createMetrics('test'), recordBatch }),
     ...scheduleActivities({ estate, ledger, client: async () => temporal.client, log }),
     'save backup': saveBackup,
-    'record protection': async () => {},
+    'record protection': async ({ run, findings: found }: ProtectionBatch) => {
+      const of = { service: run.service, runId: run.id, stepId: null, atMs: run.endedAtMs };
+      for (const finding of found) findings.push({ ...of, ...finding });
+    },
   };
   const codePath = await workflowBundle(path.join(import.meta.dirname, '..', '..', '.muster', 'cache'));
   const workers = await Promise.all([

@@ -93,11 +93,11 @@ test('a turn starts its workflow under its fixed id; while one runs it is left o
   await byHand.result();
 });
 
-test('a turn that failed and one that Temporal left out are findings of the watch, each once, and figures', async () => {
+test('a turn that failed is a finding of the work, one that Temporal left out one of the watch, each once, and figures', async () => {
   const estate = backing();
   let fail = (): void => {};
   const held = new Promise<void>((resolve) => (fail = resolve));
-  await using _world = await startWorld(temporal, estate, async () => {
+  await using world = await startWorld(temporal, estate, async () => {
     await held;
     throw ApplicationFailure.nonRetryable('the vault is full', 'TARGET_FULL');
   });
@@ -110,7 +110,7 @@ test('a turn that failed and one that Temporal left out are findings of the watc
   await eventually('one is left out', async () => (await readSchedule(client, backupId)).turns.skipped === 1);
   fail();
   assert.equal((await ended(backupId, 1)).kind, 'failed');
-  const findings: FindingRow[] = [];
+  const { findings } = world;
   const registry = new Registry();
   const options = (): ScheduleWatchOptions => ({
     estate,
@@ -131,8 +131,8 @@ test('a turn that failed and one that Temporal left out are findings of the watc
   assert.deepEqual(
     findings.map(({ severity, what }) => `${severity} ${what.replaceAll(/\d{4}-\S+Z/g, 'TIME')}`),
     [
+      'critical backup of shop/orders in vault failed: TARGET_FULL: the vault is full',
       `warning ${backupId}: 1 turn was left out since TIME, because the one before was still running`,
-      `critical ${backupId}: the turn of TIME failed: the vault is full`,
     ],
   );
   const text = await registry.metrics();

@@ -42,7 +42,9 @@ function schedule(more: Partial<ActualSchedule> = {}, turns: Partial<ActualSched
 }
 
 const done: LastRun = { kind: 'ended', end: 'done: complete', endedAtMs: lastAtMs + 60_000 };
-const failed: LastRun = { kind: 'failed', why: 'the vault does not answer', endedAtMs: lastAtMs + 60_000 };
+const failed: LastRun = {
+  ...{ kind: 'failed', why: 'the vault does not answer', isTold: false, endedAtMs: lastAtMs + 60_000 },
+};
 const failover = failoverNote({ runId: 'failover-shop-1', service: 'shop' }, 'hangzhou is left');
 const soon = lastAtMs + hourMs;
 const late = lastAtMs + 9 * hourMs;
@@ -71,6 +73,12 @@ const cases: {
     it: schedule(),
     last: failed,
     says: [/^critical .*: the turn of 2026-11-02T00:00:00Z failed: the vault does not answer/],
+  },
+  {
+    name: 'the newest turn failed, and the work has told of it',
+    it: schedule(),
+    last: { ...failed, isTold: true },
+    says: [],
   },
   { name: 'the newest turn still runs', it: schedule(), last: { kind: 'running', sinceMs: lastAtMs }, says: [] },
   {

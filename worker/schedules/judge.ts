@@ -7,7 +7,8 @@ import { readFailoverNote } from './pause-note.ts';
 const graceSeconds = 300;
 
 /**
- * What somebody should look at: turns that were missed or left out, a newest turn that failed, one that does not come.
+ * What somebody should look at: turns that were missed or left out, a newest turn that failed without a word of its own,
+ * one that does not come.
  * The same state gives the same findings, to the letter and the moment, so that each is kept once. Pure.
  * @param restedUntilMs until when it is known to have been paused; what has rested is not late at once
  */
@@ -37,7 +38,7 @@ export function judgeSchedule(
     const what = `${count(turns.skipped, 'turn was', 'turns were')} left out ${since}, because the one before was still running`;
     findings.push(found('warning', countedAtMs, what));
   }
-  if (last.kind === 'failed' && turns.last !== null)
+  if (last.kind === 'failed' && !last.isTold && turns.last !== null)
     findings.push(found('critical', last.endedAtMs, `the turn of ${timeText(turns.last.dueAtMs)} failed: ${last.why}`));
   return [
     ...findings,

@@ -1,4 +1,6 @@
 import { WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { toldFailure } from '../../workflows/engine/protection.ts';
 import type { ActualSchedule } from './content.ts';
 
 /** What became of a schedule's newest turn. Unix milliseconds. */
@@ -7,7 +9,8 @@ export type LastRun =
   | { kind: 'running'; sinceMs: number }
   /** `end` as the workflow says it: `done`, `done: proven`, `skipped: already running`. */
   | { kind: 'ended'; end: string; endedAtMs: number }
-  | { kind: 'failed'; why: string; endedAtMs: number }
+  /** `isTold`: what failed has made a finding of it itself. */
+  | { kind: 'failed'; why: string; isTold: boolean; endedAtMs: number }
   /** Temporal has forgotten it: histories are kept for so long only. */
   | { kind: 'forgotten'; takenAtMs: number };
 
@@ -29,13 +32,14 @@ export async function lastRunOf(client: Client, { turns: { last } }: Pick<Actual
 
 async function endOf(
   result: () => Promise<unknown>,
-): Promise<{ kind: 'ended'; end: string } | { kind: 'failed'; why: string }> {
+): Promise<{ kind: 'ended'; end: string } | { kind: 'failed'; why: string; isTold: boolean }> {
   try {
     const end = await result();
     return { kind: 'ended', end: typeof end === 'string' ? end : 'done' };
   } catch (err) {
     if (!(err instanceof WorkflowFailedError)) throw err;
     const { cause } = err;
-    return { kind: 'failed', why: cause instanceof Error ? cause.message : err.message };
+    const isTold = cause instanceof ApplicationFailure && cause.details?.[0] === toldFailure;
+    return { kind: 'failed', why: cause instanceof Error ? cause.message : err.message, isTold };
   }
 }

@@ -229,6 +229,9 @@ export interface ProtectionRun {
   startedBy: string;
 }
 
+/** First detail of a failure whose finding is the ledger's already: whoever sees it next makes no second one. */
+export const toldFailure = 'told';
+
 /** What the ledger is told of one run, all at once. Every part may be sent again. */
 export interface ProtectionBatch {
   run: ProtectionRun;
