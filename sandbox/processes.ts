@@ -85,7 +85,7 @@ export class Processes {
       ...options.env,
       MUSTER_SUPERVISED: '1',
       MALLOC_ARENA_MAX: '2',
-      NODE_COMPILE_CACHE: join(this.#home, 'cache', 'node'),
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(this.#home, 'cache', 'node'),
     };
     const log = this.#openLog(name);
     // Ten small programs on one machine: a small nursery each is worth more than the last bit of speed.

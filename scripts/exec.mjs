@@ -23,6 +23,8 @@ export async function runTypeScript(file, args) {
   }
   if (node === process.execPath) {
     module.enableCompileCache?.(compileCache);
+    // For what it starts in its turn.
+    process.env['NODE_COMPILE_CACHE'] ??= compileCache;
     process.argv = [node, file, ...args];
     await import(pathToFileURL(file).href);
     return;

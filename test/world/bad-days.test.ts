@@ -1,8 +1,6 @@
 /** Bad days in one world: a dead standby, a drill, a disaster that a person declares with too much to lose. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import type { Client } from '@temporalio/client';
 import { driverCatalogue } from '../../activities/drivers/index.ts';
@@ -17,6 +15,7 @@ import { connectClient } from '../../worker/temporal.ts';
 import { clocksOf, readWatch } from '../../worker/watch-state.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { eventually } from '../support/eventually.ts';
+import { worldHome } from '../support/world-home.ts';
 
 const labels = { estateHash: 'test', software: 'muster test', chainId: null, scenario: null };
 let home: string;
@@ -25,7 +24,7 @@ let client: Client;
 let estate: Estate;
 
 before(async () => {
-  home = await mkdtemp(path.join(tmpdir(), 'muster-bad-'));
+  home = await worldHome('muster-bad-');
   const editEstate = (yaml: string): string => yaml.replace('rpoSeconds: 5', 'rpoSeconds: 2');
   world = await startWorld({ dir: home, ask: true, editEstate, parts: { storage: false } });
   Object.assign(process.env, world.env.control);

@@ -1,11 +1,11 @@
 /** The three disasters, whole: real databases, real kills, and the report held against what the clients kept. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import type { Report } from '../../console/report/model.ts';
+import { worldHome } from '../support/world-home.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const homes: string[] = [];
@@ -14,7 +14,7 @@ after(async () => {
 });
 
 async function play(scenario: string): Promise<{ report: Report; exitCode: number }> {
-  const home = await mkdtemp(path.join(tmpdir(), 'muster-day-'));
+  const home = await worldHome('muster-day-');
   homes.push(home);
   const env = { ...process.env, MUSTER_HOME: home, NODE_TEST_CONTEXT: '' };
   const child = spawn(process.execPath, [path.join(root, 'cli', 'main.ts'), 'game-day', scenario, '--json'], {

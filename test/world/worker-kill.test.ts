@@ -1,8 +1,6 @@
 /** The worker is killed in the middle of a step, for real, and started again: the run must end right, and lose nothing. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import type { Client } from '@temporalio/client';
 import { driverCatalogue } from '../../activities/drivers/index.ts';
@@ -17,6 +15,7 @@ import { connectClient } from '../../worker/temporal.ts';
 import type { RunKind } from '../../workflows/engine/plan.ts';
 import { eventually } from '../support/eventually.ts';
 import { reckonPresent } from '../support/present.ts';
+import { worldHome } from '../support/world-home.ts';
 
 const labels = { estateHash: 'test', software: 'muster test', chainId: null, scenario: null };
 let home: string;
@@ -25,7 +24,7 @@ let client: Client;
 let estate: Estate;
 
 before(async () => {
-  home = await mkdtemp(path.join(tmpdir(), 'muster-kill-'));
+  home = await worldHome('muster-kill-');
   world = await startWorld({ dir: home, parts: { storage: false } });
   Object.assign(process.env, world.env.control);
   estate = loadEstate(world.estate, driverCatalogue);
