@@ -113,7 +113,7 @@ function readIfThere(file) {
  * The npm that runs this script, else the one on PATH. npm's own Node is used for it: ours lies in the folder that
  * `npm ci` is about to empty.
  */
-function findNpm() {
+export function findNpm() {
   const { npm_execpath: execPath, npm_node_execpath: node } = process.env;
   if (execPath !== undefined && /npm-cli\.c?js$/.test(execPath) && node !== undefined && !node.startsWith(modules)) {
     return { program: node, args: [execPath] };

@@ -1,6 +1,7 @@
 import { MusterError, type ErrorCode } from '../../../workflows/engine/errors.ts';
 import { parseHistory, type TimelineHistory } from '../../drivers/postgres/history.ts';
 import { parseLsn } from '../../drivers/postgres/lsn.ts';
+import { oneRow, withSql, type SqlClient } from '../../drivers/postgres/sql.ts';
 import type { WalStore } from './wal-store.ts';
 import { complaintState, type ReplicationSession, type ServerIdentity } from './replication-session.ts';
 import { endOfArchive, streamStart, type WalPosition } from './stream-position.ts';
@@ -10,6 +11,8 @@ import { historyName, segmentAt, segmentStart } from './wal-name.ts';
 
 /** One connection of a receiver. */
 export interface Streaming {
+  /** Address that the session was opened with. */
+  url: string;
   session: ReplicationSession;
   server: ServerIdentity;
   store: WalStore;
@@ -58,14 +61,32 @@ export async function findStart(streaming: Streaming, skipGap: boolean): Promise
   return start.position;
 }
 
-async function firstPosition({ session, server, slot }: Streaming, skipGap: boolean): Promise<WalPosition> {
+async function firstPosition(streaming: Streaming, skipGap: boolean): Promise<WalPosition> {
+  const { server, slot } = streaming;
   const now = { timeline: server.timeline, lsn: parseLsn(server.flushLsn) ?? 0n };
-  // Only from 15 on can a slot be read over this protocol.
-  const canRead = slot !== null && server.major >= 15 && !skipGap;
-  const [row] = canRead ? await session.rows(`READ_REPLICATION_SLOT ${slot}`) : [];
-  const kept = parseLsn(row?.[1]);
-  const { timeline, lsn } = kept === null ? now : { timeline: Number(row?.[2] ?? server.timeline), lsn: kept };
+  const kept = slot === null || skipGap ? null : await slotPosition(streaming, slot);
+  const { timeline, lsn } = kept ?? now;
   return { timeline, lsn: segmentStart(segmentAt(lsn, server.segmentBytes), server.segmentBytes) };
+}
+
+/** From where on the server keeps WAL for a slot; `null` when it does not say. */
+async function slotPosition({ session, server, url }: Streaming, slot: string): Promise<WalPosition | null> {
+  if (server.major >= 15) {
+    const [row] = await session.rows(`READ_REPLICATION_SLOT ${slot}`);
+    const lsn = parseLsn(row?.[1]);
+    return lsn === null ? null : { timeline: Number(row?.[2] ?? server.timeline), lsn };
+  }
+  // Before 15 this protocol cannot tell. A role that may replicate and nothing else goes without.
+  const lsn = await withSql(url, {}, (client) => slotLsn(client, slot)).catch(() => null);
+  if (lsn === null) return null;
+  const timelines = await timelinesOf(session, server.timeline);
+  const at = timelines.find(({ endLsn }) => endLsn === null || lsn < (parseLsn(endLsn) ?? 0n));
+  return { timeline: at?.timeline ?? server.timeline, lsn };
+}
+
+async function slotLsn(client: SqlClient, slot: string): Promise<bigint | null> {
+  const text = 'SELECT restart_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = $1';
+  return parseLsn((await oneRow<{ lsn: string | null }>(client, text, [slot]))?.lsn);
 }
 
 async function timelinesOf(session: ReplicationSession, newest: number): Promise<TimelineHistory['timelines']> {

@@ -117,7 +117,7 @@ async function receiveOnce(
     await claimArchive(store.archive, server);
     if (options.slot !== null) await reserveSlot(session, options.slot);
     const movesSlot = options.slot !== null && options.slotFollows !== 'caller';
-    const streaming: Streaming = { session, server, store, slot: options.slot, movesSlot };
+    const streaming: Streaming = { url, session, server, store, slot: options.slot, movesSlot };
     let position: WalPosition | null = await findStart(streaming, skipGap);
     while (position !== null) {
       await archiveHistory(streaming, position.timeline);

