@@ -8,6 +8,7 @@ import { generateSteps } from './generate.ts';
 import { reachableModes } from './graph.ts';
 import { hashPlan } from './hash.ts';
 import { lint } from './lint.ts';
+import { withVaults } from './stationary-vaults.ts';
 import { chooseAmong } from './nearest.ts';
 import { own } from './problems.ts';
 import type { Runbook } from './runbook.ts';
@@ -64,7 +65,7 @@ export function compile(input: CompileInput): Plan {
     objectives: service.objectives,
     level: service.level,
     sites: { [from]: siteOf(estate, from), [to]: siteOf(estate, to) },
-    resources: service.resources.map(({ name, driver, sites, shared }) => ({ name, driver, sites, shared })),
+    resources: service.resources.map((resource) => withVaults(resource, { estate, service, from, catalogue })),
     steps,
   });
   const hashed: Plan = { ...plan, hash: hashPlan(plan) };

@@ -65,6 +65,7 @@ function notesOf(step: PlanStep): string[] {
   if (step.clock !== null) notes.push(`t${clockNames.indexOf(step.clock)} ${step.clock}`);
   const gate = gateText(step);
   if (gate !== null) notes.push(gate);
+  if (step.args['moved'] === false) notes.push('not moved');
   if (step.always) notes.push('always');
   return notes;
 }

@@ -4,6 +4,7 @@ import { policyDefaults } from './estate-schema.ts';
 import { findCycle } from './graph.ts';
 import { chooseAmong, nearest } from './nearest.ts';
 import { asMapping, own, type Mapping, type Problem } from './problems.ts';
+import { stationaryProblems } from './stationary-checks.ts';
 import { backupProblems, drillProblems, vaultProblems } from './protection-checks.ts';
 import { isReference } from './secrets.ts';
 import type { YamlPath } from './yaml-source.ts';
@@ -38,6 +39,7 @@ export function estateProblems(file: unknown, catalogue: DriverCatalogue): Probl
       ...pairProblems(scope),
       ...objectiveProblems(scope),
       ...resourceProblems(scope),
+      ...stationaryProblems(scope, asMapping(root['sites']) ?? {}),
       ...backupProblems(scope, vaults),
       ...drillProblems(scope),
     );

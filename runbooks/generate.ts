@@ -4,6 +4,7 @@ import { ancestorsOf, leavesOf } from './graph.ts';
 import {
   describeVerb,
   isStateful,
+  isStationary,
   makeCommit,
   makeStep,
   routesClients,
@@ -33,6 +34,8 @@ interface Draft {
   stateful: EstateResource[];
   routes: EstateResource[];
   others: EstateResource[];
+  /** What stays where it is. */
+  stationary: EstateResource[];
   /** For each resource everything it depends on, directly or not. */
   dependsOn: Map<string, Set<string>>;
 }
@@ -44,8 +47,10 @@ function beginDraft(context: PlanContext): Draft {
   const ordered = [...resources].sort((a, b) => count(a) - count(b));
   const stateful = ordered.filter((r) => isStateful(context.catalogue, r.driver));
   const routes = ordered.filter((r) => !stateful.includes(r) && routesClients(context.catalogue, r.driver));
-  const others = ordered.filter((r) => !stateful.includes(r) && !routes.includes(r));
-  return { context, steps: [], stateful, routes, others, dependsOn };
+  const stationary = ordered.filter((r) => isStationary(context.catalogue, r.driver));
+  const placed = [...stateful, ...routes, ...stationary];
+  const others = ordered.filter((r) => !placed.includes(r));
+  return { context, steps: [], stateful, routes, others, stationary, dependsOn };
 }
 
 /** Adds one verb for each of the resources that have it, side by side after everything before. */
@@ -101,6 +106,8 @@ function move(draft: Draft): PlanStep[] {
   const commit = makeCommit(draft.context, leavesOf(draft.steps));
   draft.steps.push(commit);
   for (const resource of stateful) addChain(draft, resource, [commit.id], [['rejoin'], ['replicate']]);
+  // From the start, and nothing waits for it.
+  for (const resource of draft.stationary) addChain(draft, resource, [], [['check']]);
   return draft.steps;
 }
 

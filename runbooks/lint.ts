@@ -3,12 +3,13 @@ import type { Plan } from '../workflows/engine/plan.ts';
 import { reachableModes } from './graph.ts';
 import { changeRules } from './lint-changes.ts';
 import { orderRules } from './lint-order.ts';
+import { stationaryRules } from './lint-stationary.ts';
 import { structureFindings } from './lint-structure.ts';
 import { pathOf, type LintFinding, type Rule } from './lint-path.ts';
 
 export type { LintFinding } from './lint-path.ts';
 
-const rules: readonly Rule[] = [...orderRules, ...changeRules];
+const rules: readonly Rule[] = [...orderRules, ...changeRules, ...stationaryRules];
 
 /**
  * Proves the safety rules of design §6 on a plan, on every path that a run of it can take (each mode). Pure.

@@ -1,4 +1,4 @@
-import type { DriverCatalogue } from '../workflows/engine/catalogue.ts';
+import type { DriverCatalogue, DriverDescription } from '../workflows/engine/catalogue.ts';
 import { findCycle } from './graph.ts';
 import { hasTimeOfDay, intervalPattern, longestGapSeconds, spanSeconds } from './intervals.ts';
 import { chooseAmong } from './nearest.ts';
@@ -155,8 +155,8 @@ function resourceProblems(backup: Mapping, at: YamlPath, resources: Mapping, cat
   const kind = own(asMapping(resources[name]), 'driver');
   const driver = typeof kind === 'string' ? own(catalogue, kind) : undefined;
   if (driver === undefined) return [];
-  if (!driver.stateful) {
-    const holders = Object.keys(resources).filter((other) => isStateful(resources[other], catalogue));
+  if (!holdsData(driver)) {
+    const holders = Object.keys(resources).filter((other) => keepsData(resources[other], catalogue));
     const fix = holders.length === 0 ? 'remove this backup' : `write one that does: ${holders.join(', ')}`;
     return [{ path, part: 'value', message: `"${name}" (${driver.kind}) holds no data`, fix }];
   }
@@ -165,9 +165,14 @@ function resourceProblems(backup: Mapping, at: YamlPath, resources: Mapping, cat
   return [{ path: [...at, 'wal'], part: 'key', message, fix: 'remove it' }];
 }
 
-function isStateful(resource: unknown, catalogue: DriverCatalogue): boolean {
+function keepsData(resource: unknown, catalogue: DriverCatalogue): boolean {
   const kind = own(asMapping(resource), 'driver');
-  return typeof kind === 'string' && own(catalogue, kind)?.stateful === true;
+  const driver = typeof kind === 'string' ? own(catalogue, kind) : undefined;
+  return driver !== undefined && holdsData(driver);
+}
+
+function holdsData({ stateful, stationary = false }: DriverDescription): boolean {
+  return stateful || stationary;
 }
 
 function targetProblems(backup: Mapping, at: YamlPath, vaults: Mapping): Problem[] {

@@ -57,6 +57,11 @@ export function isStateful(catalogue: DriverCatalogue, driver: string): boolean 
   return own<DriverDescription>(catalogue, driver)?.stateful ?? false;
 }
 
+/** Whether it holds data that no run moves. */
+export function isStationary(catalogue: DriverCatalogue, driver: string): boolean {
+  return own<DriverDescription>(catalogue, driver)?.stationary ?? false;
+}
+
 /** Whether the loss of a resource is measured and judged. */
 export function measuresLoss(catalogue: DriverCatalogue, resource: PlanResource): boolean {
   return own<DriverDescription>(catalogue, resource.driver)?.measuresLoss?.(resource) ?? true;
@@ -90,16 +95,25 @@ export function makeStep(context: PlanContext, request: StepRequest): PlanStep {
     withinMs,
     attemptMs: attemptBudgetMs(withinMs),
     estimateMs: Math.round(said.estimateSeconds * 1000),
-    onFailure: onFailureOf(context, verb, purpose),
-    critical: !(purpose === 'remove' || (verb === 'quiesce' && context.mode === 'ungraceful')),
+    onFailure: looksAside(context, request) ? 'skip' : onFailureOf(context, verb, purpose),
+    critical: !(
+      purpose === 'remove' ||
+      (verb === 'quiesce' && context.mode === 'ungraceful') ||
+      looksAside(context, request)
+    ),
     repeatable: said.repeatable,
     undo: undoOf(context, said, verb, purpose),
     clock: clockOf(context, resource, verb),
     judge,
     gate: judge === 'rpo' ? lossGate(context) : holdsWriter(context, request) ? fenceGate(context, resource) : null,
     always: purpose === 'remove',
-    args: argsOf(context, verb, purpose),
+    args: looksAside(context, request) ? { moved: false } : argsOf(context, verb, purpose),
   };
+}
+
+/** A look at what the run does not move: whatever it finds is told, and stops nobody. */
+function looksAside({ catalogue }: PlanContext, { verb, resource }: StepRequest): boolean {
+  return verb === 'check' && isStationary(catalogue, resource.driver);
 }
 
 /** How long one call may take, so that there is time left to read back or to call again. */
@@ -186,6 +200,7 @@ function clockOf(context: PlanContext, resource: EstateResource, verb: Verb): Cl
     case 'route':
       return 'routed';
     case 'verify': {
+      if (isStationary(catalogue, resource.driver)) return null;
       // Real clients come through a route; only a service without one is verified at its data alone.
       const seenByClients = service.resources.some(
         (r) => routesClients(catalogue, r.driver) && describeVerb(catalogue, r.driver, 'verify') !== undefined,

@@ -1,6 +1,7 @@
 import type { DriverCatalogue } from '../../workflows/engine/catalogue.ts';
 import type { Driver } from '../driver.ts';
 import { createBucketDriver } from './bucket/driver.ts';
+import { directoryDriver } from './directory/driver.ts';
 import { createPostgresDriver } from './postgres/driver.ts';
 import type { DriverServices } from './guarded/services.ts';
 import { proxyDriver } from './proxy/driver.ts';
@@ -10,6 +11,7 @@ export function createDrivers(services: Partial<DriverServices> = {}): Record<st
   return {
     postgres: createPostgresDriver(services),
     bucket: createBucketDriver(services),
+    directory: directoryDriver,
     proxy: proxyDriver,
   };
 }

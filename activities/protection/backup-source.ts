@@ -1,19 +1,23 @@
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { JsonObject } from '../../workflows/engine/plan.ts';
 import type { Protected } from '../../workflows/engine/protection.ts';
+import type { BackupResult } from '../backup/engine/backup.ts';
 import type { BackupCounts } from '../backup/engine/backup-result.ts';
-import type { StreamEntry } from '../backup/engine/stream-entry.ts';
+import { saveStream, type SaveStreamOptions } from '../backup/engine/save-stream.ts';
 import { openBaseBackup } from '../backup/postgres/base-backup.ts';
 import { bucketEntries } from '../backup/source/bucket.ts';
 import { baseBackupEntries, basePaths } from '../backup/source/postgres.ts';
 import { urlOf } from '../drivers/postgres/config.ts';
 import { openBucketAt } from './bucket-place.ts';
+import { openDirectory } from './directory-source.ts';
+
+/** How it is saved, whatever it is. */
+export type SavingOptions = Omit<SaveStreamOptions, 'entries' | 'paths'>;
 
 /** A resource as something that can be saved. */
 export interface BackupSource extends AsyncDisposable {
-  entries: AsyncIterable<StreamEntry>;
-  /** What the snapshot is a backup of, in place of paths. */
-  paths: readonly string[];
+  /** Saves it as one snapshot. The caller holds a lock of the repository. */
+  save(options: SavingOptions): Promise<BackupResult>;
   /** What there is to read, as far as it is known. */
   totalBytes(): number | null;
   /** Known when all entries were read. `takenAtMs`: the moment whose state was saved, Unix milliseconds. */
@@ -22,7 +26,8 @@ export interface BackupSource extends AsyncDisposable {
 
 /**
  * Opens what is to be saved.
- * @throws MusterError CONFIG_INVALID for kinds that cannot be saved; DATABASE_UNREACHABLE, SECRET_MISSING, ...
+ * @throws MusterError CONFIG_INVALID for kinds that cannot be saved; DATABASE_UNREACHABLE, SOURCE_UNREADABLE,
+ * SECRET_MISSING, ...
  */
 export async function openSource(of: Protected, { signal }: { signal: AbortSignal }): Promise<BackupSource> {
   switch (of.resource.driver) {
@@ -30,6 +35,8 @@ export async function openSource(of: Protected, { signal }: { signal: AbortSigna
       return openPostgres(of, signal);
     case 'bucket':
       return openBucket(of, signal);
+    case 'directory':
+      return openDirectory(of);
     default: {
       const { name, driver } = of.resource;
       throw new MusterError('CONFIG_INVALID', `${of.service}/${name}: resources of driver ${driver} are not backed up`);
@@ -44,8 +51,7 @@ async function openPostgres({ resource, site }: Protected, signal: AbortSignal):
     onProgress: ({ totalBytes }) => (total = totalBytes),
   });
   return {
-    entries: baseBackupEntries(backup),
-    paths: basePaths,
+    save: (options) => saveStream({ ...options, entries: baseBackupEntries(backup), paths: basePaths }),
     totalBytes: () => total,
     facts: () => {
       const { endedAtMs, postgresMajor, systemId, timeline, startLsn, endLsn, bytes, files } = backup.facts();
@@ -62,8 +68,8 @@ async function openBucket({ resource, site }: Protected, signal: AbortSignal): P
   const client = await openBucketAt(resource, site, signal);
   const takenAtMs = Date.now();
   return {
-    entries: bucketEntries({ client, signal }),
-    paths: [`/${client.bucket}`],
+    save: (options) =>
+      saveStream({ ...options, entries: bucketEntries({ client, signal }), paths: [`/${client.bucket}`] }),
     totalBytes: () => null,
     facts: ({ filesNew, filesChanged, filesUnmodified }) => ({
       takenAtMs,

@@ -2,11 +2,10 @@ import { MusterError } from '../../workflows/engine/errors.ts';
 import type { JsonObject } from '../../workflows/engine/plan.ts';
 import type { BackupOrder, RecoveryPoint } from '../../workflows/engine/protection.ts';
 import type { BackupResult } from '../backup/engine/backup.ts';
-import { saveStream, type SaveStreamOptions } from '../backup/engine/save-stream.ts';
 import type { SnapshotLabels } from '../backup/engine/snapshot-labels.ts';
 import { unlock } from '../backup/repository/lock.ts';
 import type { Snapshot } from '../backup/repository/snapshot.ts';
-import { openSource, type BackupSource } from './backup-source.ts';
+import { openSource, type BackupSource, type SavingOptions } from './backup-source.ts';
 import type { ProtectionContext } from './context.ts';
 import { hostOf, pointOf, runOf, snapshotsOf, tagsOf, type AboutPoint } from './points.ts';
 import { withVault, type OpenVault } from './vault.ts';
@@ -59,8 +58,8 @@ interface Saving {
 async function save({ order, open, source, parent, context }: Saving): Promise<BackupResult> {
   const startedAtMs = Date.now();
   const of = { service: order.service, resource: order.resource.name };
-  const options: SaveStreamOptions = {
-    ...{ repository: open.repository, signal: open.signal, entries: source.entries, paths: source.paths, parent },
+  const options: SavingOptions = {
+    ...{ repository: open.repository, signal: open.signal, parent },
     ...{ host: hostOf(of), tags: tagsOf(of), time: new Date(startedAtMs) },
     about: (saved) => aboutPoint({ order, source, startedAtMs, runId: context.runId }, saved),
     onProgress: (progress) => context.heartbeat({ phase: 'saving', ...progress, ...totalsOf(source) }),
@@ -70,7 +69,7 @@ async function save({ order, open, source, parent, context }: Saving): Promise<B
       return [];
     },
   };
-  return saveStream(options);
+  return source.save(options);
 }
 
 function totalsOf({ totalBytes }: BackupSource): { totalBytes?: number } {

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import type { RecoveryPoint, RestoreDone, RestoreOrder } from '../../workflows/engine/protection.ts';
@@ -18,6 +18,7 @@ import { openObjects } from '../objects/open.ts';
 import { isLocation, parseLocation } from '../objects/location.ts';
 import { binariesFor } from './binaries-for.ts';
 import type { ProtectionContext } from './context.ts';
+import { missingAttributes, mustBeEmpty, restoreDirectory } from './restore-directory.ts';
 import { withVault, type OpenVault } from './vault.ts';
 
 interface Restoring {
@@ -120,13 +121,13 @@ async function restoreFiles({ order, point, snapshot, open, context }: Restoring
     await mkdir(path.dirname(target), { recursive: true });
     // From now on a later attempt knows that what lies there is of this run.
     context.heartbeat({ phase: 'restoring' });
-    result = await restore({ repository, snapshot, target, overwrite: 'if-changed', signal, onProgress });
+    const options = { repository, snapshot, target, signal, onProgress };
+    result = await (point.kind === 'directory'
+      ? restoreDirectory(options)
+      : restore({ ...options, overwrite: 'if-changed' }));
   }
-  if (result.kind === 'partial') {
-    const named = result.problems.slice(0, 5).map(({ path: at, why }) => `${at}: ${why}`);
-    throw new MusterError('RESTORE_FAILED', `${result.problems.length} files are not whole: ${named.join('; ')}`);
-  }
-  return { restoredToMs: point.takenAtMs, restoredBytes: result.counts.bytes, note: '' };
+  const note = missingAttributes(result);
+  return { restoredToMs: point.takenAtMs, restoredBytes: result.counts.bytes, note };
 }
 
 /** Servers do not run as root: their user must be able to get to what is theirs. */
@@ -136,14 +137,6 @@ async function mustBeReachable(dataDir: string): Promise<void> {
   if (canTraverse(parent)) return;
   const user = serverOwner()?.name ?? 'the server';
   throw invalid(`the user ${user}, who runs PostgreSQL, cannot get into ${parent}: choose another place, or open it`);
-}
-
-async function mustBeEmpty(directory: string): Promise<void> {
-  const found = await readdir(directory).catch((err: unknown) => {
-    if (err instanceof Error && 'code' in err && err.code === 'ENOENT') return [];
-    throw err;
-  });
-  if (found.length > 0) throw invalid(`${directory} is not empty: name a directory that is not there, or an empty one`);
 }
 
 function invalid(message: string): MusterError {

@@ -28,6 +28,11 @@ export interface DriverDescription {
    * and no objective: the estate says so, and reports repeat it.
    */
   measuresLoss?(resource: PlanResource): boolean;
+  /**
+   * Holds data that no run moves: it stays where it is, and the other site has of it what was restored there. It may be
+   * backed up; plans, lint and reports say that it is not moved. Not stateful.
+   */
+  stationary?: boolean;
   /** Sends clients to a site: is switched after every stateful resource is promoted. */
   routes: boolean;
   /** Checks the driver's part of the estate. Paths are relative to the resource. Never echoes a secret's value. */

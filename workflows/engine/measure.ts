@@ -29,14 +29,16 @@ export function judge(target: number, actual: number | null, why = 'not measured
   return { kind: 'missed', target, actual, by: actual - target };
 }
 
-/** The resources that a plan moves: those whose loss is judged, and those it looks at without judging any. */
+/** The resources of a plan: those whose loss is judged, and those whose is not, since they are copied nowhere or not moved. */
 export function lossResources(plan: Pick<Plan, 'steps'>): { judged: string[]; unmeasured: string[] } {
   const of = (wanted: (step: PlanStep) => boolean): string[] =>
     plan.steps.filter(wanted).map(({ resource }) => resource);
   const measured = new Set(of(({ judge: objective }) => objective === 'rpo'));
   const looked = new Set(of(({ verb }) => verb === 'observe'));
   const promoted = [...new Set(of(({ verb }) => verb === 'promote'))];
-  const unmeasured = promoted.filter((name) => looked.has(name) && !measured.has(name));
+  const restored = new Set(of(({ verb }) => verb === 'restore'));
+  const left = of(({ args }) => args['moved'] === false).filter((name) => !restored.has(name));
+  const unmeasured = [...promoted.filter((name) => looked.has(name) && !measured.has(name)), ...new Set(left)];
   return { judged: [...new Set([...measured, ...promoted])].filter((name) => !unmeasured.includes(name)), unmeasured };
 }
 

@@ -34,6 +34,8 @@ export interface BackupOptions extends SnapshotLabels {
   compress?: boolean;
   signal?: AbortSignal;
   onProgress?: (progress: BackupProgress) => void;
+  /** Asked when everything is durable and before there is a snapshot. What it throws ends the backup, and there is none. */
+  confirm?: () => Promise<SourceProblem[]>;
 }
 
 export interface BackupProgress extends Readonly<BackupCounts> {
@@ -94,6 +96,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     };
     const tree = await saveRoot(context, paths, parent);
     const added = await engine.flush();
+    problems.push(...((await options.confirm?.()) ?? []));
     signal.throwIfAborted();
     const saved = { tree, parent, counts, added, problems };
     const snapshot = await saveSnapshot(repository, describeSnapshot(options, paths, saved));
