@@ -6,6 +6,7 @@ import { openRepositoryWalArchive } from '../activities/backup/postgres/reposito
 import type { WalArchive } from '../activities/backup/postgres/wal-archive.ts';
 import { saveBackup } from '../activities/protection/backup.ts';
 import type { ProtectionContext } from '../activities/protection/context.ts';
+import { copyPiece } from '../activities/protection/copy/piece.ts';
 import { listPoints } from '../activities/protection/list-points.ts';
 import { mirrorVault } from '../activities/protection/mirror.ts';
 import { pruneVault } from '../activities/protection/prune.ts';
@@ -48,7 +49,12 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
     'save backup': long(saveBackup),
     'prune vault': long(pruneVault),
     'verify vault': long(verifyVault),
-    'mirror vault': long(mirrorVault),
+    'mirror vault': long(async (order: MirrorOrder, context) => {
+      const files = await bringHome(order, context);
+      if (files > 0)
+        context.log(`vault ${order.from.name}: its copy gave back what it had taken in its place`, { files });
+      return mirrorVault(order, context);
+    }),
     'renew locks': long(renewVaultLocks),
     'replicate objects': long((order: ReplicateOrder, context) => replicateObjects(order, context)),
     'restore point': long(restorePoint),
@@ -63,6 +69,7 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
 
 /** WAL of the system that the point is of. */
 function archiveOf(
+    'copy objects': long(copyPiece),
   repository: Repository,
   of: { service: string; resource: string },
   { point }: TestedPoints,

@@ -1,6 +1,7 @@
 /** Every workflow type there is, by the name an operator sees. */
 export { archiveWal } from './archive-wal.ts';
 export { backup } from './backup.ts';
+export { copyObjects } from './copy-objects.ts';
 export { drill } from './drill.ts';
 export { failback } from './failback.ts';
 export { failover } from './failover.ts';

@@ -36,7 +36,17 @@ export interface Protected {
   resource: PlanResource;
   /** Site whose copy is read. */
   site: string;
+  /** Name of the vault whose place the order's vault takes, its copy: the other one does not answer. */
+  insteadOf?: string;
 }
+
+/** Where a service is protected now. `no-vault`: it writes away from home, and neither its vault nor a copy answers. */
+export type Aim =
+  | { kind: 'aimed'; site: string; vault: Vault; /** As in `Protected`, else null. */ insteadOf: string | null }
+  | { kind: 'no-vault'; writer: string; why: string };
+
+/** Workflows that are done wherever their service writes: the loss of a site does not make them rest. */
+export const followingWorkflows: readonly string[] = ['backup', 'restoreTest'];
 
 export interface BackupOrder extends Protected {
   vault: Vault;
@@ -215,7 +225,7 @@ export interface ArchiveWalOrder extends Protected {
 export interface ProtectionRun {
   /** Id of the workflow run. */
   id: string;
-  kind: 'backup' | 'restore' | 'restore-test' | 'prune' | 'verify' | 'mirror' | 'renew-locks';
+  kind: 'backup' | 'restore' | 'restore-test' | 'prune' | 'verify' | 'mirror' | 'renew-locks' | 'copy';
   /** `''` for what is about a whole vault. */
   service: string;
   resource: string;

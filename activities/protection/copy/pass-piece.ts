@@ -1,0 +1,77 @@
+import type { JsonObject } from '../../../workflows/engine/plan.ts';
+import { runPass } from '../../mover/run/run-pass.ts';
+import type { PassCursor, PassInput } from '../../mover/run/pass.ts';
+import type { Side } from '../../mover/side.ts';
+import { cutPages } from './cut-pages.ts';
+import { trimDoomed } from './doomed-file.ts';
+import { namedBy } from './named.ts';
+import { passRuleOf } from './rule.ts';
+import { drainMs, endBy, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
+
+/** What is begun when a piece is large enough is brought to its end: of so many pages at most, one for each lister. */
+const pagesOfPiece = 16;
+
+/** A piece of a pass of the mover: of counting, copying or comparing. */
+export async function passPiece(work: PieceWork): Promise<WorkEnd> {
+  const { piece, leg, places, directory, ledger, signal } = work;
+  const { shard } = piece.copy;
+  const cursor = await resumed(work);
+  const until = { bytes: shard.bytes, ms: shard.ms };
+  const stop = new AbortController();
+  const input: PassInput = {
+    ...{
+      source: inPieces(places.source, shard),
+      target: places.target!,
+      rule: passRuleOf(piece.copy, leg, piece.stage),
+    },
+    ...{ until, workDirectory: directory, signal: stop.signal, checkpointMs: tellEveryMs },
+    ...(ledger === undefined ? {} : { ledger }),
+    ...(cursor === undefined ? {} : { cursor }),
+    onObject: (event) => work.name(namedBy(event)),
+    onCheckpoint: (now, { counts, rate, paused }) =>
+      work.tell({ cursor: asJson(now), counts, rate: rate ?? null, waits: paused ?? null }),
+  };
+  const run = runPass(input);
+  let late: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    // The pass asks for its limits as it goes: no more is begun, and its cursor is that of whole pages.
+    until.ms = 0;
+    late = setTimeout(() => stop.abort(signal.reason), drainMs);
+  };
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  const result = await run.finished;
+  signal.removeEventListener('abort', end);
+  clearTimeout(late);
+  const { counts } = result;
+  const rate = run.progress().rate ?? null;
+  if (result.kind === 'complete') return { kind: 'complete', cursor: null, counts, rate };
+  const goOn = asJson(result.cursor);
+  if (result.kind === 'more') return { kind: 'more', cursor: goOn, counts, rate };
+  if (signal.aborted || result.code === 'ABORTED')
+    return { ...endBy(undefined, { signal }, { cursor: goOn, counts }), rate };
+  return { kind: 'stopped', code: result.code, message: result.message, cursor: goOn, counts, rate };
+}
+
+/** The cursor, with counts and the list of deletes as they were before what is gone over once more. */
+async function resumed({ cursor, directory }: PieceWork): Promise<PassCursor | undefined> {
+  if (cursor === null) return undefined;
+  const from = cursor as unknown as PassCursor;
+  const toDelete = await trimDoomed(directory, from.ranges);
+  const counts = { ...from.counts };
+  counts.onlyTarget += toDelete - counts.toDelete;
+  counts.toDelete = toDelete;
+  return { ...from, counts };
+}
+
+function inPieces(side: Side, { bytes, pageKeys }: { bytes: number; pageKeys?: number }): Side {
+  const limits = {
+    bytes: Math.max(1, Math.floor(bytes / pagesOfPiece)),
+    ...(pageKeys !== undefined && { keys: pageKeys }),
+  };
+  return { ...side, client: cutPages(side.client, limits) };
+}
+
+function asJson(cursor: PassCursor): JsonObject {
+  return cursor as unknown as JsonObject;
+}

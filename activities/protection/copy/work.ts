@@ -1,0 +1,50 @@
+import {
+  noCopyCounts,
+  type CopyBeat,
+  type CopyCounts,
+  type CopyLeg,
+  type CopyPiece,
+  type CopyPieceEnd,
+  type NamedObject,
+} from '../../../workflows/engine/copying.ts';
+import { toMusterError, type ErrorCode } from '../../../workflows/engine/errors.ts';
+import type { JsonObject } from '../../../workflows/engine/plan.ts';
+import type { ReplicationLedger } from '../../mover/ledger/ledger.ts';
+import type { CopyPlaces } from './places.ts';
+
+/** How long what is under way may go on once a piece is to end, milliseconds. */
+export const drainMs = 5_000;
+/** The attempt after a kill begins where the one before was at most so long before. */
+export const tellEveryMs = 1_000;
+
+/** A piece under way, and what the work on it needs. */
+export interface PieceWork {
+  piece: CopyPiece;
+  leg: CopyLeg;
+  places: CopyPlaces;
+  /** What is remembered of these places. */
+  directory: string;
+  ledger: ReplicationLedger | undefined;
+  /** The attempt is to end: in order, for what was begun is known to nobody else. */
+  signal: AbortSignal;
+  /** Where it begins. */
+  cursor: JsonObject | null;
+  name(one: NamedObject | undefined): void;
+  tell(now: Pick<CopyBeat, 'cursor' | 'counts' | 'rate' | 'waits'>): void;
+}
+
+/** What the work on a piece comes to. */
+export type WorkEnd = Pick<CopyPieceEnd, 'counts' | 'rate'> & { cursor: JsonObject | null } & (
+    { kind: 'complete' | 'more' } | { kind: 'stopped'; code: ErrorCode; message: string }
+  );
+
+/** What was thrown, as an end; when the attempt is to end anyway it says nothing about the copy. */
+export function endBy(
+  err: unknown,
+  { signal }: Pick<PieceWork, 'signal'>,
+  { cursor, counts = noCopyCounts() }: { cursor: JsonObject | null; counts?: CopyCounts },
+): WorkEnd {
+  if (signal.aborted) return { kind: 'more', cursor, counts, rate: null };
+  const { code, message } = toMusterError(err);
+  return { kind: 'stopped', code, message, cursor, counts, rate: null };
+}

@@ -1,0 +1,210 @@
+/** Long copies as workflows: piece by piece, on and on over kills and pauses, on a real cluster and a real Temporal. */
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { openNodeLog } from '../../activities/mover/changes/node-log.ts';
+import { parseLocation } from '../../activities/objects/location.ts';
+import { openObjects } from '../../activities/objects/open.ts';
+import type { ObjectClient } from '../../activities/objects/types.ts';
+import { progressOf, startProtection, type StartedProtection } from '../../worker/protection-start.ts';
+import type { CopyFilter, CopyOrder, CopyResult, CopyRule, CopyView } from '../../workflows/engine/copying.ts';
+import { account, startCluster, type TestCluster } from '../storage/support/dev-cluster.ts';
+import { settles } from './support/bucket-pair.ts';
+import { openWorld, type ProtectionWorld } from './support/world.ts';
+
+let world: ProtectionWorld;
+let cluster: TestCluster;
+let worker: ChildProcess;
+const opened: ObjectClient[] = [];
+
+before(async () => {
+  process.env['COPIES_ACCESS_KEY_ID'] = account.user;
+  process.env['COPIES_SECRET_ACCESS_KEY'] = account.password;
+  [world, cluster] = await Promise.all([openWorld({ worker: 'none' }), startCluster()]);
+  worker = startWorkerProcess();
+});
+after(async () => {
+  await killed(worker);
+  await Promise.all(opened.map((client) => client[Symbol.asyncDispose]()));
+  await cluster?.[Symbol.asyncDispose]();
+  await world?.[Symbol.asyncDispose]();
+});
+
+function startWorkerProcess(): ChildProcess {
+  const program = path.join(import.meta.dirname, 'support', 'worker-program.ts');
+  const home = path.join(world.dir, 'home');
+  return spawn(process.execPath, [program, world.temporal.address, world.ledgerUrl, home], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+async function killed(child: ChildProcess | undefined): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
+}
+
+const addressOf = (bucket: string): string =>
+  `s3://${bucket}?endpoint=${cluster.cluster.endpoints[0]}&credentials=COPIES`;
+
+async function newBucket(name: string): Promise<ObjectClient> {
+  const client = openObjects(parseLocation(addressOf(name), process.env));
+  opened.push(client);
+  await client.createBucket();
+  return client;
+}
+
+/** A pair of buckets, the first with so many small objects. */
+async function pairWith(name: string, objects: number): Promise<{ from: ObjectClient; to: ObjectClient }> {
+  const [from, to] = [await newBucket(`${name}-from`), await newBucket(`${name}-to`)];
+  await Promise.all(Array.from({ length: objects }, (_, i) => from.put(keyOf(i), Buffer.alloc(2_000, i))));
+  return { from, to };
+}
+const keyOf = (i: number): string => `k${String(i).padStart(3, '0')}`;
+
+const all: CopyFilter = {
+  ...{ prefix: '', include: [], exclude: [], minSizeBytes: null, maxSizeBytes: null },
+  ...{ minAgeSeconds: null, maxAgeSeconds: null, tags: {} },
+};
+const usualRule: CopyRule = {
+  ...{ versions: false, deleteShare: null, verifyShare: 0, compareBy: 'content', properties: false, overwrite: 'ours' },
+  ...{ storageClass: 'keep', bandwidth: null, requests: null, transfers: 8 },
+};
+
+/** Pieces of ten objects or so. */
+function orderOf(name: string, rule: Partial<CopyRule> = {}, more: Partial<CopyOrder> = {}): CopyOrder {
+  return {
+    ...{ name, from: addressOf(`${name}-from`), to: addressOf(`${name}-to`), mode: 'do', measure: true },
+    legs: [{ kind: 'copy', name: 'all', filter: all, removeSource: false }],
+    rule: { ...usualRule, ...rule },
+    shard: { bytes: 20_000, ms: 300_000, perRun: 3, pageKeys: 5 },
+    ...{ startedBy: 'test', ...more },
+  };
+}
+
+function start(order: CopyOrder): Promise<StartedProtection<CopyResult>> {
+  const workflowId = `copy/${order.name}`;
+  const about = { workflowType: 'copyObjects', workflowId, order, service: '', summary: workflowId };
+  return startProtection<CopyResult>(world.temporal.client, about);
+}
+
+async function copied(order: CopyOrder): Promise<CopyResult> {
+  return (await start(order)).result();
+}
+
+async function keysOf(client: ObjectClient): Promise<string[]> {
+  return (await client.list()).objects.map(({ key }) => key);
+}
+
+/** Keys that were written more than once at a bucket, by its own change log. */
+async function writtenTwice(client: ObjectClient): Promise<string[]> {
+  const writes = new Map<string, number>();
+  const keys = { accessKeyId: account.user, secretAccessKey: account.password };
+  await using log = openNodeLog(client.place, () => Promise.resolve(keys));
+  for (let position = 0, more = true; more;) {
+    const answer = await log.read({ after: position });
+    assert.equal(answer.kind, 'page');
+    if (answer.kind !== 'page') break;
+    for (const { key, kind } of answer.page.changes) if (kind === 'put') writes.set(key, (writes.get(key) ?? 0) + 1);
+    ({ position, more } = answer.page);
+  }
+  assert.ok(writes.size > 0);
+  return [...writes].filter(([, count]) => count > 1).map(([key]) => key);
+}
+
+const statusOf = (workflowId: string): Promise<CopyView> =>
+  world.temporal.client.workflow.getHandle(workflowId).query<CopyView>('status');
+
+test('a copy in many pieces goes on in new runs of its workflow, counts each object once, and is recorded', async () => {
+  const { from, to } = await pairWith('many', 60);
+  const started = await start(orderOf('many'));
+  const result = await started.result();
+  assert.equal(result.verdict, 'done', JSON.stringify(result));
+  const { sourceObjects, copied: objects, copiedBytes, failed, kept } = result.counts;
+  assert.deepEqual(
+    { sourceObjects, objects, copiedBytes, failed, kept },
+    {
+      ...{ sourceObjects: 60, objects: 60, copiedBytes: 120_000, failed: 0, kept: 0 },
+    },
+  );
+  assert.ok(result.pieces > 4, `${result.pieces} pieces`);
+  const { runId } = await world.temporal.client.workflow.getHandle('copy/many').describe();
+  assert.notEqual(runId, started.runId);
+  assert.deepEqual(await keysOf(to), await keysOf(from));
+  assert.deepEqual(await writtenTwice(to), []);
+  await settles(async () => {
+    const [run] = await world.ledger.protectionRuns({ kind: 'copy', resource: 'many' });
+    assert.deepEqual([run?.outcome, run?.startedBy, run?.facts['copied']], ['done', 'test', 60]);
+  }, 60_000);
+  const again = await copied(orderOf('many'));
+  assert.deepEqual([again.verdict, again.counts.copied, again.counts.same], ['done', 0, 60]);
+});
+
+test('a worker killed in the middle: the next one goes on from the cursor, and nothing is written twice', async () => {
+  const { from, to } = await pairWith('killed', 120);
+  const one = { bytes: 1_000_000_000, ms: 300_000, perRun: 3, pageKeys: 5 };
+  const started = await start(orderOf('killed', { requests: '60', transfers: 4 }, { shard: one, measure: false }));
+  await settles(async () => {
+    const progress = await progressOf(world.temporal.client, started.workflowId);
+    assert.ok(progress?.detail['cursor']);
+    assert.ok((await keysOf(to)).length >= 30);
+  }, 60_000);
+  await killed(worker);
+  assert.ok((await keysOf(to)).length < 120);
+  worker = startWorkerProcess();
+  const result = await started.result();
+  assert.equal(result.verdict, 'done', JSON.stringify(result));
+  assert.deepEqual([result.pieces, result.counts.failed, result.counts.kept], [1, 0, 0]);
+  assert.deepEqual(await keysOf(to), await keysOf(from));
+  assert.deepEqual(await writtenTwice(to), []);
+});
+
+test('a pause ends what is under way and keeps its place; resumed it goes on to the end', async () => {
+  const { to } = await pairWith('paused', 90);
+  const slow = orderOf('paused', { requests: '40', transfers: 4 }, { shard: { ...orderOf('x').shard, bytes: 60_000 } });
+  const started = await start(slow);
+  const handle = world.temporal.client.workflow.getHandle(started.workflowId);
+  await settles(async () => assert.ok((await keysOf(to)).length >= 5), 60_000);
+  await handle.signal('pause');
+  await settles(async () => {
+    const { raw } = await handle.describe();
+    assert.equal(raw.pendingActivities?.length ?? 0, 0);
+    assert.equal((await statusOf(started.workflowId)).phase, 'paused');
+  }, 60_000);
+  const there = (await keysOf(to)).length;
+  const paused = await statusOf(started.workflowId);
+  assert.equal(paused.counts.copied, there);
+  assert.deepEqual(paused.toDo, { objects: 90, bytes: 180_000 });
+  assert.ok(there < 90);
+  await handle.signal('resume');
+  const result = await started.result();
+  assert.deepEqual([result.verdict, result.counts.copied, result.counts.sourceObjects], ['done', 90, 90]);
+  assert.deepEqual(await writtenTwice(to), []);
+});
+
+test('a dry run names what would be done and does nothing; the guard stops deletes, and lets them pass when it is raised', async () => {
+  const { to } = await pairWith('guarded', 20);
+  assert.equal((await copied(orderOf('guarded'))).verdict, 'done');
+  const { from } = { from: opened.at(-2)! };
+  await Promise.all(Array.from({ length: 8 }, (_, i) => from.delete(keyOf(i))));
+  await from.put('new', Buffer.from('new'));
+  const half = { deleteShare: 0.5 };
+  const dry = await copied(orderOf('guarded', half, { mode: 'plan' }));
+  assert.deepEqual(dry.named.map(({ what, key }) => `${what} ${key}`).toSorted(), [
+    'would-copy new',
+    ...Array.from({ length: 8 }, (_, i) => `would-delete ${keyOf(i)}`),
+  ]);
+  assert.equal((await keysOf(to)).length, 20);
+  const guarded = await copied(orderOf('guarded', { deleteShare: 0.1 }));
+  assert.equal(guarded.verdict, 'guarded');
+  assert.match(guarded.failure ?? '', /^DELETE_GUARD: 8 of 20 objects/);
+  assert.equal((await keysOf(to)).length, 21);
+  const passed = await copied(orderOf('guarded', half));
+  assert.deepEqual([passed.verdict, passed.counts.deleted], ['done', 8]);
+  assert.deepEqual(await keysOf(to), await keysOf(from));
+  const compared = await copied(orderOf('guarded', {}, { mode: 'compare' }));
+  assert.deepEqual([compared.verdict, compared.counts.different], ['done', 0]);
+});
