@@ -14,14 +14,17 @@ export interface CompareInput {
   /** Where to go on, as `remaining` gave it; default: everything. */
   ranges?: readonly KeyRange[];
   pageKeys?: number;
+  /** Also visits stretches of keys at the end of a range, where neither side has any: with an empty batch. */
+  emptySpans?: boolean;
   signal?: AbortSignal;
 }
 
 /**
  * Keys of one range in order, of about one page. Awaited before the range goes on: that is the brake. `done` of the
- * batch is called when nothing of it has to be looked at again after a stop.
+ * batch is called when nothing of it has to be looked at again after a stop. `span`: in it neither side has more keys
+ * than these.
  */
-export type Visit = (batch: readonly Joined<Entry>[], done: () => void) => Promise<void> | void;
+export type Visit = (batch: readonly Joined<Entry>[], done: () => void, span: KeyRange) => Promise<void> | void;
 
 export interface Comparing {
   /** Resolves when every range was visited. Rejects with the first failure of a listing or a visit. */
@@ -134,8 +137,9 @@ async function visitRange(
       if (batch.length > 0) await giveOut(live, batch, visit);
       live.pages += 1;
       if (live.pages === splitAfterPages) progressed();
-      if (batch.length < joined.length) return;
+      if (batch.length < joined.length) break;
     }
+    if (input.emptySpans === true) await visitRest(live, visit);
   } finally {
     for (const reader of readers) reader.close();
   }
@@ -145,10 +149,17 @@ async function giveOut(live: Live, batch: readonly Joined<Entry>[], visit: Visit
   const mark = { after: live.visitedUpTo, done: false };
   live.open.push(mark);
   live.visitedUpTo = batch.at(-1)!.key;
-  await visit(batch, () => {
+  const closed = (): void => {
     mark.done = true;
     while (live.open[0]?.done === true) live.open.shift();
-  });
+  };
+  await visit(batch, closed, { after: mark.after, upTo: live.visitedUpTo });
+}
+
+async function visitRest(live: Live, visit: Visit): Promise<void> {
+  // What is left is no other lister's any more.
+  live.solid = true;
+  await visit([], () => {}, { ...live.range, after: live.visitedUpTo });
 }
 
 function upTo(joined: Joined<Entry>[], last: string | undefined): Joined<Entry>[] {

@@ -31,6 +31,8 @@ export async function lookAndChoose(setup: CopySetup, task: CopyTask): Promise<L
   const { client } = setup.target;
   const present = await headOrNone(setup, task.key);
   if (present === undefined) {
+    if (setup.rule.overwrite === 'known' && task.seen?.kind === 'present')
+      return { kind: 'kept', why: 'foreign', targetEtag: '' };
     const absentHolds = client.supports.ifAbsent === 'always' || !setup.targetVersioned;
     return { kind: 'land', conditions: absentHolds ? { ifAbsent: true } : {} };
   }

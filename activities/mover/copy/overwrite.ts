@@ -2,9 +2,10 @@ import { type Marks } from './marks.ts';
 
 /**
  * What may be overwritten at the target. `ours`: only what a mover wrote, and nothing newer. `older`: also what others
- * wrote before the source's write. `always`: everything but what a higher epoch wrote.
+ * wrote before the source's write. `always`: everything but what a higher epoch wrote. `known`: only what the ledger
+ * says is there, for where both sides have users: a mark that went along with a user's own copy proves nothing there.
  */
-export type OverwritePolicy = 'ours' | 'older' | 'always';
+export type OverwritePolicy = 'ours' | 'older' | 'always' | 'known';
 
 /** The write that is to be copied. */
 export interface Incoming {
@@ -41,6 +42,7 @@ export function judgeOverwrite(
   if (rule.policy === 'always') return { kind: 'write' };
   if (rule.knownEtag !== undefined && rule.knownEtag !== '' && rule.knownEtag === present.etag)
     return { kind: 'write' };
+  if (rule.policy === 'known') return { kind: 'keep', why: 'foreign' };
   if (marks !== undefined)
     return marks.epoch === incoming.epoch && secondOf(marks.writtenAtMs) > secondOf(incoming.writtenAtMs)
       ? { kind: 'keep', why: 'newer' }

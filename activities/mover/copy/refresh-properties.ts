@@ -25,6 +25,7 @@ export async function refreshProperties(setup: CopySetup, task: CopyTask): Promi
   const there = await headOrNone(setup, task.key);
   if (there === undefined || there.sizeBytes !== info.sizeBytes || info.sizeBytes > largestInPlaceBytes)
     return { kind: 'copy' };
+  if (setup.rule.overwrite === 'known' && task.knownEtag !== there.etag) return { kind: 'copy' };
   const ours = readMarks(there.metadata) !== undefined || task.knownEtag === there.etag;
   if (!ours && setup.rule.overwrite === 'ours') return { kind: 'same', targetEtag: there.etag };
   const key = fullKey(target, task.key);
@@ -59,7 +60,8 @@ export async function refreshProperties(setup: CopySetup, task: CopyTask): Promi
   return { kind: 'refreshed', targetEtag: put.etag };
 }
 
-function sameProperties(source: ObjectInfo, target: ObjectInfo): boolean {
+/** Metadata but for marks, and content headers. */
+export function sameProperties(source: ObjectInfo, target: ObjectInfo): boolean {
   return (
     sameText(withoutMarks(source.metadata), withoutMarks(target.metadata)) &&
     sameText({ ...source.content }, { ...target.content })

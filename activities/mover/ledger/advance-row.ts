@@ -1,4 +1,4 @@
-import { type LedgerRow, type NotedWrite, type SettledWrite } from './ledger.ts';
+import { type Agreed, type LedgerRow, type NotedWrite, type SettledWrite } from './ledger.ts';
 
 /** The row after a write was seen at the source; undefined when it tells nothing new. Pure. */
 export function noteWrite(row: LedgerRow | undefined, write: NotedWrite, seq: number): LedgerRow | undefined {
@@ -6,13 +6,21 @@ export function noteWrite(row: LedgerRow | undefined, write: NotedWrite, seq: nu
   const open = row !== undefined && row.state !== 'verified';
   const sameBytes = row?.state === 'verified' && row.op !== 'delete' && row.sourceEtag === write.sourceEtag;
   const op = sameBytes && write.op === 'put' ? 'metadata' : write.op;
+  const agreed = row === undefined ? undefined : agreedIn(row);
   return {
     ...{ key: write.key, version: write.version, seq, op, writtenAtMs: write.writtenAtMs },
     // What was never proved stays due since its first write, however often it was overwritten.
     dueSinceMs: open ? Math.min(row.dueSinceMs, write.writtenAtMs) : write.writtenAtMs,
     ...{ sizeBytes: write.sizeBytes, state: 'pending', attempts: 0, sourceEtag: write.sourceEtag },
     ...{ targetEtag: row?.targetEtag ?? '', targetVersion: row?.targetVersion ?? '', checksums: {} },
+    ...(agreed === undefined ? {} : { agreed }),
   };
+}
+
+/** What both sides last agreed on by a row; undefined when they never did. Pure. */
+export function agreedIn({ state, op, sourceEtag, targetEtag, agreed }: LedgerRow): Agreed | undefined {
+  if (state !== 'verified') return agreed;
+  return op === 'delete' ? { sourceEtag: '', targetEtag: '' } : { sourceEtag, targetEtag };
 }
 
 /**
@@ -33,9 +41,10 @@ export function settleWrite(
 ): LedgerRow | undefined {
   const base = row ?? madeOf(outcome, seq);
   if (outcome.sourceEtag !== '' && base.sourceEtag !== outcome.sourceEtag) return undefined;
-  const { errorCode: _, ...kept } = base;
+  const { errorCode: _, agreed, ...kept } = base;
   return {
     ...kept,
+    ...(agreed === undefined || outcome.state === 'verified' ? {} : { agreed }),
     state: outcome.state,
     attempts: base.attempts + 1,
     targetEtag: outcome.targetEtag ?? base.targetEtag,

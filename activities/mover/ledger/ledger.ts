@@ -33,6 +33,14 @@ export interface LedgerRow {
   targetVersion: string;
   checksums: Checksums;
   errorCode?: ErrorCode;
+  /** What both sides last agreed on, while the row is about a later write; '' for a side that had nothing. */
+  agreed?: Agreed;
+}
+
+/** ETags of one state that was proved to be the same on both sides. */
+export interface Agreed {
+  sourceEtag: string;
+  targetEtag: string;
 }
 
 /** A write somebody saw at the source. */
@@ -116,8 +124,8 @@ export interface ReplicationLedger extends AsyncDisposable {
   note(writes: readonly NotedWrite[]): Promise<void>;
   /** Settling what was never noted makes the row. */
   settle(outcomes: readonly (SettledWrite & Partial<NotedWrite>)[]): Promise<void>;
-  /** Rows in the order of their keys. */
-  rows(): AsyncIterable<LedgerRow>;
+  /** Rows in the order of their keys; of the keys behind `after`, up to and including `upTo`, where they are given. */
+  rows(range?: { after?: string; upTo?: string }): AsyncIterable<LedgerRow>;
   /** What is not proved, the longest due first. */
   backlog(): AsyncIterable<LedgerRow>;
   totals(): Promise<LedgerTotals>;

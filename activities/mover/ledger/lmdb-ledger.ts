@@ -16,6 +16,7 @@ import {
 import { holdDirectory } from './hold-directory.ts';
 import {
   backlogKey,
+  behindRowsOf,
   packPlain,
   packRow,
   parseRowKey,
@@ -209,8 +210,12 @@ function writers(state: State): Pick<ReplicationLedger, 'note' | 'settle'> {
 function readers(state: State): Pick<ReplicationLedger, 'lookUp' | 'rows' | 'backlog' | 'totals'> {
   return {
     lookUp: (of) => Promise.resolve(of.map((id) => rowAt(state, id))),
-    async *rows() {
-      for await (const { key, value } of scan(state.rows)) yield unpackRow(parseRowKey(key), value);
+    async *rows({ after, upTo } = {}) {
+      const range = {
+        ...(after === undefined || after === '' ? {} : { start: behindRowsOf(after) }),
+        ...(upTo === undefined ? {} : { end: behindRowsOf(upTo) }),
+      };
+      for await (const { key, value } of scan(state.rows, range)) yield unpackRow(parseRowKey(key), value);
     },
     async *backlog() {
       for await (const { value } of scan(state.backlog)) {
@@ -233,11 +238,14 @@ function readers(state: State): Pick<ReplicationLedger, 'lookUp' | 'rows' | 'bac
 }
 
 /** Reads on in slices of their own, so that a long walk keeps no old state alive and holds nobody up. */
-async function* scan(table: Table): AsyncGenerator<{ key: Buffer; value: Buffer }> {
-  let start: Buffer = lowest;
+async function* scan(
+  table: Table,
+  { start = lowest, end }: { start?: Buffer; end?: Buffer } = {},
+): AsyncGenerator<{ key: Buffer; value: Buffer }> {
   let exclusiveStart = false;
+  const upTo = end === undefined ? {} : { end };
   for (;;) {
-    const slice = [...table.getRange({ start, exclusiveStart, limit: scanRows, snapshot: false })].map(
+    const slice = [...table.getRange({ start, exclusiveStart, ...upTo, limit: scanRows, snapshot: false })].map(
       ({ key, value }) => ({ key, value: Buffer.from(value) }),
     );
     yield* slice;

@@ -16,6 +16,10 @@ export interface RowId {
 export function rowKey({ key, version }: RowId): Buffer {
   return Buffer.from(`${key}\0${version}`);
 }
+/** Behind all versions of a key and before the next key. */
+export function behindRowsOf(key: string): Buffer {
+  return Buffer.from(`${key}\u0001`);
+}
 export function parseRowKey(bytes: Uint8Array): RowId {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   const cut = text.lastIndexOf('\0');
@@ -35,6 +39,8 @@ type Packed = [
   string,
   Checksums | 0,
   string | 0,
+  /** Missing in rows of older programs. */
+  [string, string]?,
 ];
 
 export function packRow(row: LedgerRow): Buffer {
@@ -45,6 +51,7 @@ export function packRow(row: LedgerRow): Buffer {
     ...([row.targetEtag === row.sourceEtag ? '=' : row.targetEtag, row.targetVersion] as const),
     ...([Object.keys(row.checksums).length === 0 ? 0 : row.checksums, row.errorCode ?? 0] as const),
   ];
+  if (row.agreed !== undefined) packed.push([row.agreed.sourceEtag, row.agreed.targetEtag]);
   return packr.pack(packed);
 }
 
@@ -52,12 +59,14 @@ export function unpackRow(id: RowId, bytes: Uint8Array): LedgerRow {
   const packed = packr.unpack(bytes) as Packed;
   const [seq, op, writtenAtMs, dueSinceMs, sizeBytes, state, attempts, sourceEtag, targetEtag] = packed;
   const [targetVersion, checksums, errorCode] = packed.slice(9) as [string, Checksums | 0, string | 0];
+  const agreed = packed[12];
   return {
     ...{ key: id.key, version: id.version, seq, op: ops[op]!, writtenAtMs, dueSinceMs, sizeBytes },
     ...{ state: states[state]!, attempts, sourceEtag, targetVersion },
     targetEtag: targetEtag === '=' ? sourceEtag : targetEtag,
     checksums: checksums === 0 ? {} : checksums,
     ...(errorCode === 0 ? {} : { errorCode: errorCode as ErrorCode }),
+    ...(agreed === undefined ? {} : { agreed: { sourceEtag: agreed[0], targetEtag: agreed[1] } }),
   };
 }
 

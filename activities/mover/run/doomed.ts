@@ -9,6 +9,7 @@ export interface Doomed {
   key: string;
   etag: string;
   sizeBytes: number;
+  lastModifiedMs?: number;
 }
 
 /** Keys to delete at the end of a pass, however many: kept in a file, not in memory. */

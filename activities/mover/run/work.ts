@@ -42,7 +42,7 @@ export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain'
   if (tags !== undefined && !(await isTagged(work.setup, step, tags))) return leaveOut(work, step);
   if (step.kind === 'chain') return carryOutChain(work, step.tasks);
   const { task } = step;
-  if (step.why === 'properties') return bringProperties(work, task);
+  if (step.why === 'properties') return void (await bringProperties(work, task));
   if (step.why === 'unsure') {
     const said = await resolveSameness(work.setup, task, work.rule.compareBytes);
     if (said.kind === 'same') {
@@ -56,10 +56,13 @@ export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain'
   await copyAndSettle(work, task);
 }
 
-/** Same bytes: what goes with them is written anew where it differs, without reading them. */
-async function bringProperties(work: Work, task: CopyTask): Promise<void> {
+/**
+ * Same bytes: what goes with them is written anew where it differs, without reading them. The outcome, where it had to
+ * be copied whole after all.
+ */
+export async function bringProperties(work: Work, task: CopyTask): Promise<CopyOutcome | undefined> {
   const said = await refreshProperties(work.setup, task);
-  if (said.kind === 'copy') return void (await copyAndSettle(work, task));
+  if (said.kind === 'copy') return copyAndSettle(work, task);
   if (said.kind === 'same') {
     work.counts.same += 1;
     work.counts.wanted -= 1;
@@ -71,6 +74,7 @@ async function bringProperties(work: Work, task: CopyTask): Promise<void> {
   work.counts.wantedBytes -= task.sizeBytes;
   const { targetEtag } = said;
   await work.settler.settle({ ...settled(task, 'verified'), targetEtag });
+  return undefined;
 }
 
 async function isTagged(
@@ -107,7 +111,8 @@ async function placeMarker({ setup, counts, meter, settler }: Work, task: ChainT
   return { kind: 'same', sourceEtag: '', targetEtag: '' };
 }
 
-async function copyAndSettle(work: Work, task: CopyTask): Promise<CopyOutcome> {
+/** Copies one object, proves it as far as the rule asks, counts it, and settles its row. */
+export async function copyAndSettle(work: Work, task: CopyTask): Promise<CopyOutcome> {
   const outcome = await proveFurther(work, task, await copyObject(work.setup, task));
   count(work, task, outcome);
   if (isNews(outcome))

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { checksumsOf } from '../../../activities/objects/checksum/hasher.ts';
 import {
+  type CopyOptions,
+  type CopySource,
   type ListedObject,
   type ListRequest,
   type ObjectClient,
   type ObjectInfo,
   type PutBody,
   type PutOptions,
+  type ReadOptions,
 } from '../../../activities/objects/types.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 
@@ -19,13 +22,22 @@ interface Stored {
 export interface MemoryBucket {
   client: ObjectClient;
   set(key: string, text: string, options?: PutOptions): void;
+  remove(key: string): void;
+  has(key: string): boolean;
   keys(): string[];
   text(key: string): string;
   /** Listings asked for, by their largest page. */
   listings: number[];
 }
 
-export function memoryBucket(name: string): MemoryBucket {
+export interface MemoryOptions {
+  /** The bucket's clock, Unix milliseconds. */
+  now?: () => number;
+  /** Called before each look at or write to one object. */
+  before?: (call: 'head' | 'get' | 'put' | 'delete' | 'copy', key: string) => void;
+}
+
+export function memoryBucket(name: string, { now = Date.now, before = () => {} }: MemoryOptions = {}): MemoryBucket {
   const objects = new Map<string, Stored>();
   let sorted: string[] | undefined;
   const listings: number[] = [];
@@ -42,7 +54,7 @@ export function memoryBucket(name: string): MemoryBucket {
         key,
         sizeBytes: bytes.length,
         etag: createHash('md5').update(bytes).digest('hex'),
-        lastModifiedMs: Date.now(),
+        lastModifiedMs: now(),
       },
       ...{ storageClass: 'STANDARD', content, metadata, checksums: checksumsOf(['crc64nvme'], bytes), archived: false },
     };
@@ -50,6 +62,10 @@ export function memoryBucket(name: string): MemoryBucket {
     if (!objects.has(key)) sorted = undefined;
     objects.set(key, stored);
     return stored;
+  };
+  const remove = (key: string): void => {
+    objects.delete(key);
+    sorted = undefined;
   };
   const client = {
     name,
@@ -80,11 +96,37 @@ export function memoryBucket(name: string): MemoryBucket {
         ...(found.length > maxKeys ? { continuation: page.at(-1)!.key } : {}),
       });
     },
-    head: async (key: string) => Promise.resolve(at(key).info),
-    getBytes: async (key: string) => Promise.resolve(at(key)),
+    // Async, so that what is missing rejects.
+    async head(key: string, { ifMatch }: ReadOptions = {}) {
+      before('head', key);
+      const { info } = at(key);
+      if (ifMatch !== undefined && ifMatch !== info.etag) throw new MusterError('OBJECT_CHANGED', key);
+      // HTTP's dates have no more than seconds.
+      return Promise.resolve({ ...info, lastModifiedMs: Math.floor(info.lastModifiedMs / 1_000) * 1_000 });
+    },
+    async getBytes(key: string, { ifMatch }: ReadOptions = {}) {
+      before('get', key);
+      const found = at(key);
+      if (ifMatch !== undefined && ifMatch !== found.info.etag) throw new MusterError('OBJECT_CHANGED', key);
+      return Promise.resolve(found);
+    },
+    getTags: () => Promise.resolve({}),
+    delete(key: string) {
+      before('delete', key);
+      remove(key);
+      return Promise.resolve({ deleteMarker: false });
+    },
+    async copy({ key, ifMatch }: CopySource, toKey: string, { replace }: CopyOptions = {}) {
+      before('copy', key);
+      const { bytes, info } = at(key);
+      if (ifMatch !== undefined && ifMatch !== info.etag) throw new MusterError('OBJECT_CHANGED', key);
+      const { info: made } = set(toKey, bytes, { metadata: info.metadata, content: info.content, ...replace });
+      return Promise.resolve({ etag: made.etag, checksums: made.checksums, readBack: false });
+    },
     getVersioning: () => Promise.resolve('off'),
     headBucket: () => Promise.resolve({}),
     async put(key: string, body: PutBody, options: PutOptions = {}) {
+      before('put', key);
       const there = objects.get(key);
       if (options.ifAbsent === true && there !== undefined) throw new MusterError('OBJECT_CHANGED', key);
       if (options.ifMatch !== undefined && there?.info.etag !== options.ifMatch)
@@ -93,14 +135,15 @@ export function memoryBucket(name: string): MemoryBucket {
       return Promise.resolve({ etag: info.etag, checksums: info.checksums, readBack: false });
     },
     deleteMany(targets: readonly { key: string }[]) {
-      for (const { key } of targets) objects.delete(key);
-      sorted = undefined;
+      for (const { key } of targets) remove(key);
       return Promise.resolve(targets.map(({ key }) => ({ kind: 'deleted' as const, key })));
     },
   };
   return {
     client: client as unknown as ObjectClient,
     set: (key, text, options) => void set(key, Buffer.from(text), options),
+    remove,
+    has: (key) => objects.has(key),
     keys: order,
     text: (key) => at(key).bytes.toString(),
     listings,
