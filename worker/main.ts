@@ -24,6 +24,7 @@ import { announceReady, onShutdown } from './ready.ts';
 import { recordBatch } from './record.ts';
 import { controlQueue } from './run-start.ts';
 import { startScheduleWatch } from './schedule-watch.ts';
+import { newestOf } from './service-state.ts';
 import { scheduleActivities } from './schedules/activities.ts';
 import { keepClient } from './schedules/kept-client.ts';
 import { createScheduleMetrics } from './schedules/metrics.ts';
@@ -77,12 +78,13 @@ const protection = watchProtection({
 });
 const syncing = every(syncEveryMs, () => syncEpochs({ estate, granter, agents, ledger, log }));
 const temporal = keepClient(place);
+const aim = { estate, writerOf: (service: string) => newestOf(granter.states(), service)?.holder ?? null };
 const activities = createActivities({
   ...{ drivers, log, metrics },
   recordBatch: (batch) => recordBatch(ledger, batch),
   more: {
-    ...protectionActivities({ home: config.MUSTER_HOME, log, ledger }),
-    ...scheduleActivities({ estate, ledger, client: () => temporal.get(), log }),
+    ...protectionActivities({ home: config.MUSTER_HOME, log, ledger, aim }),
+    ...scheduleActivities({ estate, ledger, client: () => temporal.get(), log, aim }),
   },
 });
 const codePath = await workflowBundle(path.join(config.MUSTER_HOME, 'cache'));

@@ -15,15 +15,21 @@ import { replicateObjects } from '../activities/protection/replicate/replicate-o
 import { restoreTest, type TestedPoints } from '../activities/protection/restore-test.ts';
 import { archiveWal } from '../activities/protection/archive-wal.ts';
 import { restorePoint } from '../activities/protection/restore.ts';
+import { bringHome, noteStandIn } from '../activities/protection/stand-in.ts';
 import { verifyVault } from '../activities/protection/verify.ts';
 import { makeOwnedDir, usableDataHome } from '../activities/drivers/postgres/owner.ts';
 import type {
+  Aim,
+  ArchiveWalOrder,
+  BackupOrder,
+  MirrorOrder,
   ProtectionBatch,
   RecoveryPoint,
   ReplicateOrder,
   RestoreProof,
   RestoreTestOrder,
 } from '../workflows/engine/protection.ts';
+import { aimAtWriter, type AimDeps } from './aim.ts';
 import { toApplicationFailure } from './failures.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { Log } from './log.ts';
@@ -33,6 +39,8 @@ export interface ProtectionDeps {
   home: string;
   log: Log;
   ledger: Ledger;
+  /** Without it orders are carried out where they say, whoever writes. */
+  aim?: AimDeps;
 }
 
 type Activity = (arg: never) => Promise<unknown>;
@@ -46,7 +54,11 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
   const long = <Order, Answer>(work: (order: Order, context: ProtectionContext) => Promise<Answer>): Activity =>
     asActivity(deps, work) as Activity;
   return {
-    'save backup': long(saveBackup),
+    'aim at writer': (of: Aimed) => aimed(deps, of),
+    'save backup': long(async (order: BackupOrder, context) => {
+      await noteStandIn(order);
+      return saveBackup(order, context);
+    }),
     'prune vault': long(pruneVault),
     'verify vault': long(verifyVault),
     'mirror vault': long(async (order: MirrorOrder, context) => {
@@ -57,19 +69,36 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
     }),
     'renew locks': long(renewVaultLocks),
     'replicate objects': long((order: ReplicateOrder, context) => replicateObjects(order, context)),
+    'copy objects': long(copyPiece),
     'restore point': long(restorePoint),
     'prove restore': long(({ order, ...points }: TestedPoints & { order: RestoreTestOrder }, context) =>
       restoreTest(order, points, context, { archiveOf: (repository, of) => archiveOf(repository, of, points) }),
     ),
-    'archive wal': long(archiveWal),
+    'archive wal': long(async (order: ArchiveWalOrder, context) => {
+      await noteStandIn(order);
+      const done = await archiveWal(order, context);
+      // What came after a mirroring is noted again.
+      await noteStandIn(order);
+      return done;
+    }),
     'list points': long(async (of: Parameters<typeof listPoints>[0]) => knownPoints(ledger, of)),
     'record protection': (batch: ProtectionBatch) => ledger.addProtection(batch),
   };
 }
 
+type Aimed = Parameters<typeof aimAtWriter>[1];
+
+async function aimed({ aim }: ProtectionDeps, of: Aimed): Promise<Aim> {
+  if (aim === undefined) return { kind: 'aimed', site: of.site, vault: of.vault, insteadOf: null };
+  try {
+    return await aimAtWriter(aim, of);
+  } catch (err) {
+    throw toApplicationFailure(err, 'read');
+  }
+}
+
 /** WAL of the system that the point is of. */
 function archiveOf(
-    'copy objects': long(copyPiece),
   repository: Repository,
   of: { service: string; resource: string },
   { point }: TestedPoints,

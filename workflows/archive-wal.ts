@@ -2,26 +2,20 @@ import {
   ActivityCancellationType,
   ActivityFailure,
   ApplicationFailure,
-  CancellationScope,
   condition,
   ContinueAsNew,
   continueAsNew,
   defineQuery,
-  defineSignal,
   isCancellation,
   proxyActivities,
-  setCurrentDetails,
   setHandler,
-  upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey } from '@temporalio/common';
 import type { ArchiveWalOrder } from './engine/protection.ts';
+import { aimed } from './follow-writer.ts';
 import type { ScheduleFinding } from './scheduled.ts';
+import { keepWorking } from './standing-work.ts';
 
-/** The server then keeps its WAL, up to its own limit, and it is fetched when the archive is resumed. */
-export const pauseArchive = defineSignal('pause');
-export const resumeArchive = defineSignal('resume');
 export const archiveStatus = defineQuery<ArchiveWalStatus>('status');
 
 export interface ArchiveWalStatus {
@@ -32,8 +26,6 @@ export interface ArchiveWalStatus {
   /** Of the phase, Unix milliseconds. How far the archive is, the activity tells by its heartbeats. */
   sinceMs: number;
 }
-
-const phaseKey = defineSearchAttributeKey('DrPhase', 'KEYWORD');
 
 const { 'archive wal': archive } = proxyActivities<Record<'archive wal', (order: ArchiveWalOrder) => Promise<unknown>>>(
   {
@@ -47,39 +39,67 @@ const { 'archive wal': archive } = proxyActivities<Record<'archive wal', (order:
   },
 );
 
+const lookAgainMs = 60_000;
+
 const { 'record finding': recordFinding } = proxyActivities<
   Record<'record finding', (finding: ScheduleFinding) => Promise<void>>
 >({ startToCloseTimeout: '5 s', scheduleToCloseTimeout: '15 s', summary: 'tells the ledger that the archive ended' });
 
 /**
- * Keeps a database's WAL streaming into a vault until it is cancelled. A failure that waiting does not mend ends it, and
- * is a finding.
+ * Keeps a database's WAL streaming into a vault until it is cancelled, from whichever site writes. While it is paused the
+ * server keeps its WAL, up to its own limit. A failure that waiting does not mend ends it, and is a finding.
  * @param isPaused how it begins
  */
 export async function archiveWal(order: ArchiveWalOrder, isPaused = false): Promise<void> {
   try {
     await keepArchiving(order, isPaused);
   } catch (err) {
-    if (!isCancellation(err) && !(err instanceof ContinueAsNew)) await tellFailure(order, err);
-    throw err;
+    if (!isCancellation(err) && !(err instanceof ContinueAsNew)) await tellFailure(order, causeOf(err));
+    throw causeOf(err);
   }
 }
 
-async function keepArchiving(order: ArchiveWalOrder, isPaused: boolean): Promise<void> {
-  const control = { isPaused };
-  setHandler(pauseArchive, () => void (control.isPaused = true));
-  setHandler(resumeArchive, () => void (control.isPaused = false));
+function keepArchiving(order: ArchiveWalOrder, isPaused: boolean): Promise<never> {
   const status: ArchiveWalStatus = {
     ...{ service: order.service, resource: order.resource.name, vault: order.vault.name },
     ...{ phase: isPaused ? 'paused' : 'archiving', sinceMs: Date.now() },
   };
   setHandler(archiveStatus, () => status);
-  for (;;) {
-    show(order, status, control.isPaused);
-    if (control.isPaused) await condition(() => !control.isPaused);
-    else await archiveUntil(order, () => control.isPaused);
-    if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof archiveWal>(order, control.isPaused);
+  const archiving = { isHomeless: false };
+  return keepWorking({
+    isPaused,
+    show: (nowPaused) => {
+      status.phase = nowPaused ? 'paused' : 'archiving';
+      status.sinceMs = Date.now();
+      const details = `### WAL of ${subjectOf(order)}\n\n**${status.phase}**, started by ${order.startedBy}`;
+      return { phase: status.phase, details };
+    },
+    begin: () => archiveWhereWritten(order, archiving),
+    onFailed: (err) => {
+      throw err;
+    },
+    goOn: (nowPaused) => continueAsNew<typeof archiveWal>(order, nowPaused),
+  });
+}
+
+/** As long as no vault answers after a move, it is looked again; that is told once. */
+async function archiveWhereWritten(order: ArchiveWalOrder, now: { isHomeless: boolean }): Promise<void> {
+  let found: ArchiveWalOrder;
+  try {
+    found = await aimed(order);
+  } catch (err) {
+    if (!(err instanceof ApplicationFailure)) throw err;
+    if (!now.isHomeless) await tellFailure(order, err);
+    now.isHomeless = true;
+    await condition(() => false, lookAgainMs, { summary: 'waits for a vault' });
+    return;
   }
+  now.isHomeless = false;
+  await archive(found);
+}
+
+function causeOf(err: unknown): unknown {
+  return err instanceof ActivityFailure && err.cause instanceof ApplicationFailure ? err.cause : err;
 }
 
 async function tellFailure(order: ArchiveWalOrder, err: unknown): Promise<void> {
@@ -93,33 +113,4 @@ async function tellFailure(order: ArchiveWalOrder, err: unknown): Promise<void> 
 
 function subjectOf({ service, resource, vault }: ArchiveWalOrder): string {
   return `${service}/${resource.name} into ${vault.name}`;
-}
-
-function show(order: ArchiveWalOrder, status: ArchiveWalStatus, isPaused: boolean): void {
-  status.phase = isPaused ? 'paused' : 'archiving';
-  status.sinceMs = Date.now();
-  upsertSearchAttributes([{ key: phaseKey, value: status.phase }]);
-  setCurrentDetails(`### WAL of ${subjectOf(order)}\n\n**${status.phase}**, started by ${order.startedBy}`);
-}
-
-/** One long activity, cancelled when it is to pause. When it ends of itself it is begun again. */
-async function archiveUntil(order: ArchiveWalOrder, shouldPause: () => boolean): Promise<void> {
-  const scope = new CancellationScope();
-  let isOver = false;
-  const work = scope.run(() => archive(order)).finally(() => (isOver = true));
-  work.catch(() => undefined); // asked below
-  try {
-    await condition(() => isOver || shouldPause());
-  } catch (err) {
-    // Cancelled as a whole: the activity is heard out, so that what it has received is in the vault.
-    await work.catch(() => undefined);
-    throw err;
-  }
-  if (!isOver) scope.cancel();
-  try {
-    await work;
-  } catch (err) {
-    if (isCancellation(err) && shouldPause()) return;
-    throw err instanceof ActivityFailure && err.cause instanceof ApplicationFailure ? err.cause : err;
-  }
 }

@@ -102,7 +102,7 @@ function describe(job: Job, phase: string): string {
 }
 
 /** `CODE: message` of what is at the bottom of it. */
-function failureText(err: unknown): string {
+export function failureText(err: unknown): string {
   const cause = err instanceof ActivityFailure ? err.cause : err;
   if (cause instanceof ApplicationFailure) return `${cause.type ?? 'INTERNAL'}: ${cause.message}`;
   return `INTERNAL: ${cause instanceof Error ? cause.message : String(cause)}`;

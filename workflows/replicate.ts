@@ -1,26 +1,15 @@
 import {
   ActivityCancellationType,
-  ActivityFailure,
-  ApplicationFailure,
-  CancellationScope,
-  condition,
   continueAsNew,
   defineQuery,
-  defineSignal,
-  isCancellation,
   proxyActivities,
-  setCurrentDetails,
   setHandler,
-  upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey } from '@temporalio/common';
 import type { ReplicateOrder } from './engine/protection.ts';
 import type { ReplicationStatus } from './engine/replication.ts';
+import { failureText } from './protection-run.ts';
+import { keepWorking } from './standing-work.ts';
 
-/** Nothing is copied from then on, and how far the other site is behind is not known, until it is resumed. */
-export const pauseReplication = defineSignal('pause');
-export const resumeReplication = defineSignal('resume');
 export const replicationStatus = defineQuery<ReplicationView>('status');
 
 /** `stopped`: a failure that waiting does not mend; a person looks at it and resumes. */
@@ -43,8 +32,6 @@ export interface ReplicationMemory {
   last: ReplicationStatus | null;
 }
 
-const phaseKey = defineSearchAttributeKey('DrPhase', 'KEYWORD');
-
 const { 'replicate objects': copyObjects } = proxyActivities<
   Record<'replicate objects', (order: ReplicateOrder) => Promise<ReplicationStatus>>
 >({
@@ -56,8 +43,9 @@ const { 'replicate objects': copyObjects } = proxyActivities<
 });
 
 /**
- * Keeps a bucket replicated until it is cancelled, whichever site writes: moves of the service turn it round. Failures
- * that pass are tried again for ever; any other stops it until a person resumes it.
+ * Keeps a bucket replicated until it is cancelled, whichever site writes: moves of the service turn it round. While it is
+ * paused nothing is copied, and how far the other site is behind is not known. Failures that pass are tried again for
+ * ever; any other stops it until a person resumes it.
  */
 export async function replicate(order: ReplicateOrder, memory?: ReplicationMemory): Promise<void> {
   const now: ReplicationMemory = memory ?? { isPaused: false, failure: null, last: null };
@@ -65,57 +53,22 @@ export async function replicate(order: ReplicateOrder, memory?: ReplicationMemor
     ...{ service: order.service, resource: order.resource.name, phase: 'replicating', sinceMs: Date.now() },
     ...{ failure: now.failure, last: now.last },
   };
-  setHandler(pauseReplication, () => void (now.isPaused = true));
-  setHandler(resumeReplication, () => {
-    now.isPaused = false;
-    now.failure = null;
-  });
   setHandler(replicationStatus, () => view);
-  for (;;) {
-    show(order, view, now);
-    if (now.isPaused || now.failure !== null) await condition(() => !now.isPaused && now.failure === null);
-    else await copyUntil(order, now);
-    if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof replicate>(order, now);
-  }
-}
-
-/** One piece of work, which is cancelled when it is to pause. */
-async function copyUntil(order: ReplicateOrder, now: ReplicationMemory): Promise<void> {
-  const scope = new CancellationScope();
-  let isOver = false;
-  const work = scope.run(() => copyObjects(order)).finally(() => (isOver = true));
-  work.catch(() => undefined); // asked below
-  try {
-    await condition(() => isOver || now.isPaused);
-  } catch (err) {
-    // Cancelled as a whole: what is under way is written down before the end.
-    await work.catch(() => undefined);
-    throw err;
-  }
-  if (!isOver) scope.cancel();
-  try {
-    now.last = await work;
-  } catch (err) {
-    if (isCancellation(err)) {
-      if (now.isPaused) return;
-      throw err;
-    }
-    now.failure = failureText(err);
-  }
-}
-
-function failureText(err: unknown): string {
-  const cause = err instanceof ActivityFailure ? err.cause : err;
-  if (cause instanceof ApplicationFailure) return `${cause.type ?? 'INTERNAL'}: ${cause.message}`;
-  return `INTERNAL: ${cause instanceof Error ? cause.message : String(cause)}`;
-}
-
-function show(order: ReplicateOrder, view: ReplicationView, { isPaused, failure, last }: ReplicationMemory): void {
-  const phase = isPaused ? 'paused' : failure === null ? 'replicating' : 'stopped';
-  if (phase !== view.phase) view.sinceMs = Date.now();
-  Object.assign(view, { phase, failure, last } satisfies Partial<ReplicationView>);
-  upsertSearchAttributes([{ key: phaseKey, value: phase }]);
-  setCurrentDetails(describe(order, view));
+  await keepWorking<ReplicationStatus>({
+    isPaused: now.isPaused,
+    isHeld: () => now.failure !== null,
+    onResumed: () => void (now.failure = null),
+    show: (isPaused) => {
+      const phase = isPaused ? 'paused' : now.failure === null ? 'replicating' : 'stopped';
+      if (phase !== view.phase) view.sinceMs = Date.now();
+      Object.assign(view, { phase, failure: now.failure, last: now.last } satisfies Partial<ReplicationView>);
+      return { phase, details: describe(order, view) };
+    },
+    begin: () => copyObjects(order),
+    onEnded: (last) => void (now.last = last),
+    onFailed: (err) => void (now.failure = failureText(err)),
+    goOn: (isPaused) => continueAsNew<typeof replicate>(order, { ...now, isPaused }),
+  });
 }
 
 /** Markdown for the Temporal UI. */

@@ -1,6 +1,7 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { PointChoice, RecoveryPoint, RestoreProof, RestoreTestOrder } from './engine/protection.ts';
 import { choosePoint } from './engine/recovery-choice.ts';
+import { aimed, aimFacts } from './follow-writer.ts';
 import { conduct, longActivities, nameOf } from './protection-run.ts';
 import { noPoint, type KnownPoints } from './restore.ts';
 
@@ -18,22 +19,31 @@ interface Activities {
  * is kept as a proof, for or against. Only what was proven counts.
  */
 export async function restoreTest(order: RestoreTestOrder): Promise<RestoreProof> {
-  const { service, resource, vault, startedBy } = order;
-  const job = { kind: 'restore-test', service, resource: resource.name, vault: vault.name, startedBy } as const;
+  const { service, resource, startedBy } = order;
+  const job = { kind: 'restore-test', service, resource: resource.name, vault: order.vault.name, startedBy } as const;
+  let now = order;
   const activities = longActivities<Activities>(nameOf(job));
   return conduct(
     job,
     async (phase) => {
+      now = await aimed(order);
       phase('choosing');
-      const { points, proofs } = await activities['list points']({ service, resource, vault });
+      const { points, proofs } = await activities['list points']({ service, resource, vault: now.vault });
       const chosen = choosePoint(points, seeded(order.point), proofs);
       if (chosen.kind === 'none') throw noPoint(nameOf(job), chosen.why);
       phase('proving');
-      return activities['prove restore']({ order, point: chosen.point, before: chosen.before });
+      return activities['prove restore']({ order: now, point: chosen.point, before: chosen.before });
     },
     (proof) => {
       const { pointId, verdict, restoreSeconds, restoredToMs } = proof;
-      const facts = { pointId, verdict, restoreSeconds, restoredToMs, findings: proof.findings.length };
+      const facts = {
+        pointId,
+        verdict,
+        restoreSeconds,
+        restoredToMs,
+        findings: proof.findings.length,
+        ...aimFacts(order, now),
+      };
       if (verdict === 'proven') return { facts, proof };
       const against = proof.findings.filter((one) => one.verdict !== 'passed');
       const said = [proof.failure, ...against.map(({ check, subject, detail }) => `${check} ${subject}: ${detail}`)]

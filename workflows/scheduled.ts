@@ -6,6 +6,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
 import {
+  CancellationScope,
   isCancellation,
   ParentClosePolicy,
   proxyActivities,
@@ -78,9 +79,15 @@ export async function startOnce(
     });
     return endOf((await child.result()) as Json | undefined);
   } catch (err) {
+    if (isCutOff(err)) return skip(of, 'cut off', `${options.workflowId} was cancelled`);
     if (!(err instanceof WorkflowExecutionAlreadyStartedError)) throw asFailure(err);
     return skip(of, 'already running', `${options.workflowId} is still running, or was started by hand`);
   }
+}
+
+/** Somebody has cancelled the work, and not the turn. */
+function isCutOff(err: unknown): boolean {
+  return err instanceof ChildWorkflowFailure && isCancellation(err) && !CancellationScope.current().consideredCancelled;
 }
 
 /** Leaves a scheduled start out and lets somebody know. */

@@ -6,6 +6,7 @@ import {
   patched,
   proxyActivities,
   startChild,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { Plan } from './engine/plan.ts';
 import type { RunView } from './io.ts';
@@ -24,7 +25,16 @@ export interface SchedulesOrder {
   onlyOwn: boolean;
 }
 
-type Activities = Record<'pause schedules' | 'resume schedules', (order: SchedulesOrder) => Promise<string[]>>;
+/** A service that writes elsewhere now. */
+export interface FollowOrder {
+  service: string;
+  runId: string;
+  /** Unix milliseconds: what began before reads the other site. */
+  movedAtMs: number;
+}
+
+type Activities = Record<'pause schedules' | 'resume schedules', (order: SchedulesOrder) => Promise<string[]>> &
+  Record<'follow writer', (order: FollowOrder) => Promise<string[]>>;
 
 /** How long a run that has ended waits until somebody else has taken over its schedules. */
 const patienceMs = 5_000;
@@ -91,7 +101,7 @@ async function handOverInTime(order: SchedulesOrder): Promise<void> {
   );
 }
 
-/** Pauses or resumes schedules, for as long as it takes within a day. @returns their ids */
+/** Pauses or resumes schedules, and sends after a service that moved what is to follow it; tries within a day. @returns their ids */
 export async function settleSchedules(order: SchedulesOrder): Promise<string[]> {
   const activities = proxyActivities<Activities>({
     startToCloseTimeout: 60_000,
@@ -99,5 +109,9 @@ export async function settleSchedules(order: SchedulesOrder): Promise<string[]> 
     retry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 },
     summary: `${order.site}, ${order.service}`,
   });
+  const hasMoved = order.act === 'resume' && !order.onlyOwn;
+  const { service, runId } = order;
+  const movedAtMs = workflowInfo().startTime.getTime();
+  if (hasMoved && patched('follows-writer')) await activities['follow writer']({ service, runId, movedAtMs });
   return activities[`${order.act} schedules`](order);
 }

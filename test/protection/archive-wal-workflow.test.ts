@@ -29,6 +29,9 @@ let server: TestServer;
 let temporal: TestTemporal;
 let repository: Repository;
 let endWorker: () => Promise<void>;
+/** Site that the archive is to read. */
+let writer = 'hangzhou';
+const asked: string[] = [];
 const findings: { severity: string; what: string }[] = [];
 
 before(async () => {
@@ -55,7 +58,10 @@ const order: ArchiveWalOrder = {
   ...{ service: 'shop', site: 'hangzhou', synchronous: false, startedBy: 'test' },
   resource: {
     ...{ name: 'orders', driver: 'postgres', shared: { tables: '*' } },
-    sites: { hangzhou: { url: 'env:TEST_WAL_FLOW_URL', dataDir: '/nowhere' } },
+    sites: {
+      hangzhou: { url: 'env:TEST_WAL_FLOW_URL', dataDir: '/nowhere' },
+      beijing: { url: 'env:TEST_WAL_FLOW_OTHER', dataDir: '/nowhere' },
+    },
   },
   vault: {
     ...{ name: 'vault', repository: path.join(root, 'vault'), password: 'env:TEST_WAL_FLOW_VAULT' },
@@ -71,6 +77,7 @@ async function startWorker(): Promise<() => Promise<void>> {
     taskQueue: controlQueue,
     activities: {
       'archive wal': async (given: ArchiveWalOrder) => {
+        asked.push(given.site);
         const activity = Context.current();
         try {
           return await archiveWal(given, {
@@ -84,6 +91,7 @@ async function startWorker(): Promise<() => Promise<void>> {
           throw toApplicationFailure(err, 'change');
         }
       },
+      'aim at writer': async ({ vault }: ArchiveWalOrder) => ({ kind: 'aimed', site: writer, vault, insteadOf: null }),
       'record finding': async (finding: { severity: string; what: string }) => void findings.push(finding),
     },
   });
@@ -127,6 +135,13 @@ test('an archive is paused, resumed and handed to another worker without a hole,
   await handle.signal('resume');
   await eventually('it streams again', streams);
   assert.equal(await phase(), 'archiving');
+  await writeWal();
+
+  // The other site is the same server by another name: what counts is where the archive reads.
+  process.env['TEST_WAL_FLOW_OTHER'] = `${server.url}?application_name=elsewhere`;
+  writer = 'beijing';
+  await handle.signal('follow');
+  await eventually('it reads the other site', async () => asked.at(-1) === 'beijing' && (await streams()));
   await writeWal();
 
   await endWorker();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync, chmodSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync, chmodSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { initRepository } from '../../activities/backup/repository/repository.ts';
@@ -21,16 +21,28 @@ import type {
   VerifyOrder,
 } from '../../workflows/engine/protection.ts';
 import { lastKnownGood } from '../../workflows/engine/recovery-choice.ts';
+import { parseEstate, type Estate } from '../../runbooks/estate.ts';
+import { testCatalogue } from '../support/catalogue.ts';
+import { estateText } from '../support/estates.ts';
 import { anyPort } from '../support/ports.ts';
 import { withClient } from '../support/ledger-postgres.ts';
 import { openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
 
 let world: ProtectionWorld;
+let writer: string | null = null;
+
+/** Service `shop` at hangzhou, whose vault `own` is copied to `second`. */
+function estateWithCopy(dir: string): Estate {
+  const place = (name: string): object => ({ repository: path.join(dir, name), password: 'env:TEST_VAULT_PASSWORD' });
+  const vaults = { own: { ...place('own'), copyTo: 'second' }, second: place('second') };
+  return parseEstate(estateText({}, vaults), 'muster.yaml', testCatalogue);
+}
+
 /** Deriving a key as slowly as it is done for real is not what these tests are about. */
 const scrypt = { N: 1024, r: 8, p: 1 };
 
 before(async () => {
-  world = await openWorld();
+  world = await openWorld({ aim: (dir) => ({ estate: estateWithCopy(dir), writerOf: () => writer }) });
 });
 after(async () => {
   await world[Symbol.asyncDispose]();
@@ -192,6 +204,40 @@ test('a copy of a vault at another place holds the same points, and survives wha
   const again = await world.run<MirrorDone>('mirrorVault', 'mirror/near', copy);
   assert.equal(again.heldBack, 1);
   assert.equal((await listPoints({ ...order, vault: far })).length, 1);
+});
+
+test('away from home the writer is backed up, into the copy of a vault that is gone; back home, all of it is in the vault', async () => {
+  const order = { ...world.order, vault: await madeVault('own') };
+  const [vault, second] = [order.vault, world.vault('second')];
+  const copy: MirrorOrder = { from: vault, to: second, startedBy: 'test' };
+  const mirror = (): Promise<MirrorDone> => world.run<MirrorDone>('mirrorVault', 'mirror/own', copy);
+  const ids = async (of: Vault): Promise<string[]> =>
+    (await listPoints({ ...order, vault: of })).map(({ snapshotId }) => snapshotId);
+  const before = await backUp(order);
+  await mirror();
+  writer = 'beijing';
+  renameSync(vault.repository, `${vault.repository}-lost`);
+  const away = await backUp(order);
+  assert.deepEqual([away.site, away.vault], ['beijing', 'second']);
+  assert.deepEqual(await world.ledger.recoveryPoints({ vault: 'second' }), [away]);
+  renameSync(second.repository, `${second.repository}-lost`);
+  await assert.rejects(backUp(order), { code: 'OBJECT_STORE_UNREACHABLE' });
+  const [run] = await world.ledger.protectionRuns({ vault: 'own', kind: 'backup' });
+  const [finding] = await world.ledger.findingsOf(run!.id);
+  assert.equal(finding?.severity, 'critical');
+  assert.match(finding?.what ?? '', /service shop writes at beijing, and no vault of its backups answers/);
+  for (const { repository } of [vault, second]) renameSync(`${repository}-lost`, repository);
+  writer = 'hangzhou';
+  const home = await backUp(order);
+  assert.deepEqual([home.site, home.vault], ['hangzhou', 'own']);
+  await mirror();
+  const all = [before, away, home].map(({ snapshotId }) => snapshotId);
+  assert.deepEqual([await ids(vault), await ids(second)], [all, all]);
+  // From then on the copy is a copy again: what is pruned goes from both.
+  const keep = [{ service: 'shop', resource: 'orders', keep: { last: 1 } }];
+  await world.run<PruneDone>('prune', 'prune/own', { vault, keep, dryRun: false, startedBy: 'test' });
+  await mirror();
+  assert.deepEqual([await ids(vault), await ids(second)], [[home.snapshotId], [home.snapshotId]]);
 });
 
 test('a vault that cannot be opened fails the backup at once, by its code, and leaves a finding', async () => {

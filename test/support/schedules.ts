@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { parseEstate, type Estate } from '../../runbooks/estate.ts';
+import { aimAtWriter, type AimDeps } from '../../worker/aim.ts';
 import { createActivities } from '../../worker/activities.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import type { FindingRow } from '../../worker/ledger/types.ts';
@@ -11,7 +12,7 @@ import { controlQueue } from '../../worker/run-start.ts';
 import { scheduleActivities } from '../../worker/schedules/activities.ts';
 import { applySchedules, compareSchedules } from '../../worker/schedules/apply.ts';
 import { readSchedules } from '../../worker/schedules/read.ts';
-import type { ProtectionBatch } from '../../workflows/engine/protection.ts';
+import type { BackupOrder, ProtectionBatch } from '../../workflows/engine/protection.ts';
 import { testCatalogue } from './catalogue.ts';
 import { estateText } from './estates.ts';
 import { eventually } from './eventually.ts';
@@ -27,8 +28,9 @@ export function estateOf(service: Record<string, unknown>): Estate {
 }
 
 /** The same with one backup, restored every week; what is given replaces or adds to it. */
-export function backing(more: Record<string, unknown> = {}): Estate {
-  return estateOf({ backups: [{ resource: 'orders', every: '6h', to: 'vault', restoreTest: 'weekly', ...more }] });
+export function backing(more: Record<string, unknown> = {}, service: Record<string, unknown> = {}): Estate {
+  const backup = { resource: 'orders', every: '6h', to: 'vault', restoreTest: 'weekly', ...more };
+  return estateOf({ backups: [backup], ...service });
 }
 
 /** @returns ids of what was done */
@@ -57,18 +59,21 @@ export interface World extends AsyncDisposable {
 export async function startWorld(
   temporal: TestTemporal,
   estate: Estate,
-  saveBackup: () => Promise<unknown>,
+  saveBackup: (order: BackupOrder) => Promise<unknown>,
+  writer: { site: string | null } = { site: null },
 ): Promise<World> {
   const findings: FindingRow[] = [];
   const log = createLog('test', 'error');
   const ledger = { addFinding: async (finding: FindingRow) => void findings.push(finding) };
+  const aim: AimDeps = { estate, writerOf: () => writer.site, whyShut: async () => null };
   const { driver } = fakeDriver();
   const connection = await NativeConnection.connect({ address: temporal.address });
   const recordBatch = async (): Promise<void> => {};
   const drivers = { fake: driver, postgres: driver };
   const activities = {
     ...createActivities({ drivers, log, metrics: createMetrics('test'), recordBatch }),
-    ...scheduleActivities({ estate, ledger, client: async () => temporal.client, log }),
+    ...scheduleActivities({ estate, ledger, client: async () => temporal.client, log, aim }),
+    'aim at writer': (of: BackupOrder) => aimAtWriter(aim, of),
     'save backup': saveBackup,
     'record protection': async ({ run, findings: found }: ProtectionBatch) => {
       const of = { service: run.service, runId: run.id, stepId: null, atMs: run.endedAtMs };

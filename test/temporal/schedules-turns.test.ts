@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
-import { ApplicationFailure } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import { openGranter } from '../../activities/guard/granter-store.ts';
@@ -232,34 +232,66 @@ async function move(kind: RunKind, to: 'hangzhou' | 'beijing', steps: PlanStep[]
   return run.runId;
 }
 
-test('a failover pauses the schedules of the site it leaves, and the failback takes them up again', async () => {
-  const estate = backing();
-  await using _world = await startWorld(temporal, estate, async () => point);
+test('a failover pauses the drills of the site it leaves and takes the backup under way over; the failback takes all home', async () => {
+  const estate = backing({}, { drills: [{ every: 'monthly', kind: 'isolated' }] });
+  const writer = { site: 'hangzhou' };
+  const read: string[] = [];
+  await using _world = await startWorld(
+    temporal,
+    estate,
+    async ({ site }) => {
+      read.push(site);
+      // The site that is lost does not answer for as long as anybody asks.
+      if (read.length === 1) await untilCancelled();
+      return point;
+    },
+    writer,
+  );
   await apply(client, estate);
-  await listed(client, 3);
+  await listed(client, 4);
+  await client.schedule.getHandle(backupId).trigger('SKIP');
+  await eventually('it reads', async () => read.length === 1);
+  writer.site = 'beijing';
   const promote = step('promote-orders', { effect: 'irreversible', clock: 'promoted' });
   const runId = await move('failover', 'beijing', [step('check-orders'), promote]);
-  await eventually('the backup is paused', async () => (await readSchedule(client, backupId)).paused);
+  await eventually('the drill is paused', async () => (await readSchedule(client, drillId)).paused);
+  await eventually('the other site is backed up', async () => read.at(-1) === 'beijing');
+  assert.deepEqual(read, ['hangzhou', 'beijing']);
+  assert.equal((await readSchedule(client, backupId)).paused, false);
   assert.match(
-    (await readSchedule(client, backupId)).note,
+    (await readSchedule(client, drillId)).note,
     new RegExp(`^paused by failover ${runId} of shop: hangzhou`),
   );
   // Vault and restore test are beijing's: what is there is still good.
   assert.equal((await readSchedule(client, 'verify/vault')).paused, false);
   assert.ok(!hasDrift(await compareSchedules(client, estate)));
+  writer.site = 'hangzhou';
   const homeId = await move('failback', 'hangzhou', [step('check-orders'), promote]);
-  await eventually('the backup goes on', async () => !(await readSchedule(client, backupId)).paused);
-  assert.equal((await readSchedule(client, backupId)).note, `taken up: shop is at hangzhou again (${homeId})`);
+  await eventually('the drill goes on', async () => !(await readSchedule(client, drillId)).paused);
+  await client.schedule.getHandle(backupId).trigger('SKIP');
+  await eventually('home is backed up', async () => read.at(-1) === 'hangzhou');
+  assert.equal((await readSchedule(client, drillId)).note, `taken up: shop is at hangzhou again (${homeId})`);
 });
 
+/** As an activity that hears of its cancellation with a heartbeat. */
+async function untilCancelled(): Promise<void> {
+  const activity = Context.current();
+  const beat = setInterval(() => activity.heartbeat(), 500);
+  try {
+    await activity.cancelled;
+  } finally {
+    clearInterval(beat);
+  }
+}
+
 test('a failover that did not happen takes up what it had paused', async () => {
-  const estate = backing();
+  const estate = backing({}, { drills: [{ every: 'monthly', kind: 'isolated' }] });
   await using _world = await startWorld(temporal, estate, async () => point);
   await apply(client, estate);
-  await listed(client, 3);
+  await listed(client, 4);
   const gone = step('fence-orders', { site: 'nowhere', attemptMs: 500, withinMs: 500, onFailure: 'abort' });
   const runId = await move('failover', 'beijing', [gone, step('promote-orders', { clock: 'promoted' })]);
   const taken = `taken up: ${runId} did not happen`;
-  await eventually('it is taken up', async () => (await readSchedule(client, backupId)).note === taken);
-  assert.equal((await readSchedule(client, backupId)).paused, false);
+  await eventually('it is taken up', async () => (await readSchedule(client, drillId)).note === taken);
+  assert.equal((await readSchedule(client, drillId)).paused, false);
 });

@@ -2,10 +2,12 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Estate } from '../../runbooks/estate.ts';
 import type { PlannedDrill, ScheduledDrillInput } from '../../workflows/scheduled-drill.ts';
 import type { ScheduleFinding } from '../../workflows/scheduled.ts';
-import type { SchedulesOrder } from '../../workflows/settle-schedules.ts';
+import type { FollowOrder, SchedulesOrder } from '../../workflows/settle-schedules.ts';
+import type { AimDeps } from '../aim.ts';
 import { toApplicationFailure } from '../failures.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Log } from '../log.ts';
+import { followWriter } from './follow.ts';
 import { pauseSchedulesOf, resumeSchedulesOf } from './pause.ts';
 import { planDrill } from './plan-drill.ts';
 
@@ -15,22 +17,32 @@ export interface ScheduleDeps {
   /** A connection to Temporal, made when it is first needed and kept. */
   client: () => Promise<Client>;
   log: Log;
+  /** Without it nothing follows a service that moves. */
+  aim?: AimDeps;
 }
 
 type Activity = (arg: never) => Promise<unknown>;
 
 /** What workflows need of schedules, by the names that they know. */
-export function scheduleActivities({ estate, ledger, client, log }: ScheduleDeps): Record<string, Activity> {
+export function scheduleActivities({ estate, ledger, client, log, aim }: ScheduleDeps): Record<string, Activity> {
   const settle = async (order: SchedulesOrder): Promise<string[]> => {
     const ids = await settleSchedules(await client(), order);
     log.info({ runId: order.runId, site: order.site, schedules: ids }, `schedules: ${order.act}`);
     return ids;
+  };
+  const follow = async (order: FollowOrder): Promise<string[]> => {
+    if (aim === undefined) return [];
+    const deps = { aim, addFinding: (finding: ScheduleFinding) => ledger.addFinding(finding) };
+    const sent = await followWriter(await client(), deps, order);
+    log.info({ runId: order.runId, service: order.service, sent }, 'protection follows the service');
+    return sent;
   };
   return {
     'record finding': told((finding: ScheduleFinding) => ledger.addFinding(finding)),
     'plan drill': told((drill: ScheduledDrillInput): Promise<PlannedDrill> => planDrill(estate, drill)),
     'pause schedules': told(settle),
     'resume schedules': told(settle),
+    'follow writer': told(follow),
   };
 }
 

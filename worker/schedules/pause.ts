@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
-import type { ActualSchedule } from './content.ts';
+import { followingWorkflows } from '../../workflows/engine/protection.ts';
+import type { ActualSchedule, ScheduleContent } from './content.ts';
 import { failoverNote, readFailoverNote, type FailoverPause } from './pause-note.ts';
 import { inTurns, reached, readBack, readSchedule, readSchedules } from './read.ts';
 
@@ -14,7 +15,7 @@ export interface ScheduleChoice {
 }
 
 /**
- * Pauses schedules for a failover, with a note by which it finds them again. What is paused already stays as it is,
+ * Pauses schedules for a failover, with a note by which it finds them again; those that follow their service go on. What is paused already stays as it is,
  * whoever paused it. Repeating it changes nothing.
  * @returns ids of those it has paused
  * @throws MusterError TEMPORAL_UNREACHABLE
@@ -68,7 +69,13 @@ async function act(schedules: readonly ActualSchedule[], work: (id: string) => P
   return schedules.map(({ id }) => id);
 }
 
-function isMeant({ subject }: ActualSchedule, { service, site, wholeSite }: ScheduleChoice): boolean {
-  if (subject.site !== site) return false;
+/** What is done wherever the service writes does not rest. */
+function follows({ args: [input] }: ScheduleContent): boolean {
+  const type = input?.['type'];
+  return typeof type === 'string' && followingWorkflows.includes(type);
+}
+
+function isMeant({ subject, content }: ActualSchedule, { service, site, wholeSite }: ScheduleChoice): boolean {
+  if (subject.site !== site || follows(content)) return false;
   return subject.service === service || (wholeSite && subject.service === '');
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import type { AimDeps } from '../../../worker/aim.ts';
 import { createActivities } from '../../../worker/activities.ts';
 import { workflowBundle } from '../../../worker/bundle.ts';
 import type { Ledger } from '../../../worker/ledger/ledger.ts';
@@ -13,6 +14,7 @@ export async function startProtectionWorker(
   address: string,
   ledger: Ledger,
   home: string,
+  aim?: AimDeps,
 ): Promise<() => Promise<void>> {
   const connection = await NativeConnection.connect({ address });
   const log = createLog('test', 'error');
@@ -22,7 +24,7 @@ export async function startProtectionWorker(
     taskQueue: controlQueue,
     activities: createActivities({
       ...{ drivers: {}, log, metrics: createMetrics('test') },
-      more: protectionActivities({ home, log, ledger }),
+      more: protectionActivities({ home, log, ledger, ...(aim && { aim }) }),
     }),
   });
   const running = worker.run();

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { usableDataHome } from '../../../activities/drivers/postgres/owner.ts';
+import type { AimDeps } from '../../../worker/aim.ts';
 import { openLedger, type Ledger } from '../../../worker/ledger/ledger.ts';
 import { followProtection, startProtection } from '../../../worker/protection-start.ts';
 import type { BackupOrder, Vault } from '../../../workflows/engine/protection.ts';
@@ -28,10 +29,14 @@ export interface ProtectionWorld extends AsyncDisposable {
   run<Answer>(workflowType: string, workflowId: string, order: unknown): Promise<Answer>;
 }
 
-/** @param worker `none`: the test starts its own, as a process (`worker-program.ts`) */
-export async function openWorld(
-  { worker }: { worker: 'here' | 'none' } = { worker: 'here' },
-): Promise<ProtectionWorld> {
+export interface WorldOptions {
+  /** `none`: the test starts its own, as a process (`worker-program.ts`). Default: `here`. */
+  worker?: 'here' | 'none';
+  /** Who writes, and the estate with the vaults of a directory; without it orders are carried out where they say. */
+  aim?: (dir: string) => AimDeps;
+}
+
+export async function openWorld({ worker = 'here', aim }: WorldOptions = {}): Promise<ProtectionWorld> {
   const stack = new AsyncDisposableStack();
   const dir = mkdtempSync(path.join(usableDataHome(tmpdir()), 'muster-protection-'));
   chmodSync(dir, 0o711);
@@ -46,14 +51,18 @@ export async function openWorld(
   const ordersUrl = await sampleDatabase(postgres);
   process.env['TEST_ORDERS_URL'] = ordersUrl;
   process.env['TEST_VAULT_PASSWORD'] = 'a password of the vault';
-  if (worker === 'here') stack.defer(await startProtectionWorker(temporal.address, ledger, path.join(dir, 'home')));
+  const home = path.join(dir, 'home');
+  if (worker === 'here') stack.defer(await startProtectionWorker(temporal.address, ledger, home, aim?.(dir)));
   const vault = (name: string): Vault => ({
     ...{ name, repository: path.join(dir, name), password: 'env:TEST_VAULT_PASSWORD' },
     ...{ site: null, verifyWithinSeconds: null, lockSeconds: null },
   });
   const resource = {
     ...{ name: 'orders', driver: 'postgres', shared: { tables: ['orders'] } },
-    sites: { hangzhou: { url: 'env:TEST_ORDERS_URL', dataDir: '/nowhere' } },
+    sites: {
+      hangzhou: { url: 'env:TEST_ORDERS_URL', dataDir: '/nowhere' },
+      beijing: { url: 'env:TEST_ORDERS_URL', dataDir: '/nowhere' },
+    },
   };
   return {
     ...{ temporal, ledger, ledgerUrl, dir, ordersUrl, vault },
