@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { lstat, open, readlink, type FileHandle } from 'node:fs/promises';
 import { walkSnapshot } from '../../backup/engine/walk-snapshot.ts';
+import { isRoot } from '../../backup/engine/restore-files.ts';
 import { permissionsOf } from '../../backup/repository/file-mode.ts';
 import type { TreeNode } from '../../backup/repository/tree.ts';
 import { codeOf } from '../../backup/repository/durable-write.ts';
@@ -27,7 +28,7 @@ export interface Compared {
   faults: Faults;
 }
 
-/** Holds what lies on the disk against the snapshot: everything by kind, size and mode, and files by their content. */
+/** Holds what lies on the disk against the snapshot: everything by kind, size, owner and mode, and files by their content. */
 export async function compareFiles(stored: Stored, options: CompareOptions): Promise<Compared> {
   const compared: Compared = { files: 0, read: 0, bytes: 0, faults: new Faults() };
   for await (const entry of walkSnapshot(stored.trees, stored.snapshot.tree)) {
@@ -80,6 +81,10 @@ async function entryFault(file: RawPath, node: TreeNode): Promise<string | null>
   if (!isKind(stats)) return `is no ${node.type}`;
   const size = Number(node.sizeBytes ?? 0);
   if (node.type === 'file' && stats.size !== size) return `has ${stats.size} bytes, it had ${size}`;
+  // Who is not root restores everything as his own.
+  if (isRoot && (stats.uid !== node.uid || stats.gid !== node.gid)) {
+    return `belongs to ${stats.uid}:${stats.gid}, it belonged to ${node.uid}:${node.gid}`;
+  }
   if (node.type === 'symlink') {
     const target = await readlink(forFs(file), { encoding: 'buffer' });
     return target.equals(bytesOf(node.linkTarget ?? '')) ? null : 'leads elsewhere';

@@ -1,7 +1,9 @@
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { ProofChecks, ProofFinding, RecoveryPoint } from '../../../workflows/engine/protection.ts';
+import type { Trees } from '../../backup/engine/trees.ts';
+import { nodeAt } from '../../backup/engine/walk-snapshot.ts';
 import { readBlob } from '../../backup/repository/read-blob.ts';
-import { loadSnapshot } from '../../backup/repository/snapshot.ts';
+import { loadSnapshot, type Snapshot } from '../../backup/repository/snapshot.ts';
 import type { TreeNode } from '../../backup/repository/tree.ts';
 import { alarmOf } from './alarm.ts';
 import { compareTrees, type ChangedFile, type TreeChanges } from './compare-trees.ts';
@@ -36,8 +38,10 @@ export async function ransomwareFindings(stored: Stored, options: AlarmOptions):
   if ((await stored.repository.store.sizeOf('snapshot', before.snapshotId)) === null) return [];
   const draw = new Draw<ChangedFile>(lookedAt, seed);
   try {
-    const { tree } = await loadSnapshot(stored.repository, before.snapshotId);
-    const roots = { before: tree, now: stored.snapshot.tree };
+    const roots = {
+      before: await rootOf(stored.trees, await loadSnapshot(stored.repository, before.snapshotId), before.kind),
+      now: await rootOf(stored.trees, stored.snapshot, point.kind),
+    };
     const changes = await compareTrees(roots, { trees: stored.trees, ignore: ignored(point.kind), draw });
     if ('damaged' in changes) return [notCompared(before, changes.damaged)];
     const looked = await lookAt(stored, draw.items, changes, options);
@@ -47,6 +51,13 @@ export async function ransomwareFindings(stored: Stored, options: AlarmOptions):
     if (err instanceof MusterError && err.code === 'REPOSITORY_DAMAGED') return [notCompared(before, err.message)];
     throw err;
   }
+}
+
+/** Where what was saved begins: of a directory itself, which may lie elsewhere at another site. */
+async function rootOf(trees: Trees, { tree, paths }: Snapshot, kind: string): Promise<string> {
+  const [only] = paths;
+  if (kind !== 'directory' || paths.length !== 1 || only === undefined) return tree;
+  return (await nodeAt(trees, tree, only))?.subtree ?? tree;
 }
 
 function notCompared(before: RecoveryPoint, why: string): ProofFinding {
