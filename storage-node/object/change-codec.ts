@@ -5,7 +5,8 @@ import { type Change } from './model.ts';
 export type ChangeFacts = Omit<Change, 'position' | 'key'>;
 
 const packr = new Packr({ useRecords: false });
-const kinds: readonly Change['kind'][] = ['put', 'delete', 'delete-marker', 'delete-version'];
+/** A change names its own by its place here. New ones come last: nodes of an older version must not take them for others. */
+const kinds: readonly Change['kind'][] = ['put', 'delete', 'delete-marker', 'delete-version', 'tags', 'version-tags'];
 
 export function encodeChange(change: ChangeFacts): Uint8Array {
   const { kind, versionId, sizeBytes, etag, atMs } = change;

@@ -12,6 +12,7 @@ import { type ObjectLayer } from './layer.ts';
 import { listObjects, listVersions } from './listing.ts';
 import { rebuildLost } from '../heal/rebuild.ts';
 import { createObjects, type ObjectsDeps } from './objects.ts';
+import { setTags } from './set-tags.ts';
 import { createSetScanner, type SetScanner } from './set-scan.ts';
 import { dataIdsOf, lentDataOf } from './state-codec.ts';
 import { createUploads, type Uploads } from './uploads.ts';
@@ -84,6 +85,7 @@ export function createClusterLayer(options: ClusterLayerOptions): ClusterLayer {
     setVersioning: buckets.setVersioning,
     setDocument: buckets.setDocument,
     ...objects,
+    setTags: (input) => setTags(deps, input),
     list: async (name, input) => listObjects(listing, await buckets.get(name), input),
     listVersions: async (name, input) => listVersions(listing, await buckets.get(name), input),
     ...uploads,

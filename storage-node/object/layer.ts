@@ -16,6 +16,7 @@ import {
   type PutInput,
   type PutResult,
   type ReadOptions,
+  type TagsInput,
   type Upload,
   type UploadInfo,
   type UploadListPage,
@@ -39,6 +40,8 @@ export interface ObjectLayer {
   head(bucket: string, key: string, options: ReadOptions): Promise<ObjectInfo>;
   open(bucket: string, key: string, options: ReadOptions): Promise<OpenObject>;
   remove(input: DeleteInput): Promise<DeleteResult>;
+  /** @throws StorageError NoSuchKey, NoSuchVersion, MethodNotAllowedOnDeleteMarker, PreconditionFailed. */
+  setTags(input: TagsInput): Promise<{ versionId: string | undefined }>;
   list(bucket: string, input: ListInput): Promise<ListPage>;
   listVersions(bucket: string, input: VersionListInput): Promise<VersionListPage>;
 
@@ -46,6 +49,7 @@ export interface ObjectLayer {
     bucket: string;
     key: string;
     metadata: PutInput['metadata'];
+    tags?: PutInput['tags'];
     storageClass?: string;
     checksumAlgorithm: ChecksumAlgorithm | undefined;
     checksumType: Checksum['type'] | undefined;

@@ -19,6 +19,9 @@ export interface ObjectMetadata {
   user: Record<string, string>;
 }
 
+/** Names and values, in the order in which they were given; no name twice. */
+export type Tags = readonly (readonly [name: string, value: string])[];
+
 /** A stretch of an object's bytes: the whole object, or one part of a multipart upload. */
 export interface Part {
   number: number;
@@ -47,7 +50,7 @@ export interface Version {
   /** True when made by a multipart upload: only then do part numbers mean something to clients. */
   multipart: boolean;
   storageClass: string;
-  /** Room for what later features keep with a version (tags, retention, ...), by feature name. */
+  /** Room for what features keep with a version (tags, the upload that made it, ...), by feature name. */
   extra: Record<string, unknown>;
 }
 
@@ -84,6 +87,8 @@ export interface PutInput {
   bucket: string;
   key: string;
   metadata: ObjectMetadata;
+  /** Absent for none. */
+  tags?: Tags;
   storageClass?: string;
   /** Bytes of the body where known beforehand. */
   expectedBytes: number | undefined;
@@ -154,6 +159,15 @@ export interface DeleteResult {
   deleteMarker: boolean;
 }
 
+export interface TagsInput {
+  bucket: string;
+  key: string;
+  versionId?: string;
+  /** All the version shall have. */
+  tags: Tags;
+  conditions?: Conditions;
+}
+
 export interface ListInput {
   prefix: string;
   delimiter: string;
@@ -192,6 +206,8 @@ export interface UploadInfo {
   uploadId: string;
   initiatedAtMs: number;
   metadata: ObjectMetadata;
+  /** Absent for none. */
+  tags?: Tags;
   storageClass: string;
   checksumAlgorithm: ChecksumAlgorithm | undefined;
   checksumType: Checksum['type'] | undefined;
@@ -232,7 +248,8 @@ export interface CompleteResult extends PutResult {
 
 export interface Change {
   position: Ballot;
-  kind: 'put' | 'delete' | 'delete-marker' | 'delete-version';
+  /** `tags`: those of the newest version became others; `version-tags`: those of an older one. */
+  kind: 'put' | 'delete' | 'delete-marker' | 'delete-version' | 'tags' | 'version-tags';
   key: string;
   versionId: string;
   sizeBytes: number;

@@ -9,6 +9,7 @@ import {
   type WriteGuard,
 } from '../consensus/registers.ts';
 import { type Kernels } from '../erasure/types.ts';
+import { StorageError } from '../errors.ts';
 import { type Env } from '../ports.ts';
 import { type ErasureSet } from '../store/set.ts';
 import { encodeChange } from './change-codec.ts';
@@ -35,6 +36,7 @@ import { nameOf } from './keys.ts';
 import { newDataId, type Place, placeOf } from './placement.ts';
 import { decodeState, encodeState, headOfVersions } from './state-codec.ts';
 import { type SetScanner } from './set-scan.ts';
+import { extraWith } from './tags.ts';
 import { type StoredData } from './stripe-reader.ts';
 import { createDataUpload, type DataUpload, type ReceivedData } from './upload-data.ts';
 import { atOf, settleCompleted } from './upload-registers.ts';
@@ -172,6 +174,7 @@ async function put(deps: ObjectsDeps, input: PutInput): Promise<Upload<PutResult
         parts: partOf(received, 1, undefined),
         multipart: false,
       };
+      if (input.tags !== undefined) draft.extra = extraWith({}, input.tags);
       const { puts } = received;
       return commitVersion(deps, { bucket: input.bucket, key: input.key, draft, puts, conditions, siteEpoch });
     },
@@ -214,8 +217,8 @@ export async function makeVersion(
     deleteMarker: false,
     sizeBytes: draft.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     lastModifiedMs: deps.env.clock.wallMs(),
-    extra: once === undefined ? {} : { upload: once.uploadId },
     ...draft,
+    extra: once === undefined ? (draft.extra ?? {}) : { ...draft.extra, upload: once.uploadId },
   };
   let made: Version | undefined;
   const decide = (state: KeyState): KeyChange | 'unchanged' => {
@@ -239,13 +242,21 @@ export async function makeVersion(
 }
 
 /** The version that completing an upload has made. */
-export function versionOfUpload(state: KeyState, uploadId: string): Version | undefined {
+export function versionOfUpload(state: KeyState, uploadId: unknown): Version | undefined {
   return state.versions.find(({ extra }) => extra['upload'] === uploadId);
 }
 
 interface KeyChange {
   state: KeyState;
   event: { kind: LoggedChange['kind']; version: Version };
+}
+
+/** Less than one message between nodes carries (rpc/frame.ts): what cannot be sent shall be refused by name. */
+const maxStateBytes = 48 * 1024 * 1024;
+
+function tooMuch(bytes: number): StorageError {
+  const message = `the versions of the key take ${bytes} bytes with their metadata and tags; remove some first`;
+  return new StorageError('TooManyVersions', message);
 }
 
 /** Changes the versions of a key; `decide` sees those of this moment. */
@@ -266,8 +277,9 @@ export function changeKey(
       puts: target.puts ?? (() => []),
       note: encodeChange({ kind, versionId, sizeBytes, etag, atMs: deps.env.clock.wallMs() }),
     };
+    if (written.state.length > maxStateBytes && !kind.startsWith('delete')) throw tooMuch(written.state.length);
     const byUploads = before.versions.filter(({ extra }) => extra['upload'] !== undefined);
-    const leaving = byUploads.filter((one) => !change.state.versions.includes(one));
+    const leaving = byUploads.filter(({ extra }) => versionOfUpload(change.state, extra['upload']) === undefined);
     return leaving.length === 0 ? written : settleAll(deps, target, leaving).then(() => written);
   };
   return deps.registers.change(place.set, place.key, guard, (current) => {

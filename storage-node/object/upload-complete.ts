@@ -17,6 +17,7 @@ import {
   readUpload,
   settleCompleted,
 } from './upload-registers.ts';
+import { extraWith } from './tags.ts';
 import { type CommitPlan, type CompletedUpload, type UploadState } from './upload-state.ts';
 import { shownVersionId } from './versions.ts';
 
@@ -106,6 +107,7 @@ async function makeObject(deps: CompleteDeps, at: At, state: Committing): Promis
     checksum: plan.checksum,
     parts: (parts ?? []).filter(({ sizeBytes }) => sizeBytes > 0),
     multipart: true,
+    ...(info.tags === undefined ? {} : { extra: extraWith({}, info.tags) }),
   };
   const allowed = async (): Promise<boolean> => {
     const now = await readUpload(deps, at);

@@ -50,12 +50,13 @@ export function createUploads(deps: UploadsDeps): Uploads {
     createUpload: (input) =>
       deps.withBucket(input.bucket, async (bucket) => {
         checkObjectKey(input.key);
-        const { metadata, checksumAlgorithm, checksumType } = input;
+        const { metadata, tags, checksumAlgorithm, checksumType } = input;
         const uploadId = Buffer.from(deps.env.randomBytes(uploadIdLength / 2)).toString('hex');
         const at = atOf(deps, bucket, input.key, uploadId);
         const initiatedAtMs = deps.env.clock.wallMs();
         const storageClass = input.storageClass ?? 'STANDARD';
-        const info = { initiatedAtMs, metadata, storageClass, checksumAlgorithm, checksumType };
+        const described = tags === undefined ? { metadata } : { metadata, tags };
+        const info = { initiatedAtMs, ...described, storageClass, checksumAlgorithm, checksumType };
         await deps.registers.change(at.set, at.key, guardOf(bucket), () => uploadChange({ kind: 'open', info }));
         return { key: input.key, uploadId, ...info };
       }),

@@ -28,7 +28,7 @@ export function toS3(request: ParsedRequest): ParsedRequest {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers)) {
     if (dropped.has(name)) continue;
-    headers[s3Name(name)] = name === 'x-oss-storage-class' ? storageClass(value) : value;
+    headers[s3Name(name)] = s3Value(name, value);
   }
   // OSS forbids overwriting by a header of its own.
   if (headers['x-amz-forbid-overwrite'] === 'true') headers['if-none-match'] = '*';
@@ -42,8 +42,10 @@ function s3Name(name: string): string {
   return name.startsWith(prefixes.oss) ? prefixes.s3 + name.slice(prefixes.oss.length) : name;
 }
 
-function storageClass(value: string): string {
-  return { Standard: 'STANDARD', IA: 'STANDARD_IA' }[value] ?? value;
+function s3Value(name: string, value: string): string {
+  if (name === 'x-oss-storage-class') return { Standard: 'STANDARD', IA: 'STANDARD_IA' }[value] ?? value;
+  // `Copy` or `Replace`, where S3 shouts.
+  return name === 'x-oss-tagging-directive' ? value.toUpperCase() : value;
 }
 
 /** OSS's nearest word for each of S3's classes: all that are here can be read at once. */
@@ -87,12 +89,22 @@ function inOssWords(document: string): string {
 
 /** What OSS calls it when `x-oss-forbid-overwrite` forbade a write; any other error as it is. */
 export function refusedInOss(error: unknown, request: ParsedRequest): unknown {
+  if (error instanceof S3Error) return inOssNames(error);
   const forbidden = request.headers['x-oss-forbid-overwrite'] === 'true';
   if (!forbidden || !(error instanceof StorageError) || error.code !== 'PreconditionFailed') return error;
   // The source of a copy has conditions of its own.
   if (error.details['condition'] !== 'If-None-Match') return error;
   const message = 'The object you specified already exists and can not be overwritten.';
   return new S3Error('FileAlreadyExists', 409, message, { cause: error });
+}
+
+/** A refusal that names a header names that of the request. */
+function inOssNames(error: S3Error): S3Error {
+  if (![error.message, ...Object.values(error.fields)].some((text) => text.includes(prefixes.s3))) return error;
+  const { code, status, message, headers } = error;
+  const named = (text: string): string => text.replaceAll(prefixes.s3, prefixes.oss);
+  const fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) => [name, named(text)]));
+  return new S3Error(code, status, named(message), { fields, headers, cause: error.cause });
 }
 
 /** An answer whose head is written while it streams gets OSS's names, too. */

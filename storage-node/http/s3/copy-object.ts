@@ -1,4 +1,12 @@
-import { type Checksum, type ObjectInfo, type OpenObject, type PutInput, type PutResult } from '../../object/model.ts';
+import {
+  type Checksum,
+  type ObjectInfo,
+  type OpenObject,
+  type PutInput,
+  type PutResult,
+  type Tags,
+} from '../../object/model.ts';
+import { tagsOf } from '../../object/tags.ts';
 import { type Operation, type OperationContext, type ParsedRequest } from '../operation.ts';
 import { S3Error } from '../s3-error.ts';
 import { checksumXml, parseAlgorithm } from './checksums.ts';
@@ -9,6 +17,7 @@ import { isoTime } from './dates.ts';
 import { metadataOf, refuseForeignHeaders, storageClassOf } from './metadata.ts';
 import { receive } from './receive.ts';
 import { invalidArgument, invalidRequest, refuseHalfPart } from './refusals.ts';
+import { copiesTags, taggingOf } from './tagging.ts';
 import { xmlAnswer } from './xml.ts';
 
 export const copyObject: Operation = {
@@ -25,20 +34,28 @@ export const copyObject: Operation = {
     refuseHalfPart(request.query);
     const source = parseCopySource(request.headers['x-amz-copy-source']!);
     const replace = replacesMetadata(request.headers);
+    const tags = copiesTags(request.headers) ? 'of the source' : (taggingOf(request.headers) ?? []);
     refuseForeignHeaders(request.headers);
     refuseCopyOntoItself(request, source, replace);
     const object = await openSource(context, source);
     try {
-      return await copy(context, { object, replace });
+      return await copy(context, { object, replace, tags });
     } finally {
       object.close();
     }
   },
 };
 
+/** What shall be kept with the copy. */
+interface Wanted {
+  /** The metadata of the request instead of the source's. */
+  replace: boolean;
+  tags: Tags | 'of the source';
+}
+
 async function copy(
   context: OperationContext,
-  { object, replace }: { object: OpenObject; replace: boolean },
+  { object, ...wanted }: { object: OpenObject } & Wanted,
 ): Promise<ReturnType<typeof xmlAnswer>> {
   const { request, layer } = context;
   const { info } = object;
@@ -50,18 +67,19 @@ async function copy(
   const conditions = writeConditions(request.headers);
   const checksum = copiedChecksum(request, info);
   const payload = payloadFrom(object, wholeOf(info.sizeBytes));
-  const upload = await layer.put(inputOf(request, { info, replace }));
+  const upload = await layer.put(inputOf(request, info, wanted));
   const result = await receive({ payload, upload, tap: checksum.update }, () =>
     upload.commit({ conditions, checksum: checksum.finish() }),
   );
   return xmlAnswer('CopyObjectResult', documentOf(result, checksum.finish()), copyHeaders(info, result));
 }
 
-function inputOf(request: ParsedRequest, { info, replace }: { info: ObjectInfo; replace: boolean }): PutInput {
+function inputOf(request: ParsedRequest, info: ObjectInfo, { replace, tags }: Wanted): PutInput {
   const storageClass = storageClassOf(request.headers);
   return {
     bucket: request.bucket,
     key: request.key,
+    tags: tags === 'of the source' ? tagsOf(info) : tags,
     metadata: replace ? metadataOf(request.headers) : info.metadata,
     expectedBytes: info.sizeBytes,
     ...(storageClass === undefined ? {} : { storageClass }),

@@ -1,6 +1,7 @@
 import { type Operation } from '../operation.ts';
 import { checksumPlanOf } from './checksums.ts';
 import { metadataOf, storageClassOf } from './metadata.ts';
+import { taggingOf } from './tagging.ts';
 import { escapeXml, xmlAnswer } from './xml.ts';
 
 export const createMultipartUpload: Operation = {
@@ -15,6 +16,7 @@ export const createMultipartUpload: Operation = {
     const { bucket, key } = request;
     const plan = checksumPlanOf(request.headers);
     const storageClass = storageClassOf(request.headers);
+    const tags = taggingOf(request.headers);
     const { uploadId } = await layer.createUpload({
       bucket,
       key,
@@ -22,6 +24,7 @@ export const createMultipartUpload: Operation = {
       checksumAlgorithm: plan.algorithm,
       checksumType: plan.type,
       ...(storageClass === undefined ? {} : { storageClass }),
+      ...(tags === undefined ? {} : { tags }),
     });
     const headers: Record<string, string> = {};
     if (plan.algorithm !== undefined) headers['x-amz-checksum-algorithm'] = plan.algorithm;

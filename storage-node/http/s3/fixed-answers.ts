@@ -125,7 +125,6 @@ const rows: readonly Row[] = [
     document('RequestPaymentConfiguration', '<Payer>BucketOwner</Payer>'),
   ),
   objectRow('GetObjectAcl', 'acl', accessList),
-  objectRow('GetObjectTagging', 'tagging', document('Tagging', '<TagSet/>')),
   objectRow('GetObjectRetention', 'retention', noLock),
   objectRow('GetObjectLegalHold', 'legal-hold', noLock),
 ];

@@ -84,14 +84,12 @@ export function storageClassOf(headers: Headers): string | undefined {
 const ownersLists = new Set(['private', 'bucket-owner-full-control']);
 const notThere = [
   'x-amz-server-side-encryption',
-  'x-amz-tagging',
   'x-amz-website-redirect-location',
   'x-amz-write-offset-bytes',
 ] as const;
 
 /**
- * Refuses headers on a write that ask for access lists, locks, encryption, tags: nobody may believe that they took
- * effect.
+ * Refuses headers on a write that ask for access lists, locks, encryption: nobody may believe that they took effect.
  * @throws S3Error AccessControlListNotSupported, InvalidRequest, NotImplemented.
  */
 export function refuseForeignHeaders(headers: Headers): void {
@@ -101,9 +99,7 @@ export function refuseForeignHeaders(headers: Headers): void {
       throw new S3Error('AccessControlListNotSupported', 400, 'The bucket does not allow ACLs');
     }
     if (name.startsWith('x-amz-object-lock-')) throw invalidRequest('Bucket is missing Object Lock Configuration');
-    if (headers[name] !== '' && notThere.some((refused) => name.startsWith(refused))) {
-      if (name !== 'x-amz-tagging-directive') throw headerNotImplemented(name);
-    }
+    if (headers[name] !== '' && notThere.some((refused) => name.startsWith(refused))) throw headerNotImplemented(name);
   }
 }
 

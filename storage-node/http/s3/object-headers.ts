@@ -1,4 +1,5 @@
 import { type ObjectInfo, type StoredHeader } from '../../object/model.ts';
+import { tagCountOf } from '../../object/tags.ts';
 import { httpDate } from './dates.ts';
 import { type ByteRange } from './ranges.ts';
 import { invalidArgument } from './refusals.ts';
@@ -14,6 +15,8 @@ export function objectHeaders(info: ObjectInfo): Record<string, string> {
   headers['content-type'] ??= 'binary/octet-stream';
   if (info.shownVersionId !== undefined) headers['x-amz-version-id'] = info.shownVersionId;
   if (info.storageClass !== 'STANDARD') headers['x-amz-storage-class'] = info.storageClass;
+  const tagCount = tagCountOf(info);
+  if (tagCount > 0) headers['x-amz-tagging-count'] = String(tagCount);
   for (const name in info.metadata.user) headers[`x-amz-meta-${name}`] = info.metadata.user[name]!;
   return headers;
 }

@@ -5,6 +5,7 @@ import { writeConditions } from './conditions.ts';
 import { metadataOf, storageClassOf } from './metadata.ts';
 import { checkBodySize, receive } from './receive.ts';
 import { refuseHalfPart } from './refusals.ts';
+import { taggingOf } from './tagging.ts';
 
 export const putObject: Operation = {
   name: 'PutObject',
@@ -19,8 +20,10 @@ export const putObject: Operation = {
     refuseHalfPart(request.query);
     const conditions = writeConditions(headers);
     const storageClass = storageClassOf(headers);
+    const tags = taggingOf(headers);
     const input: PutInput = { bucket, key, metadata: metadataOf(headers), expectedBytes: payload.expectedBytes };
     if (storageClass !== undefined) input.storageClass = storageClass;
+    if (tags !== undefined) input.tags = tags;
     checkBodySize(payload.expectedBytes);
     const upload = await layer.put(input);
     const answer: Record<string, string> = {};

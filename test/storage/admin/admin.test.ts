@@ -29,6 +29,7 @@ const site = { epoch: 3, fenced: false, leased: true, confirmedSets: 1, sets: 2 
 const recount = { short: 0, complete: true };
 const cluster = fakeCluster(4, 2);
 const sets = cluster.sets.map(({ index, drives }) => ({ index, drives, toJSON: () => `set ${index}` }));
+const written = ['put', 'tags', 'delete', 'version-tags'].map((kind) => ({ kind }));
 const parts: Partial<AdminParts> = {
   ...{ topology: cluster.topology, sets },
   fence: recorded('fence', {
@@ -38,7 +39,7 @@ const parts: Partial<AdminParts> = {
     lease: Promise.resolve({ epoch: 3, remainingMs: 50 }),
   }),
   healer: recorded('healer', { run: Promise.resolve(recount), status: ['sets'], totals: { queued: 1 } }),
-  layer: recorded('layer', { changes: Promise.resolve({ changes: [], position: 7 }) }),
+  layer: recorded('layer', { changes: Promise.resolve({ changes: written, position: 7 }) }),
 };
 
 async function send(
@@ -113,7 +114,12 @@ const rows: Row[] = [
   {
     asked: 'GET buckets/photos/changes',
     calls: ['layer.changes("photos",{"after":0,"limit":1000,"waitMs":0})'],
-    body: { changes: [], position: 7 },
+    body: { changes: [{ kind: 'put' }, { kind: 'delete' }], position: 7 },
+  },
+  {
+    asked: 'GET buckets/photos/changes?tags=true',
+    calls: ['layer.changes("photos",{"after":0,"limit":1000,"waitMs":0})'],
+    body: { changes: written, position: 7 },
   },
   {
     asked: 'GET buckets/photos/changes?after=9007199254740991&limit=20&wait=5',

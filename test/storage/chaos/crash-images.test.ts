@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { repeated } from '../../support/long.ts';
 import { type ChaosCluster, signal, startOn, until } from './support/cluster.ts';
 import { canStop } from './support/health.ts';
 import { Journal, type Knowledge } from './support/journal.ts';
@@ -15,8 +16,7 @@ const sizeMiB = 2_048;
 const env = { MUSTER_RESERVE_MIB: '64' };
 const nodes = [0, 1, 2, 3];
 
-/** More by `MUSTER_CRASH_IMAGES=100`. */
-const images = Number(process.env['MUSTER_CRASH_IMAGES'] ?? 8);
+const images = repeated(4, 100);
 
 function homesIn(dir: string): string[] {
   return nodes.map((node) => path.join(dir, `node${node + 1}`));

@@ -3,7 +3,7 @@ import { describeOperation, type Operation } from './history.ts';
 /** One entry of a bucket's change feed. `value` is what the entry's ETag says was written, where it says something. */
 export interface FeedEntry {
   position: number;
-  kind: 'put' | 'delete' | 'delete-marker' | 'delete-version';
+  kind: 'put' | 'delete' | 'delete-marker' | 'delete-version' | 'tags' | 'version-tags';
   key: string;
   versionId: string;
   value: string | undefined;

@@ -36,7 +36,7 @@ const version = fc
     parts: fc.array(part, { maxLength: 3 }),
     multipart: fc.boolean(),
     storageClass: fc.constantFrom('STANDARD', 'GLACIER'),
-    extra: fc.constantFrom({}, { upload: 'x' }),
+    extra: fc.constantFrom({}, { upload: 'x' }, { tags: ['a', 'b'] }),
     usual: fc.boolean(),
   })
   .map(({ usual, parts, checksum: kind, ...rest }) => {

@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('drives', 100);
+simulationTests('drives', 45);

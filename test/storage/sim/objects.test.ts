@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('objects', 140);
+simulationTests('objects', 60);

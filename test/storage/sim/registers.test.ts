@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('registers', 760);
+simulationTests('registers', 350);

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { repeated } from '../../support/long.ts';
 import { complaintOf, type Kind, kinds } from './kinds.ts';
 
 /** Fixed, so that a change that breaks something is seen with that change; other seeds are for the nights. */
 const firstSeed = 11_254_296;
 
-/** The tests of one kind of world: `runs` runs that must all be clean, and that a seed means one run. */
-export function simulationTests(kind: Kind, runs: number): void {
+/** The tests of one kind of world: so many runs must all be clean, and a seed means one run. */
+export function simulationTests(kind: Kind, usually: number): void {
+  const runs = repeated(usually, usually * 20);
   test(`${runs} simulated runs of ${kind} from seed ${firstSeed} lose nothing and stay in order`, async () => {
     const complaints: string[] = [];
     for (let seed = firstSeed; seed < firstSeed + runs && complaints.length < 3; seed++) {

@@ -69,7 +69,11 @@ describe('a request in OSS words becomes one in S3 words', () => {
       oss: { 'x-oss-server-side-encryption': 'KMS', 'x-oss-server-side-encryption-key-id': 'id' },
       s3: { 'x-amz-server-side-encryption': 'KMS', 'x-amz-server-side-encryption-aws-kms-key-id': 'id' },
     },
-    { name: 'tags, to be refused there', oss: { 'x-oss-tagging': 'a=b' }, s3: { 'x-amz-tagging': 'a=b' } },
+    {
+      name: 'tags, and what a copy does about them',
+      oss: { 'x-oss-tagging': 'a=b', 'x-oss-tagging-directive': 'Replace' },
+      s3: { 'x-amz-tagging': 'a=b', 'x-amz-tagging-directive': 'REPLACE' },
+    },
     {
       name: 'what proved the request, and is done with',
       oss: {
@@ -230,6 +234,9 @@ describe('the operations of OSS', () => {
     ['HeadObject', 'HeadObject'],
     ['DeleteObject', 'DeleteObject'],
     ['CopyObject', 'CopyObject'],
+    ['GetObjectTagging', 'GetObjectTagging'],
+    ['PutObjectTagging', 'PutObjectTagging'],
+    ['DeleteObjectTagging', 'DeleteObjectTagging'],
     ['InitiateMultipartUpload', 'CreateMultipartUpload'],
     ['UploadPart', 'UploadPart'],
     ['UploadPartCopy', 'UploadPartCopy'],

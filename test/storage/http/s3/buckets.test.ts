@@ -141,8 +141,6 @@ describe('questions about what is not there', () => {
     const { client } = front;
     const controls = await client.send(new s3.GetBucketOwnershipControlsCommand({ Bucket }));
     assert.deepEqual(controls.OwnershipControls?.Rules, [{ ObjectOwnership: 'BucketOwnerEnforced' }]);
-    const { TagSet } = await client.send(new s3.GetObjectTaggingCommand({ Bucket, Key }));
-    assert.deepEqual(TagSet, []);
     const { Payer } = await client.send(new s3.GetBucketRequestPaymentCommand({ Bucket }));
     assert.equal(Payer, 'BucketOwner');
     const logging = await client.send(new s3.GetBucketLoggingCommand({ Bucket }));

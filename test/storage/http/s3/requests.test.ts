@@ -213,7 +213,6 @@ describe('metadata', () => {
     [{ 'x-amz-grant-read': 'id=1' }, 'AccessControlListNotSupported'],
     [{ 'x-amz-server-side-encryption': 'AES256' }, 'NotImplemented'],
     [{ 'x-amz-server-side-encryption-customer-algorithm': 'AES256' }, 'NotImplemented'],
-    [{ 'x-amz-tagging': 'a=b' }, 'NotImplemented'],
     [{ 'x-amz-website-redirect-location': '/x' }, 'NotImplemented'],
     [{ 'x-amz-write-offset-bytes': '5' }, 'NotImplemented'],
     [{ 'x-amz-object-lock-mode': 'COMPLIANCE' }, 'InvalidRequest'],
@@ -228,7 +227,7 @@ describe('metadata', () => {
   }
 
   test('headers that change nothing are let through', () => {
-    const headers = { 'x-amz-acl': 'private', 'x-amz-tagging': '', 'x-amz-tagging-directive': 'COPY' };
+    const headers = { 'x-amz-acl': 'private', 'x-amz-tagging': 'a=b', 'x-amz-tagging-directive': 'COPY' };
     assert.deepEqual(metadataOf(headers).user, {});
   });
 
