@@ -17,6 +17,7 @@ const usage = `usage: npm test -- [options] [part of a path ...]
   npm test                          every test
   npm test -- unit guard/lease      only the files whose path contains one of these
   npm test -- --name "two writers"  only the tests whose name matches
+  npm test -- --long                all of what a usual run cuts short: game days, crash images, seeds
   npm test -- --coverage            with a table of the lines that ran
   npm test -- --slowest 20          with the files that took longest`;
 
@@ -78,12 +79,16 @@ function readArguments(): Wanted | null {
       options: {
         coverage: { type: 'boolean', default: false },
         name: { type: 'string' },
+        long: { type: 'boolean', default: false },
         slowest: { type: 'string', default: '0' },
         help: { type: 'boolean' },
       },
       allowPositionals: true,
     });
     if (values.help === true) return null;
+    if (values.long) process.env['MUSTER_TEST_LONG'] = '1';
+    // Counts of lines that ran are not exact with it.
+    if (values.coverage) process.env['NODE_DISABLE_COMPILE_CACHE'] = '1';
     // A path may be given as the shell completes it: from here or in full, with a trailing slash.
     const filters = positionals.map((text) => path.relative(root, path.resolve(root, text)));
     return { filters, coverage: values.coverage, name: values.name, slowest: Number(values.slowest) };

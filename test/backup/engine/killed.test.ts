@@ -12,11 +12,12 @@ import { createBlobTable } from '../../../activities/backup/repository/blob-tabl
 import { loadIndex } from '../../../activities/backup/repository/index-load.ts';
 import { listSnapshots } from '../../../activities/backup/repository/snapshot.ts';
 import { restic, skipWithoutRestic } from '../repository/support/restic.ts';
+import { repeated } from '../../support/long.ts';
 import { createWorld, fresh, noise, type World } from './world.ts';
 
 const mib = 2 ** 20;
 const program = path.join(import.meta.dirname, 'support', 'backup-process.ts');
-const kills = 10;
+const kills = repeated(5, 20);
 
 function fillSource(world: World): number {
   let bytes = 0;
