@@ -1,5 +1,6 @@
 import type { DriverCatalogue, DriverDescription } from '../workflows/engine/catalogue.ts';
 import type { Json } from '../workflows/engine/plan.ts';
+import { copyProblems } from './copies-checks.ts';
 import { policyDefaults } from './estate-schema.ts';
 import { findCycle } from './graph.ts';
 import { chooseAmong, nearest } from './nearest.ts';
@@ -23,6 +24,7 @@ export function estateProblems(file: unknown, catalogue: DriverCatalogue): Probl
     ...siteProblems(root, sites),
     ...urlProblems(own(asMapping(root['control']), 'url'), ['control', 'url']),
     ...vaultProblems(vaults, sites),
+    ...copyProblems(asMapping(root['copies']) ?? {}, sites),
   ];
   if (asMapping(root['services']) !== null && services.length === 0)
     problems.push({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { copySchema } from './copies-schema.ts';
 import { backupSchema, drillSchema, vaultSchema } from './protection-schema.ts';
 
 /** Names travel in task queues, step ids and metrics: short, lower case, no surprises. */
@@ -74,6 +75,10 @@ export const estateSchema = z.strictObject({
   vaults: z
     .record(nameSchema, vaultSchema.describe('{ repository: s3://…, password: env:MUSTER_VAULT_PASSWORD }'))
     .describe('the vaults by name, each with its repository and password')
+    .default({}),
+  copies: z
+    .record(nameSchema, copySchema.describe('{ from: s3://…, to: oss://… }'))
+    .describe('the copies between buckets by name, each with from and to')
     .default({}),
   services: z
     .record(nameSchema, serviceSchema.describe('a mapping with primary, standby, objectives and resources'))

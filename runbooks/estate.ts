@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { DriverCatalogue } from '../workflows/engine/catalogue.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import type { JsonObject, Objectives, PlanResource, PlanSite } from '../workflows/engine/plan.ts';
+import { buildCopy, type EstateCopy } from './copies-estate.ts';
 import { estateProblems } from './estate-checks.ts';
 import { estateSchema, type EstateFile, type ServiceFile } from './estate-schema.ts';
 import { deepFreeze } from './freeze.ts';
@@ -19,6 +20,7 @@ export interface Estate {
   control: { url: string; token: string };
   sites: Record<string, PlanSite>;
   vaults: Record<string, EstateVault>;
+  copies: Record<string, EstateCopy>;
   services: Record<string, EstateService>;
 }
 
@@ -99,12 +101,14 @@ function buildEstate(file: EstateFile, fileName: string): Estate {
     name,
     buildVault(name, vault),
   ]);
+  const copies = Object.entries(file.copies).map(([name, copy]): [string, EstateCopy] => [name, buildCopy(name, copy)]);
   const { url, token } = file.control;
   return {
     fileName,
     control: { url, token },
     sites: Object.fromEntries(sites),
     vaults: Object.fromEntries(vaults),
+    copies: Object.fromEntries(copies),
     services: Object.fromEntries(services),
   };
 }

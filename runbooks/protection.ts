@@ -10,7 +10,10 @@ import type {
   Vault,
   VerifyOrder,
 } from '../workflows/engine/protection.ts';
+import type { CopyOrder } from '../workflows/engine/copying.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
+import type { EstateCopy } from './copies-estate.ts';
+import { copyOrderOf, copyWorkflowId } from './copies-orders.ts';
 import type { Estate, EstateResource, EstateService } from './estate.ts';
 import type { BackupPolicy, EstateVault, RestoreTestPolicy } from './estate-protection.ts';
 import { deepFreeze } from './freeze.ts';
@@ -55,6 +58,8 @@ export interface ProtectionPlan {
   mirrors: Scheduled<MirrorOrder>[];
   lockRenewals: Scheduled<RenewLocksOrder>[];
   drills: Scheduled<DrillOrder>[];
+  /** Those that have a time. */
+  copies: Scheduled<CopyOrder>[];
   walArchives: Ordered<ArchiveWalOrder>[];
   replications: Ordered<ReplicateOrder>[];
 }
@@ -69,6 +74,7 @@ export const protectionWorkflows = {
   'renew-locks': 'renewLocks',
   archiveWal: 'archiveWal',
   replicate: 'replicate',
+  copy: 'copyObjects',
   drill: 'drill',
 } as const;
 
@@ -80,6 +86,7 @@ const defaultTimes = {
   verify: '04:00',
   prune: '05:00',
   restoreTest: '06:00',
+  copy: '07:00',
   drill: '08:00',
 } as const;
 
@@ -103,6 +110,7 @@ export function compileProtection(estate: Estate): ProtectionPlan {
     mirrors: vaults.flatMap((vault) => scheduledMirror(estate, vault)),
     lockRenewals: vaults.flatMap(scheduledLockRenewal),
     drills: services.flatMap(scheduledDrills),
+    copies: Object.values(estate.copies).flatMap((copy) => scheduledCopy(estate, copy)),
     walArchives: backups.flatMap(({ service, policy }) => archiveOf(estate, service, policy)),
     replications: services.flatMap(replicationsOf),
   });
@@ -110,8 +118,8 @@ export function compileProtection(estate: Estate): ProtectionPlan {
 
 /** All that has a schedule, in the order a person reads it. */
 export function scheduledOf(plan: ProtectionPlan): Scheduled<unknown>[] {
-  const { backups, restoreTests, prunes, verifies, mirrors, lockRenewals, drills } = plan;
-  return [...backups, ...restoreTests, ...lockRenewals, ...mirrors, ...verifies, ...prunes, ...drills];
+  const { backups, restoreTests, prunes, verifies, mirrors, lockRenewals, copies, drills } = plan;
+  return [...backups, ...restoreTests, ...lockRenewals, ...mirrors, ...verifies, ...prunes, ...copies, ...drills];
 }
 
 function scheduledBackup(estate: Estate, service: EstateService, policy: BackupPolicy): Scheduled<BackupOrder> {
@@ -225,6 +233,14 @@ function scheduledDrills(service: EstateService): Scheduled<DrillOrder>[] {
     service: service.name,
     ...turns(`drill/${service.name}/${kind}`, every, defaultTimes.drill),
   }));
+}
+
+function scheduledCopy(estate: Estate, { name, site, every, at }: EstateCopy): Scheduled<CopyOrder>[] {
+  if (every === null) return [];
+  const order = copyOrderOf(estate, name, { mode: 'do', ...bySchedule });
+  const id = copyWorkflowId(name, 'do');
+  const about = { workflowType: protectionWorkflows.copy, workflowId: id, order, site, service: '' };
+  return [{ ...about, ...turns(id, every, at ?? defaultTimes.copy) }];
 }
 
 function archiveOf(estate: Estate, service: EstateService, policy: BackupPolicy): Ordered<ArchiveWalOrder>[] {

@@ -59,6 +59,7 @@ test('the estate is plain data: sites, the parts of each resource, references as
         copy: null,
       },
     },
+    copies: {},
     services: {
       shop: {
         name: 'shop',
