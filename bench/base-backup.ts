@@ -57,7 +57,7 @@ async function startSource(port: number, megabytes: number): Promise<void> {
   await initServer({ dataDir: source, superuser: 'muster', password: 'bench', ...binaries });
   const settings = { host: '127.0.0.1', port, extra: { max_wal_size: '4GB' } };
   await startServer({ dataDir: source, settings, ...binaries });
-  await withSql(urlOf(port), { statementMs: 600_000 }, async (client) => {
+  await withSql(urlOf(port), { connectMs: 30_000, statementMs: 600_000 }, async (client) => {
     // About 1 KB a row.
     const rows = Math.round(megabytes * 990);
     await client.query(

@@ -29,7 +29,7 @@ export async function saveBackup(backup: BaseBackup, dir: string, options = { sy
   await mkdir(dir, { recursive: true, mode: 0o700 });
   if ((await readdir(dir)).length > 0) throw new MusterError('CONFIG_INVALID', `${dir} is not empty`);
   try {
-    await writeEntries(backup.entries, dir, options.sync);
+    await writeEntries(backup, dir, options.sync);
     const facts = backup.facts();
     if (options.sync) await syncDirectories(dir);
     const text = `${JSON.stringify(facts, null, 2)}\n`;
@@ -41,19 +41,21 @@ export async function saveBackup(backup: BaseBackup, dir: string, options = { sy
   }
 }
 
-async function writeEntries(entries: AsyncIterable<BackupEntry>, dir: string, sync: boolean): Promise<void> {
+async function writeEntries(backup: BaseBackup, dir: string, sync: boolean): Promise<void> {
   await mkdir(path.join(dir, 'data'), { mode: 0o700 });
   const tree = new TreeWriter(dir, { sync });
   try {
-    for await (const entry of entries) {
-      const { kind, mode, sizeBytes: size, linkTarget } = entry;
-      const name = path.join(folderOf(entry.tablespace), entry.path);
-      tree.entry({ name, kind, mode, size, linkTarget, mtimeSeconds: entry.mtimeMs / 1000 });
-      for await (const bytes of entry.body) {
-        tree.data(bytes);
-        if (tree.full) await tree.room();
-      }
-    }
+    await backup.deliver({
+      entry({ tablespace, path: name, kind, mode, sizeBytes: size, linkTarget, mtimeMs }) {
+        const place = path.join(folderOf(tablespace), name);
+        tree.entry({ name: place, kind, mode, size, linkTarget, mtimeSeconds: mtimeMs / 1000 });
+      },
+      data: (bytes) => tree.data(bytes),
+      get full() {
+        return tree.full;
+      },
+      room: () => tree.room(),
+    });
     await tree.end();
   } catch (err) {
     await tree.settle();

@@ -23,7 +23,10 @@ export interface BackupEntry {
   sizeBytes: number;
   /** Empty for what is no link. */
   linkTarget: string;
-  /** To be read before the next entry is asked for, once; what is not read is passed over (and still checked). */
+  /**
+   * To be read before the next entry is asked for, once; what is not read is passed over (and still checked). Bytes are
+   * good until the next ones are asked for.
+   */
   body: AsyncIterable<Buffer>;
 }
 

@@ -10,9 +10,16 @@ export type FlowEvent =
   /** Part of the file announced last. */
   | { kind: 'data'; bytes: Buffer };
 
+/** Takes a base backup at once, as it comes. */
+export interface FlowTarget {
+  entry(entry: Omit<BackupEntry, 'body'>): void;
+  /** The bytes are good until this returns. */
+  data(bytes: Buffer): void;
+}
+
 /**
- * The server sends 32 KiB at a time. Gathered into larger pieces they cost each step behind this one, and the collector
- * of garbage, a small part of that.
+ * The server sends 32 KiB at a time. Gathered into larger pieces they cost each step behind this one a small part of
+ * that. Large pieces are used again: to make and to remove them anew costs as much as to fill them.
  */
 const pieceBytes = 512 << 10;
 const reportBytes = 4 << 20;
@@ -22,8 +29,10 @@ export class BackupFlow implements BackupSink {
   readonly inspector: FileInspector;
   readonly #onProgress: () => void;
   readonly #manifest: Buffer[] = [];
-  /** To be emptied by the reader. */
+  /** To be emptied by the reader; nothing comes here while there is a target. */
   events: FlowEvent[] = [];
+  target: FlowTarget | null = null;
+  readonly #idlePieces: Buffer[] = [];
   #tar = new TarReader(this.#sink());
   #tablespace: Tablespace | null = null;
   #fileLeft = 0;
@@ -67,12 +76,24 @@ export class BackupFlow implements BackupSink {
     this.#fileLeft = kind === 'file' ? size : 0;
     if (kind === 'file') this.inspector.begin(of);
     const entry = { ...of, kind, mode, mtimeMs: mtimeSeconds * 1000, sizeBytes: this.#fileLeft, linkTarget };
-    this.events.push({ kind: 'entry', entry });
+    if (this.target !== null) this.target.entry(entry);
+    else this.events.push({ kind: 'entry', entry });
+  }
+
+  /** The bytes of an event are not needed any more. */
+  release(piece: Buffer): void {
+    if (piece.length === pieceBytes) this.#idlePieces.push(piece);
   }
 
   #fileData(bytes: Buffer): void {
+    // A target that comes in the middle of a piece gets the rest of the file in it, too.
+    if (this.target !== null && this.#piece === null) {
+      this.#fileLeft -= bytes.length;
+      this.#finishPiece(bytes);
+      return;
+    }
     for (let at = 0; at < bytes.length;) {
-      this.#piece ??= Buffer.allocUnsafeSlow(Math.min(pieceBytes, this.#fileLeft));
+      this.#piece ??= this.#nextPiece();
       const copied = bytes.copy(this.#piece, this.#pieceFill, at);
       this.#pieceFill += copied;
       this.#fileLeft -= copied;
@@ -81,10 +102,16 @@ export class BackupFlow implements BackupSink {
     }
   }
 
+  #nextPiece(): Buffer {
+    const idle = this.#fileLeft < pieceBytes ? undefined : this.#idlePieces.pop();
+    return idle ?? Buffer.allocUnsafeSlow(Math.min(pieceBytes, this.#fileLeft));
+  }
+
   #finishPiece(piece: Buffer): void {
     [this.#piece, this.#pieceFill] = [null, 0];
     this.inspector.update(piece);
-    this.events.push({ kind: 'data', bytes: piece });
+    if (this.target !== null) this.target.data(piece);
+    else this.events.push({ kind: 'data', bytes: piece });
     if (this.inspector.bytes < this.#reportAt) return;
     this.#reportAt = this.inspector.bytes + reportBytes;
     this.#onProgress();

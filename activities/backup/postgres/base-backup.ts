@@ -2,7 +2,7 @@ import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts'
 import { placeOf } from '../../drivers/postgres/conninfo.ts';
 import { backupCommand } from './backup-command.ts';
 import { manifestName, type BackupEntry, type BackupFacts } from './backup-entry.ts';
-import { BackupFlow, type FlowEvent } from './backup-flow.ts';
+import { BackupFlow, type FlowEvent, type FlowTarget } from './backup-flow.ts';
 import { BackupParts, type BackupEnd, type BackupStart } from './backup-parts.ts';
 import type { ManifestAlgorithm } from './file-digest.ts';
 import { includedWalFaults } from './included-wal.ts';
@@ -30,12 +30,21 @@ export interface BaseBackupOptions extends SessionOptions {
   onProgress?(progress: { bytes: number; totalBytes: number | null }): void;
 }
 
+/** Takes a base backup as fast as it comes. */
+export interface DeliveryTarget extends FlowTarget {
+  /** No more for now: `room` is waited for. */
+  readonly full: boolean;
+  room(): Promise<void>;
+}
+
 /** A base backup on its way. It is complete when `entries` has ended without an error; only then it has facts. */
 export interface BaseBackup extends AsyncDisposable {
   server: ServerIdentity;
   start: BackupStart;
   /** Once. Nothing is read from the server while no entry is asked for. */
   entries: AsyncIterable<BackupEntry>;
+  /** In place of `entries`: all of it in one go, without a way through a queue for each piece. */
+  deliver(target: DeliveryTarget): Promise<void>;
   /** Throws INTERNAL before the end. */
   facts(): BackupFacts;
 }
@@ -49,7 +58,7 @@ export interface BaseBackup extends AsyncDisposable {
  */
 export async function openBaseBackup(options: BaseBackupOptions): Promise<BaseBackup> {
   const startedAtMs = Date.now();
-  const session = await ReplicationSession.open(options);
+  const session = await ReplicationSession.open({ ...options, reuseBuffers: true });
   try {
     const server = await identifyServer(session);
     const reader = new BackupReader(session, server, options);
@@ -63,7 +72,8 @@ export async function openBaseBackup(options: BaseBackupOptions): Promise<BaseBa
       startedAtMs,
     });
     const close = (): Promise<void> => Promise.resolve(session.close());
-    return { server, start, entries: reader.entries(), facts, [Symbol.asyncDispose]: close };
+    const deliver = (target: DeliveryTarget): Promise<void> => reader.deliver(target);
+    return { server, start, entries: reader.entries(), deliver, facts, [Symbol.asyncDispose]: close };
   } catch (err) {
     session.close();
     throw err;
@@ -112,6 +122,27 @@ class BackupReader {
     }
   }
 
+  async deliver(target: DeliveryTarget): Promise<void> {
+    try {
+      // What came with the beginning of the answer.
+      for (const event of this.#events) {
+        if (event.kind === 'entry') target.entry(event.entry);
+        else target.data(event.bytes);
+      }
+      this.#flow.target = target;
+      while (!this.#isReady) {
+        if (target.full) await target.room();
+        await this.#fill();
+      }
+      const { body, ...manifest } = await this.#finish();
+      target.entry(manifest);
+      for await (const bytes of body) target.data(bytes);
+      this.#report();
+    } finally {
+      this.#session.close();
+    }
+  }
+
   facts(): Omit<BackupFacts, 'systemId' | 'postgresMajor' | 'segmentBytes' | 'tablespaces' | 'startedAtMs'> {
     const [start, end] = [this.#parts.start, this.#end];
     if (start === null || end === null) throw new MusterError('INTERNAL', 'the backup has not ended');
@@ -131,6 +162,7 @@ class BackupReader {
     for (let event = await this.#event(); event?.kind === 'data'; event = await this.#event()) {
       this.#next++;
       yield event.bytes;
+      this.#flow.release(event.bytes);
     }
   }
 

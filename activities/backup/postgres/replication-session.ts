@@ -10,6 +10,7 @@ import {
   type BackendPiece,
 } from '../../drivers/postgres/replication.ts';
 import { connectReplication } from '../../drivers/postgres/sql.ts';
+import { ReadBuffers } from './read-buffers.ts';
 
 export interface SessionOptions {
   /** `postgres://` address, of a role that may replicate. */
@@ -21,6 +22,11 @@ export interface SessionOptions {
   /** Give up when nothing arrives for this long while something is waited for; default 60 s. */
   stallMs?: number;
   signal?: AbortSignal;
+}
+
+export interface OpenOptions extends SessionOptions {
+  /** COPY data that `pieces` returns is good until it is called again only: what it lies in is read into anew. */
+  reuseBuffers?: boolean;
 }
 
 /** How much may wait here to be taken. */
@@ -41,13 +47,17 @@ export class ReplicationSession {
   /** By this process's monotonic clock. */
   lastReceivedAtMs = performance.now();
   #wake: (() => void) | null = null;
+  readonly #buffers: ReadBuffers | null;
+  #handedOut = 0;
 
-  private constructor(socket: Socket, options: SessionOptions) {
+  private constructor(socket: Socket, buffers: ReadBuffers | null, options: SessionOptions) {
     this.#socket = socket;
+    this.#buffers = buffers;
     this.#url = options.url;
     this.#stallMs = options.stallMs ?? 60_000;
     this.#signal = options.signal;
-    socket.on('data', this.#received);
+    if (buffers === null) socket.on('data', this.#received);
+    else buffers.onRead = this.#received;
     socket.resume();
     socket.on('end', () => this.#fail(new Error('the server ended the connection')));
     socket.on('close', () => this.#fail(new Error('the connection was closed')));
@@ -57,9 +67,12 @@ export class ReplicationSession {
   }
 
   /** @throws MusterError DATABASE_UNREACHABLE naming host and port */
-  static async open(options: SessionOptions): Promise<ReplicationSession> {
-    const socket = await connectReplication(options.url, options.connectMs ?? 3_000, options.name);
-    return new ReplicationSession(socket, options);
+  static async open(options: OpenOptions): Promise<ReplicationSession> {
+    let buffers: ReadBuffers | null = null;
+    const makeSocket = (): Socket => (buffers = new ReadBuffers()).socket();
+    const { url, connectMs = 3_000, name, reuseBuffers = false } = options;
+    const socket = await connectReplication(url, connectMs, name, reuseBuffers ? makeSocket : undefined);
+    return new ReplicationSession(socket, buffers, options);
   }
 
   send(command: string): void {
@@ -103,10 +116,13 @@ export class ReplicationSession {
   async pieces(patienceMs?: number): Promise<BackendPiece[]> {
     if (this.#complaint !== null) throw this.#named(this.#takeComplaint());
     if (this.#behind.length > 0) return this.#behind.splice(0);
+    this.#buffers?.giveBack(this.#handedOut);
+    this.#handedOut = 0;
     if (this.#chunks.length === 0 && this.#failure === null) await this.#arrival(patienceMs);
     if (this.#chunks.length === 0 && this.#failure !== null) throw this.#named(this.#failure);
     const chunks = this.#chunks;
     [this.#chunks, this.#chunkBytes] = [[], 0];
+    this.#handedOut = chunks.length;
     if (this.#socket.isPaused()) this.#socket.resume();
     return this.#cut(chunks);
   }

@@ -20,8 +20,9 @@ const COPY_DATA = 0x64; // 'd'
 const HEADER_BYTES = 5;
 
 /**
- * Cuts a byte stream into messages. `feed` returns what the chunk completed. Throws on an ErrorResponse; what came behind
- * that is handed out by the next `feed`, be it of an empty chunk.
+ * Cuts a byte stream into messages. `feed` returns what the chunk completed, COPY data as views of the chunk; of the chunk
+ * itself nothing is kept. Throws on an ErrorResponse; what came behind that is handed out by the next `feed`, be it of an
+ * empty chunk.
  */
 export class BackendReader {
   #kept: Buffer = Buffer.alloc(0);
@@ -42,12 +43,12 @@ export class BackendReader {
       if (whole === null) break;
       bytes = bytes.subarray(whole.length);
       if (whole.piece instanceof ServerComplaint) {
-        this.#kept = bytes;
+        this.#kept = Buffer.from(bytes);
         throw whole.piece;
       }
       if (whole.piece !== null) yield whole.piece;
     }
-    this.#kept = bytes;
+    if (bytes.length > 0) this.#kept = Buffer.from(bytes);
   }
 
   #wholeMessage(bytes: Buffer): { length: number; piece: BackendPiece | ServerComplaint | null } | null {

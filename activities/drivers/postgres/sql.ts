@@ -141,11 +141,18 @@ export function streamOf(client: SqlClient): Socket {
 
 /**
  * Opens a connection for the replication protocol and hands over its socket, logged in and idle. `name` is what
- * `pg_stat_replication` and `synchronous_standby_names` call it.
+ * `pg_stat_replication` and `synchronous_standby_names` call it. An encrypted connection does not use `makeSocket`.
  */
-export async function connectReplication(url: string, connectMs: number, name = 'muster'): Promise<Socket> {
+export async function connectReplication(
+  url: string,
+  connectMs: number,
+  name = 'muster',
+  makeSocket?: () => Socket,
+): Promise<Socket> {
+  const login = loginOf(url);
   const config = {
-    ...loginOf(url),
+    ...login,
+    ...(makeSocket !== undefined && login.ssl === false && { stream: makeSocket }),
     replication: 'true',
     connectionTimeoutMillis: connectMs,
     application_name: name,

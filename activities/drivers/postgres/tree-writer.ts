@@ -1,4 +1,15 @@
-import { chown, mkdir, open, symlink, type FileHandle } from 'node:fs/promises';
+import {
+  chownSync,
+  close,
+  fchownSync,
+  fdatasync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  write,
+  writeSync,
+  closeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { serverOwner } from './owner.ts';
@@ -7,35 +18,39 @@ import type { TarEntry, TarSink } from './tar.ts';
 const PIECE_BYTES = 1 << 20;
 /** Pieces that may be filled or on their way to the disk. */
 const PIECES_MAX = 16;
-/** Small files cost a round of system calls each, so a few are written side by side. */
-const FILES_AT_ONCE = 4;
+/** Files that wait to be synced are open, of which a process may have a thousand or so. */
+const UNSYNCED_MAX = 200;
+/** Node has four threads for files: one is left to write. */
+const SYNCS_AT_ONCE = 3;
 
 interface OpenFile {
   target: string;
   /** Filled up to `pieceBytes`; `null` while there is nothing to write. */
   piece: Buffer | null;
   pieceBytes: number;
-  /** Set once the file is too large to be written in one piece. */
-  handle: Promise<FileHandle> | null;
-  tail: Promise<void>;
+  /** `null` while all of it is still in its first piece. */
+  fd: number | null;
+  writtenBytes: number;
+  writing: number;
+  isComplete: boolean;
 }
 
 /**
- * Writes an archive's entries below a directory, owned by the server's owner, large pieces at a time. What arrives is
- * copied into pieces that are used again and again: that costs far less than to keep it, chunk by chunk, until it is
- * written.
+ * Writes an archive's entries below a directory, owned by the server's owner. What arrives is copied into large pieces
+ * that are used again and again, and whole pieces are written aside. A file that fits into one, as most of a cluster do,
+ * is written at once: that takes a few microseconds, of which a way through the threads would cost a multiple.
  */
 export class TreeWriter implements TarSink {
   readonly #dir: string;
   readonly #sync: boolean;
   readonly #owner = serverOwner();
-  readonly #running = new Set<Promise<void>>();
   #current: OpenFile | null = null;
   readonly #idlePieces: Buffer[] = [];
   #busyPieces = 0;
+  readonly #unsynced: number[] = [];
+  #syncing = 0;
   #failure: Error | null = null;
-  /** Directories are made in order; files wait for the ones before them. */
-  #dirs: Promise<void> = Promise.resolve();
+  #wake: (() => void)[] = [];
   files = 0;
 
   /** With `sync` each file is on disk when `end` resolves; the directories are not. */
@@ -50,21 +65,19 @@ export class TreeWriter implements TarSink {
     if (target !== this.#dir && !target.startsWith(this.#dir + path.sep)) {
       throw new MusterError('DATABASE_UNREACHABLE', `archive entry ${entry.name} leads outside`);
     }
+    if (this.#failure !== null) return;
     if (entry.kind === 'file') {
       this.files++;
-      this.#current = { target, piece: null, pieceBytes: 0, handle: null, tail: this.#dirs };
-    } else {
-      this.#dirs = this.#dirs.then(() => this.#makeOther(entry, target));
-      this.#track(this.#dirs);
-    }
+      this.#current = { target, piece: null, pieceBytes: 0, fd: null, writtenBytes: 0, writing: 0, isComplete: false };
+    } else this.#try(() => this.#makeOther(entry, target));
   }
 
+  /** Copies the bytes. */
   data(bytes: Buffer): void {
     const file = this.#current;
     if (file === null) return;
-    if (file.piece === null && bytes.length >= PIECE_BYTES / 4) return this.#write(file, bytes, null);
     for (let at = 0; at < bytes.length;) {
-      file.piece ??= this.#takePiece();
+      file.piece ??= this.#idlePieces.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
       const copied = bytes.copy(file.piece, file.pieceBytes, at);
       file.pieceBytes += copied;
       at += copied;
@@ -72,104 +85,137 @@ export class TreeWriter implements TarSink {
     }
   }
 
-  #takePiece(): Buffer {
-    this.#busyPieces++;
-    return this.#idlePieces.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
-  }
-
   /** Resolves when there is room for more; throws what went wrong with any file so far. */
   async room(): Promise<void> {
     while (this.full) {
       this.#check();
-      await Promise.race(this.#running);
+      await this.#change();
     }
     this.#check();
   }
 
   get full(): boolean {
-    return this.#failure !== null || this.#busyPieces > PIECES_MAX || this.#running.size > FILES_AT_ONCE * 8;
+    return this.#failure !== null || this.#busyPieces >= PIECES_MAX || this.#unsynced.length >= UNSYNCED_MAX;
   }
 
   /** Resolves when everything is written. */
   async end(): Promise<void> {
-    this.#finishCurrent();
     await this.settle();
     this.#check();
   }
 
   /** Resolves when nothing is being written any more, whatever came of it. */
   async settle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.race(this.#running);
+    this.#finishCurrent();
+    while (this.#busyPieces > 0 || this.#syncing > 0 || this.#unsynced.length > 0) await this.#change();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => void this.#wake.push(resolve));
+  }
+
+  #changed(): void {
+    const wake = this.#wake;
+    this.#wake = [];
+    for (const one of wake) one();
   }
 
   #check(): void {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  async #makeOther(entry: TarEntry, target: string): Promise<void> {
-    if (entry.kind === 'symlink') return symlink(entry.linkTarget, target);
-    await mkdir(target, { recursive: true, mode: 0o700 });
-    if (this.#owner !== null) await chown(target, this.#owner.uid, this.#owner.gid);
+  #fail(err: unknown): void {
+    this.#failure ??= err instanceof Error ? err : new Error(String(err));
+  }
+
+  #try(work: () => void): void {
+    try {
+      work();
+    } catch (err) {
+      this.#fail(err);
+    }
+  }
+
+  #makeOther(entry: TarEntry, target: string): void {
+    if (entry.kind === 'symlink') return symlinkSync(entry.linkTarget, target);
+    mkdirSync(target, { recursive: true, mode: 0o700 });
+    if (this.#owner !== null) chownSync(target, this.#owner.uid, this.#owner.gid);
   }
 
   #finishCurrent(): void {
     const file = this.#current;
     if (file === null) return;
     this.#current = null;
-    this.#flush(file);
-    this.#track(file.tail.then(() => this.#close(file)));
+    file.isComplete = true;
+    if (file.fd === null) this.#try(() => this.#writeWhole(file));
+    else if (file.piece !== null) return this.#flush(file);
+    if (file.writing === 0) this.#finish(file);
   }
 
-  async #close({ handle }: OpenFile): Promise<void> {
-    if (handle === null) return;
-    const opened = await handle;
-    try {
-      if (this.#sync) await opened.datasync();
-    } finally {
-      await opened.close();
-    }
-  }
-
-  #flush(file: OpenFile): void {
+  #writeWhole(file: OpenFile): void {
     const { piece, pieceBytes } = file;
+    file.piece = null;
+    const fd = this.#open(file);
+    if (piece === null) return;
+    this.#idlePieces.push(piece);
+    checkWritten(file, writeSync(fd, piece, 0, pieceBytes, 0), pieceBytes);
+  }
+
+  /** Writes the piece aside; it is used again then. */
+  #flush(file: OpenFile): void {
+    const { piece, pieceBytes, writtenBytes } = file;
+    if (piece === null) return;
     [file.piece, file.pieceBytes] = [null, 0];
-    this.#write(file, piece?.subarray(0, pieceBytes) ?? null, piece);
-  }
-
-  /** Opens the file and writes to it, behind what was written before; `piece` may be used again then. */
-  #write(file: OpenFile, bytes: Buffer | null, piece: Buffer | null): void {
-    if (bytes !== null && piece === null) this.#busyPieces++;
-    file.tail = file.tail.then(async () => {
-      file.handle ??= this.#open(file.target);
-      const handle = await file.handle;
-      if (bytes === null) return;
-      await writeAll(handle, bytes, file.target);
-      if (piece !== null) this.#idlePieces.push(piece);
+    file.writtenBytes += pieceBytes;
+    this.#try(() => file.fd ?? this.#open(file));
+    if (file.fd === null) return void this.#idlePieces.push(piece);
+    file.writing++;
+    this.#busyPieces++;
+    write(file.fd, piece, 0, pieceBytes, writtenBytes, (err, written) => {
+      this.#try(() => {
+        if (err !== null) throw err;
+        checkWritten(file, written, pieceBytes);
+      });
+      this.#idlePieces.push(piece);
       this.#busyPieces--;
+      file.writing--;
+      if (file.isComplete && file.writing === 0) this.#finish(file);
+      this.#changed();
     });
-    this.#track(file.tail);
   }
 
-  async #open(target: string): Promise<FileHandle> {
-    const handle = await open(target, 'wx', 0o600);
-    if (this.#owner !== null) await handle.chown(this.#owner.uid, this.#owner.gid);
-    return handle;
+  #open(file: OpenFile): number {
+    const fd = openSync(file.target, 'wx', 0o600);
+    file.fd = fd;
+    if (this.#owner !== null) fchownSync(fd, this.#owner.uid, this.#owner.gid);
+    return fd;
   }
 
-  #track(work: Promise<unknown>): void {
-    const tracked: Promise<void> = work.then(
-      () => void this.#running.delete(tracked),
-      (err: unknown) => {
-        this.#failure ??= err instanceof Error ? err : new Error(String(err));
-        this.#running.delete(tracked);
-      },
-    );
-    this.#running.add(tracked);
+  /** All of it is written: what is left is to sync and to close it. */
+  #finish({ fd }: OpenFile): void {
+    if (fd === null) return;
+    if (!this.#sync) return this.#try(() => closeSync(fd));
+    this.#unsynced.push(fd);
+    this.#syncNext();
+  }
+
+  #syncNext(): void {
+    while (this.#syncing < SYNCS_AT_ONCE) {
+      const fd = this.#unsynced.shift();
+      if (fd === undefined) return;
+      this.#syncing++;
+      fdatasync(fd, (err) => {
+        if (err !== null) this.#fail(err);
+        close(fd, () => undefined);
+        this.#syncing--;
+        this.#syncNext();
+        this.#changed();
+      });
+    }
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Buffer, target: string): Promise<void> {
-  const { bytesWritten } = await handle.write(bytes, 0, bytes.length);
-  if (bytesWritten < bytes.length)
-    throw new MusterError('DATABASE_UNREACHABLE', `${target}: only ${bytesWritten} of ${bytes.length} bytes written`);
+function checkWritten({ target }: OpenFile, written: number, wanted: number): void {
+  if (written < wanted)
+    throw new MusterError('DATABASE_UNREACHABLE', `${target}: only ${written} of ${wanted} bytes written`);
 }
