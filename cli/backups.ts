@@ -65,6 +65,7 @@ export function addBackups(program: Command): void {
       .description('Bring a recovery point back into an empty place')
       .requiredOption('--into <place>', 'empty directory on the machine of the worker, or s3://bucket/prefix')
       .option('--point <id>', 'newest, or an id (its beginning is enough)', 'newest')
+      .option('--site <site>', 'directories: the site whose agent brings it back to its machine (default: the primary)')
       .option('--to-latest', 'PostgreSQL: replay all archived WAL')
       .option('--to-time <time>', 'PostgreSQL: replay up to this moment, e.g. 2026-03-01T14:05:00Z')
       .option('--to-lsn <lsn>', 'PostgreSQL: replay up to this position')

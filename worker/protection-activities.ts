@@ -97,6 +97,17 @@ async function aimed({ aim }: ProtectionDeps, of: Aimed): Promise<Aim> {
   }
 }
 
+/** What a site's agent does of it: it alone sees the files of its machine. */
+export function siteProtectionActivities(deps: Pick<ProtectionDeps, 'home' | 'log'>): Record<string, Activity> {
+  return {
+    'save backup': asActivity(deps, async (order: BackupOrder, context) => {
+      await noteStandIn(order);
+      return saveBackup(order, context);
+    }),
+    'restore point': asActivity(deps, restorePoint),
+  };
+}
+
 /** WAL of the system that the point is of. */
 function archiveOf(
   repository: Repository,
@@ -120,7 +131,7 @@ async function knownPoints(
 }
 
 function asActivity<Order, Answer>(
-  { home, log }: ProtectionDeps,
+  { home, log }: Pick<ProtectionDeps, 'home' | 'log'>,
   work: (order: Order, context: ProtectionContext) => Promise<Answer>,
 ): (order: Order) => Promise<Answer> {
   return async (order) => {

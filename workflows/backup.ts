@@ -1,5 +1,6 @@
 import type { BackupOrder, RecoveryPoint } from './engine/protection.ts';
 import { aimed, aimFacts } from './follow-writer.ts';
+import { siteThatReads } from './engine/site-files.ts';
 import { conduct, longActivities, nameOf } from './protection-run.ts';
 
 type Activities = Record<'save backup', (order: BackupOrder) => Promise<RecoveryPoint>>;
@@ -17,7 +18,8 @@ export async function backup(order: BackupOrder): Promise<RecoveryPoint> {
     async (phase) => {
       now = await aimed(order);
       phase('saving');
-      return longActivities<Activities>(`${nameOf(job)}, read at ${now.site}`)['save backup'](now);
+      const summary = `${nameOf(job)}, read at ${now.site}`;
+      return longActivities<Activities>(summary, siteThatReads(now))['save backup'](now);
     },
     (point) => {
       const { id, sizeBytes, addedBytes, files, problems, problemCount } = point;

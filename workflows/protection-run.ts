@@ -11,6 +11,7 @@ import {
   setCurrentDetails,
   setHandler,
   startChild,
+  TimeoutFailure,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -24,6 +25,8 @@ const outcomeKey = defineSearchAttributeKey('DrOutcome', 'KEYWORD');
 
 /** How long a run that has ended waits for the ledger before it leaves the record to a workflow of its own. */
 const patienceMs = 10_000;
+/** How long work waits for the agent of a site to take it up: then it has failed, and the next turn tries again. */
+const agentPatience = '10 min';
 
 /** What is about to be done. */
 export type Job = Pick<ProtectionRun, 'kind' | 'service' | 'resource' | 'vault' | 'startedBy'>;
@@ -39,11 +42,13 @@ export type Outcome = Pick<ProtectionRun, 'facts'> &
  * Long work by activities whose attempts may be killed: each is heard of every few seconds, and what it has done is
  * found by the next one. A failure that waiting does not mend ends it at once.
  * @param summary shown in the Temporal UI
+ * @param site whose agent does it; null: the control plane
  */
-export function longActivities<Activities>(summary: string): Activities {
+export function longActivities<Activities>(summary: string, site: string | null = null): Activities {
   return proxyActivities<Record<string, (arg: never) => Promise<unknown>>>({
     scheduleToCloseTimeout: '3 days',
     heartbeatTimeout: '15 s',
+    ...(site !== null && { taskQueue: `site-${site}`, scheduleToStartTimeout: agentPatience }),
     retry: { initialInterval: '5 s', backoffCoefficient: 2, maximumInterval: '5 min' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary,
@@ -105,7 +110,14 @@ function describe(job: Job, phase: string): string {
 export function failureText(err: unknown): string {
   const cause = err instanceof ActivityFailure ? err.cause : err;
   if (cause instanceof ApplicationFailure) return `${cause.type ?? 'INTERNAL'}: ${cause.message}`;
+  if (isNotTakenUp(cause)) return `STEP_TIMEOUT: ${notTakenUp}`;
   return `INTERNAL: ${cause instanceof Error ? cause.message : String(cause)}`;
+}
+
+const notTakenUp = `no agent of the site took it up within ${agentPatience}`;
+
+function isNotTakenUp(cause: unknown): boolean {
+  return cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
 function asTold({ type, message, details }: ApplicationFailure): ApplicationFailure {
@@ -118,7 +130,7 @@ function ofActivity(err: ActivityFailure): ApplicationFailure {
   if (cause instanceof ApplicationFailure) return cause;
   return ApplicationFailure.create({
     type: 'STEP_TIMEOUT',
-    message: cause?.message ?? err.message,
+    message: isNotTakenUp(cause) ? notTakenUp : (cause?.message ?? err.message),
     nonRetryable: true,
   });
 }

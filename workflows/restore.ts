@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { RecoveryPoint, RestoreDone, RestoreOrder, RestoreProof } from './engine/protection.ts';
 import { choosePoint } from './engine/recovery-choice.ts';
+import { siteThatReads } from './engine/site-files.ts';
 import { conduct, longActivities, nameOf } from './protection-run.ts';
 
 interface Activities {
@@ -12,7 +13,7 @@ interface Activities {
 export async function restore(order: RestoreOrder): Promise<RestoreDone> {
   const { service, resource, vault, startedBy } = order;
   const job = { kind: 'restore', service, resource: resource.name, vault: vault.name, startedBy } as const;
-  const activities = longActivities<Activities>(`${nameOf(job)} into ${order.into}`);
+  const activities = longActivities<Activities>(nameOf(job));
   return conduct(
     job,
     async (phase) => {
@@ -21,7 +22,8 @@ export async function restore(order: RestoreOrder): Promise<RestoreDone> {
       const chosen = choosePoint(points, order.point);
       if (chosen.kind === 'none') throw noPoint(nameOf(job), chosen.why);
       phase('restoring');
-      return activities['restore point']({ order, point: chosen.point });
+      const there = longActivities<Activities>(`${nameOf(job)} into ${order.into}`, siteThatReads(order));
+      return there['restore point']({ order, point: chosen.point });
     },
     ({ pointId, into, restoredBytes, seconds, restoredToMs }) => ({
       facts: { pointId, into, restoredBytes, seconds, restoredToMs },

@@ -10,6 +10,7 @@ import { pointsOf } from './points.ts';
 interface RestoreFlags extends BackupFlags {
   into: string;
   point: string;
+  site?: string;
   toLatest?: boolean;
   toTime?: string;
   toLsn?: string;
@@ -20,7 +21,8 @@ interface RestoreFlags extends BackupFlags {
 export async function restoreBackup(context: Context, flags: RestoreFlags, name?: string): Promise<ExitCode> {
   const target = targetOf(flags);
   const { order: backup, service } = oneBackup(protectionOf(context), name, flags.vault);
-  const { resource, site, vault } = backup;
+  const { resource, vault } = backup;
+  const site = siteOf(backup, flags.site);
   const point = pointChoice(flags.point, flags.point === 'newest' ? [] : await pointsOf(context, backup));
   const order: RestoreOrder = {
     ...{ service, resource, site, vault, point, target, into: flags.into, startedBy: startedBy(flags) },
@@ -33,6 +35,12 @@ export async function restoreBackup(context: Context, flags: RestoreFlags, name?
     if (flags.json !== true) show(done);
     return exitCodes.met;
   });
+}
+
+/** @throws MusterError CONFIG_INVALID */
+function siteOf({ resource, site }: Pick<RestoreOrder, 'resource' | 'site'>, wanted: string | undefined): string {
+  if (wanted === undefined || Object.hasOwn(resource.sites, wanted)) return wanted ?? site;
+  throw invalid(`${resource.name} has no site "${wanted}"; it has: ${Object.keys(resource.sites).join(', ')}`);
 }
 
 /** @throws MusterError CONFIG_INVALID */
