@@ -2,6 +2,7 @@
 import { drawMermaid, drawText } from '../runbooks/draw.ts';
 import { hashEstate } from '../runbooks/hash.ts';
 import { planRun, type PlanRequest } from '../worker/planner.ts';
+import { preemptDrill, preemptionText, type Preempted } from '../worker/preempt-drill.ts';
 import { readServiceState } from '../worker/service-state.ts';
 import { activeRun, startRun } from '../worker/run-start.ts';
 import { followRun } from '../worker/run-follow.ts';
@@ -15,7 +16,7 @@ import type { RunView } from '../workflows/io.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { createLiveView } from './live-view.ts';
-import { say, sayJson, style } from './output.ts';
+import { note, say, sayJson, style } from './output.ts';
 
 export interface RunOptions {
   json?: boolean;
@@ -31,6 +32,10 @@ export async function runAndFollow(
   request: PlanRequest,
 ): Promise<ExitCode> {
   const service = context.service(name);
+  const startedBy = options.by ?? process.env['USER'] ?? 'operator';
+  const isReal = request.kind === 'failover' && options.dryRun !== true;
+  // Before anything is planned: a drill may have moved the service, or have taken an epoch.
+  const preempted = isReal ? await endDrill(context, service.name, startedBy) : null;
   const state = await readServiceState(context.estate(), service);
   const plans = await plansOrActive(context, service.name, () => planRun(context.estate(), service, state, request));
   if (options.dryRun === true) {
@@ -41,10 +46,10 @@ export async function runAndFollow(
   const client = await context.temporal();
   const labels = { estateHash: hashEstate(context.estate()), software, chainId: null, scenario: null };
   const details = plans.map((plan) => `\`\`\`mermaid\n${drawMermaid(plan)}\n\`\`\``).join('\n\n');
-  const startedBy = options.by ?? process.env['USER'] ?? 'operator';
   const unplanned = request.kind === 'failover' && plans[0]?.mode === 'ungraceful';
   const clocks = unplanned ? clocksOf(await readWatch(controlAddress(context.estate()), service.name), Date.now()) : {};
-  const run = await startRun(client, { kind: request.kind, plans, startedBy, labels, details, clocks });
+  const findings = preempted === null ? [] : [preemptionText(preempted)];
+  const run = await startRun(client, { kind: request.kind, plans, startedBy, labels, details, clocks, findings });
   if (options.detach === true) {
     if (options.json === true) sayJson(run);
     else say(`started ${run.runId}; follow it with: npx muster status ${service.name}`);
@@ -59,6 +64,12 @@ export async function runAndFollow(
   );
   if (options.json === true) sayJson(view);
   return judgeRun(view, plans.at(-1), options.json !== true);
+}
+
+async function endDrill(context: Context, service: string, by: string): Promise<Preempted | null> {
+  const preempted = await preemptDrill(await context.temporal(), service, { by, why: 'gives way to a failover' });
+  if (preempted !== null) note(preemptionText(preempted));
+  return preempted;
 }
 
 /** An order given twice is refused with the first run's id, also when the plan of the second could not even be made. */

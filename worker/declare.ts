@@ -4,6 +4,7 @@ import { drawMermaid } from '../runbooks/draw.ts';
 import type { EstateService } from '../runbooks/estate.ts';
 import { hashEstate } from '../runbooks/hash.ts';
 import { planRun } from './planner.ts';
+import { startOverDrill } from './preempt-drill.ts';
 import { startRun } from './run-start.ts';
 import { stateFrom, type ServiceState } from './service-state.ts';
 import { software } from './software.ts';
@@ -37,7 +38,11 @@ export async function declareFailover(
   const labels = { estateHash: hashEstate(estate), software, chainId: null, scenario };
   const client = (await known.client) ?? (await connectClient(place));
   const details = `\`\`\`mermaid\n${drawMermaid(plan)}\n\`\`\``;
-  const run = await startRun(client, { kind: 'failover', plans: [plan], startedBy: 'policy', labels, clocks, details });
+  // Only then is anybody asked: in most cases nothing holds the service.
+  const why = `disaster declared: ${plan.from} of ${service.name} is gone`;
+  const run = await startOverDrill(client, service.name, { by: 'policy', why, onlyIsolated: true }, (findings) =>
+    startRun(client, { kind: 'failover', plans: [plan], startedBy: 'policy', labels, clocks, details, findings }),
+  );
   log.warn(
     { service: service.name, runId: run.runId, from: plan.from, to: plan.to, epoch: plan.epoch },
     'disaster declared by the policy',

@@ -19,6 +19,8 @@ export interface StartRequest {
   clocks?: Partial<Record<ClockName, number>>;
   /** Markdown for the Temporal UI, e.g. the drawn plan. */
   details?: string;
+  /** What somebody should know of the time before it began. */
+  findings?: string[];
 }
 
 export interface StartedRun {
@@ -52,6 +54,7 @@ export async function startRun(client: Client, request: StartRequest): Promise<S
     startedBy: request.startedBy,
     labels: request.labels,
     ...(request.clocks && { clocks: request.clocks }),
+    ...(request.findings && { findings: request.findings }),
   };
   try {
     const handle = await client.workflow.start(request.kind, {

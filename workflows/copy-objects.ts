@@ -144,9 +144,21 @@ async function end(order: CopyOrder, memory: CopyMemory, verdict: CopyVerdict): 
 
 function viewOf(order: CopyOrder, memory: CopyMemory, verdict?: CopyVerdict): CopyView {
   const { name, mode, legs, startedBy } = order;
-  const { leg, stage, counts, toDo, pieces, rate, named, failure, startedAtMs, isPaused } = memory;
+  const { leg, stage, before, counts, toDo, pieces, rate, named, failure, startedAtMs, isPaused } = memory;
   return {
-    ...{ name, mode, legs: legs.length, leg: legs[leg]?.name ?? '', startedBy, startedAtMs, pieces, rate, named, toDo },
+    ...{
+      name,
+      mode,
+      legs: legs.length,
+      leg: legs[leg]?.name ?? '',
+      startedBy,
+      startedAtMs,
+      pieces,
+      rate,
+      named,
+      toDo,
+      before,
+    },
     phase: verdict ?? (isPaused ? 'paused' : stage),
     counts: totalsOf(memory),
     etaSeconds: isPaused || stage !== 'copying' ? null : copyEtaSeconds(toDo, counts, rate),

@@ -13,6 +13,8 @@ export interface RunInput {
   clocks?: Partial<Record<ClockName, number>>;
   startedBy: string;
   labels: RunLabels;
+  /** What somebody should know of the time before the run began, e.g. that a drill gave way to it. */
+  findings?: string[];
 }
 
 /** What the ledger keeps beside a run. */

@@ -1,4 +1,4 @@
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Answer, Order, RunView } from './io.ts';
 
 /** Each answers with the run as it is after the order. Validators refuse synchronously and leave no history event. */
@@ -9,4 +9,6 @@ export const skipUpdate = defineUpdate<RunView, [Order]>('skip');
 export const retryUpdate = defineUpdate<RunView, [Order]>('retry');
 export const abortUpdate = defineUpdate<RunView, [Order]>('abort');
 export const goUngracefulUpdate = defineUpdate<RunView, [Order]>('goUngraceful');
+/** To a drill: a real run needs the service; nothing further is begun. */
+export const giveWaySignal = defineSignal('giveWay');
 export const statusQuery = defineQuery<RunView>('status');

@@ -67,7 +67,8 @@ async function drive(input: RunInput, plan: Plan, runId: string): Promise<RunVie
   const shell: Shell = { run: newRun(runId, plan), events: [], recorder, calls: {}, phase: '' };
   listen(shell);
   abortWhenCancelled(shell);
-  post(shell, { kind: 'started', clocks: input.clocks ?? {} });
+  const { clocks = {}, findings = [] } = input;
+  post(shell, { kind: 'started', clocks, findings });
   while (shell.run.status !== 'finished') {
     await condition(() => shell.events.length > 0);
     for (const event of shell.events.splice(0)) take(shell, event);

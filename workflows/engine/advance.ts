@@ -73,7 +73,7 @@ export function advance(run: Run, event: RunEvent): Advance {
 function apply(turn: Turn, event: RunEvent): void {
   switch (event.kind) {
     case 'started':
-      start(turn, event.clocks ?? {});
+      start(turn, event.clocks ?? {}, event.findings ?? []);
       return;
     case 'timer':
       onTimer(turn, event.timerId);
@@ -89,7 +89,7 @@ function apply(turn: Turn, event: RunEvent): void {
   }
 }
 
-function start(turn: Turn, clocks: Run['clocks']): void {
+function start(turn: Turn, clocks: Run['clocks'], findings: readonly string[]): void {
   const { plan } = turn.run;
   record(turn, 'run-started', null, {
     kind: plan.kind,
@@ -103,6 +103,7 @@ function start(turn: Turn, clocks: Run['clocks']): void {
     if (atMs !== undefined) stamp(turn, clock, atMs);
   }
   stamp(turn, 'started');
+  for (const text of findings) record(turn, 'finding', null, { text });
 }
 
 type StepEvent = Extract<RunEvent, { kind: `step-${string}` }>;

@@ -183,6 +183,8 @@ export interface CopyView {
   phase: CopyStage | 'paused' | CopyVerdict;
   leg: string;
   legs: number;
+  /** Of the legs that are done, and of all so far. */
+  before: CopyCounts;
   counts: CopyCounts;
   toDo: CopyAmount | null;
   pieces: number;

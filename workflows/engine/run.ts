@@ -85,7 +85,11 @@ export type OperatorCommand = 'pause' | 'resume' | 'skip' | 'retry' | 'go-ungrac
 
 /** What happened, as the shell tells the engine. `atMs` comes from the one clock of the run. */
 export type RunEvent = { atMs: number } & (
-  | { kind: 'started'; clocks?: Partial<Record<ClockName, number>> }
+  | {
+      kind: 'started';
+      clocks?: Partial<Record<ClockName, number>>;
+      /** Findings from before it began. */ findings?: string[];
+    }
   | { kind: 'step-done'; stepId: string; result: StepResult }
   | { kind: 'step-not-yet'; stepId: string; why: string }
   | { kind: 'step-failed'; stepId: string; failure: Failure }
