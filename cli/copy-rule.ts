@@ -1,4 +1,5 @@
 import { parseRate, parseTimetable } from '../activities/mover/run/timetable.ts';
+import { type PairRule } from '../activities/mover/pair/pair.ts';
 import { type FilterRule } from '../activities/mover/run/filter.ts';
 import { type PassRule, usualCopyRule, usualPassRule } from '../activities/mover/run/pass.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
@@ -37,9 +38,13 @@ export interface CopyFlags {
   restoreArchived?: string;
   credentialsWait: string;
   follow?: boolean;
+  both?: boolean;
+  conflicts: string;
   every: string;
   json?: boolean;
 }
+
+export type FilterFlags = Pick<CopyFlags, 'include' | 'exclude' | 'minSize' | 'maxSize' | 'minAge' | 'maxAge' | 'tag'>;
 
 /** @throws CONFIG_INVALID naming the option */
 export function ruleOf(flags: CopyFlags): PassRule {
@@ -77,7 +82,24 @@ export function ruleOf(flags: CopyFlags): PassRule {
   };
 }
 
-function filterOf(flags: CopyFlags): FilterRule {
+/** @throws CONFIG_INVALID naming the option that makes no sense where both sides have users */
+export function pairRuleOf(flags: CopyFlags, names: { a: string; b: string }): PairRule {
+  const refused: [boolean | undefined, string, string][] = [
+    [flags.state === undefined, '--both', 'needs --state: what both sides agreed on has to be remembered'],
+    [flags.overwrite !== 'ours', '--overwrite', 'is no use with --both: --conflicts says who wins'],
+    [flags.compareOnly, '--compare-only', 'is no use with --both: --dry-run says what differs'],
+    [flags.versions, '--versions', 'is no use with --both: the histories of two writers cannot be joined'],
+    [flags.tag.length > 0, '--tag', 'is no use with --both: a tag taken away would read as a delete'],
+  ];
+  for (const [isSo, option, why] of refused) if (isSo === true) throw wrong(option, why);
+  return {
+    pass: { ...ruleOf(flags), deleteShare: share('--delete-guard', flags.deleteGuard) },
+    conflicts: oneOf('--conflicts', flags.conflicts, ['keep', 'newer', 'a', 'b'] as const),
+    names,
+  };
+}
+
+export function filterOf(flags: FilterFlags): FilterRule {
   const { include, exclude, minSize, maxSize, minAge, maxAge, tag } = flags;
   const tags = tag.map((text): [string, string] => {
     const cut = text.indexOf('=');
@@ -94,7 +116,7 @@ function filterOf(flags: CopyFlags): FilterRule {
   };
 }
 
-function sizeOf(option: string, text: string): number {
+export function sizeOf(option: string, text: string): number {
   return named(option, () => parseRate(text)) ?? Infinity;
 }
 
@@ -114,14 +136,14 @@ export function durationOf(option: string, text: string): number {
   return Number(number) * units[unit]!;
 }
 
-function share(option: string, text: string): number {
+export function share(option: string, text: string): number {
   const percent = Number(text.replace(/%$/, ''));
   if (text === '' || Number.isNaN(percent) || percent < 0 || percent > 100)
     throw wrong(option, `must be a percentage from 0 to 100, not "${text}"`);
   return percent / 100;
 }
 
-function whole(option: string, text: string, least: number): number {
+export function whole(option: string, text: string, least: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
   if (value < least) throw wrong(option, `must be a whole number from ${least}, not "${text}"`);
   return value;
@@ -133,7 +155,7 @@ function positive(option: string, text: string): number {
   return value;
 }
 
-function oneOf<const T extends string>(option: string, text: string, all: readonly T[]): T {
+export function oneOf<const T extends string>(option: string, text: string, all: readonly T[]): T {
   const found = all.find((one) => one === text);
   if (found === undefined) throw wrong(option, `must be one of ${all.join(', ')}, not "${text}"`);
   return found;
@@ -147,6 +169,6 @@ function named<T>(option: string, parse: () => T): T {
   }
 }
 
-function wrong(option: string, why: string): MusterError {
+export function wrong(option: string, why: string): MusterError {
   return new MusterError('CONFIG_INVALID', `${option}: ${why}`);
 }

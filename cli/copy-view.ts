@@ -11,7 +11,7 @@ export interface CopyView {
 }
 
 /** Names that are shown; the rest is counted. With `--json` all are told. */
-const mostNames = 20;
+export const mostNames = 20;
 
 export function openCopyView(json: boolean, mode: PassRule['mode']): CopyView {
   const live = !json && process.stderr.isTTY;
@@ -50,7 +50,7 @@ export function exitOf(result: PassResult, mode: PassRule['mode']): ExitCode {
   return left + differs > 0 ? exitCodes.objectivesMissed : exitCodes.met;
 }
 
-function eventText(event: ObjectEvent): string {
+export function eventText(event: ObjectEvent): string {
   const key = JSON.stringify(event.key);
   if (event.kind === 'kept-extra') return `  kept ${key}: ${event.why}`;
   if (event.kind !== 'outcome') return `  ${event.kind} ${key}`;
@@ -96,7 +96,7 @@ function resultText(result: PassResult): string {
   return `${head} in ${took}: ${countsText(counts)}`;
 }
 
-function countsText(counts: Counts): string {
+export function countsText(counts: Counts): string {
   const words: [number, string][] = [
     [counts.copied, `copied (${sizeText(counts.copiedBytes)})`],
     [counts.same, 'the same'],

@@ -2,23 +2,31 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { type Command } from 'commander';
 import { type PassCursor, type PassInput } from '../activities/mover/run/pass.ts';
-import { type ReplicationLedger } from '../activities/mover/ledger/ledger.ts';
 import { type Side } from '../activities/mover/side.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { type CopyFlags, durationOf, ruleOf } from './copy-rule.ts';
 import { openCopyView } from './copy-view.ts';
+import { onInterrupt, openState } from './copy-state.ts';
 import { type ExitCode } from './exit-codes.ts';
-import { note, reportError } from './output.ts';
+import { reportError } from './output.ts';
 
 const help = `
 Addresses: s3://bucket/prefix?endpoint=https://host:9000&region=eu-west-1 and oss://bucket/prefix; keys come from the
 environment or a profile (AWS_*, ALIBABA_CLOUD_*); credentials=SRC in an address reads SRC_ACCESS_KEY_ID and so on.
 
+Examples:
+  muster copy s3://shop/receipts oss://shop-copy?region=cn-hangzhou --state /var/lib/muster/receipts --follow
+  muster copy s3://a s3://b --both --state /var/lib/muster/ab            both sides write; conflicts are listed
+  muster copy s3://a s3://b --both --state /var/lib/muster/ab --conflicts a --include /photos/7.jpg   one is settled
+
+With --both, <state>/conflicts.jsonl lists what both sides changed since they last agreed; nothing of it is overwritten
+unless --conflicts says who wins. Deletes go either way; --delete-guard holds for each side.
+
 Exit codes of copy:
   0  the target holds what it should
   1  stopped: the code says why; run it again, with --state it goes on where it was
   2  wrong usage: nothing was started
-  3  done, but objects were left out (failed, archived, kept) or, with --compare-only, something differs
+  3  done, but objects were left out (failed, archived, kept, in conflict) or, with --compare-only, something differs
   4  the delete guard stopped it: look at what would be deleted (--dry-run), then raise --delete-guard`;
 
 const all = (value: string, before: string[]): string[] => [...before, value];
@@ -50,6 +58,8 @@ export function addCopy(program: Command): void {
   command
     .option('--follow', 'go on for ever: change log of our own nodes, else a sweep each --every')
     .option('--every <time>', 'between two sweeps with --follow', '5m')
+    .option('--both', 'both sides have users: writes and deletes go either way; needs --state')
+    .option('--conflicts <who>', 'with --both, of what both changed: keep both, newer, a (the first) or b wins', 'keep')
     .option('--json', 'lines of JSON: progress, objects, result')
     .addHelpText('after', help)
     .action(async (source: string, target: string, flags: CopyFlags) => {
@@ -107,6 +117,14 @@ async function copy(sourceText: string, targetText: string, flags: CopyFlags): P
     from: [from.endpoint, from.bucket, from.prefix],
     to: [to.endpoint, to.bucket, to.prefix],
   });
+  if (flags.both === true) {
+    const { copyBoth } = await import('./copy-both.ts');
+    const names = {
+      a: printOf([from.endpoint, from.bucket, from.prefix]),
+      b: printOf([to.endpoint, to.bucket, to.prefix]),
+    };
+    return await copyBoth({ a: source, b: target, names, fingerprint }, { flags, everyMs });
+  }
   await using ledger = directory === undefined ? undefined : await openState(directory, fingerprint);
   const resumable = ledger !== undefined && rule.mode === 'do';
   const input: PassInput = {
@@ -125,17 +143,6 @@ function overlaps(a: string, b: string): boolean {
 
 function printOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
-}
-
-/** A state belongs to one pair of places: another pair would take its rows for its own. */
-async function openState(directory: string, fingerprint: string): Promise<ReplicationLedger> {
-  const { openLmdbLedger } = await import('../activities/mover/ledger/lmdb-ledger.ts');
-  const ledger = openLmdbLedger(directory);
-  const known = await ledger.getNote('places');
-  if (known === undefined && (await ledger.frozen()) === undefined) await ledger.setNote('places', fingerprint);
-  if (known === undefined || known === fingerprint) return ledger;
-  await ledger[Symbol.asyncDispose]();
-  throw new MusterError('CONFIG_INVALID', `--state ${directory} belongs to another source or target`);
 }
 
 async function runOnce(input: PassInput, flags: CopyFlags, resumable: boolean): Promise<ExitCode> {
@@ -162,19 +169,6 @@ async function runOnce(input: PassInput, flags: CopyFlags, resumable: boolean): 
     clearInterval(ticking);
     release();
   }
-}
-
-/** The first Ctrl-C ends in order, the second at once. @returns takes the handlers away */
-function onInterrupt(stop: () => void): () => void {
-  let asked = false;
-  const handler = (): void => {
-    if (asked) process.exit(1);
-    asked = true;
-    note('muster: stops in order; press again to end at once');
-    stop();
-  };
-  process.on('SIGINT', handler).on('SIGTERM', handler);
-  return () => process.off('SIGINT', handler).off('SIGTERM', handler);
 }
 
 async function followUntilStopped(

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { type ObjectClient } from '../../activities/objects/types.ts';
+
 import { account, type MoverCluster, startMoverCluster } from './support/cluster.ts';
+import { settles } from './support/settles.ts';
 
 let cluster: MoverCluster;
 let work: string;
@@ -96,6 +98,9 @@ for (const [args, why] of [
   [['s3://aaa', 's3://bbb', '--overwrite', 'yes'], /--overwrite: must be one of ours, older, always/],
   [['s3://aaa', 's3://bbb', '--follow'], /--follow needs --state/],
   [['s3://aaa', 's3://bbb', '--delete-guard', '200', '--delete'], /--delete-guard/],
+  [['s3://aaa', 's3://bbb', '--both'], /--both: needs --state/],
+  [['s3://aaa', 's3://bbb', '--both', '--state', 'x', '--versions'], /--versions: is no use with --both/],
+  [['s3://aaa', 's3://bbb', '--both', '--state', 'x', '--conflicts', 'mine'], /--conflicts: must be one of keep/],
   [['s3://aaa'], /missing required argument/],
 ] as const) {
   test(`wrong usage is refused before anything is asked: ${args.join(' ')}`, async () => {
@@ -127,3 +132,41 @@ test('Ctrl-C stops in order, and the next run goes on where it was', { timeout: 
   assert.equal(again.code, 0, again.stderr);
   assert.equal((await keysOf(b)).length, 40);
 });
+
+test(
+  'two buckets with users on both sides stay one, and what both changed is listed',
+  { timeout: 120_000 },
+  async () => {
+    const [a, b] = [await cluster.bucket('pair-a'), await cluster.bucket('pair-b')];
+    const state = path.join(work, 'pair');
+    const args = ['s3://pair-a', 's3://pair-b', '--both', '--json', '--state', state];
+    const textOf = async (client: ObjectClient, key: string): Promise<string> =>
+      (await client.getBytes(key)).bytes.toString();
+    await a.put('of-a', Buffer.from('1'));
+    await b.put('of-b', Buffer.from('2'));
+    await b.put('contested', Buffer.from('3'));
+    let interrupt: () => void = () => {};
+    const following = copy([...args, '--follow', '--every', '10m', '--delete-guard', '60'], (how) => (interrupt = how));
+    await settles(async () => assert.deepEqual(await keysOf(a), ['contested', 'of-a', 'of-b']));
+    // From here on by the change logs of both.
+    await b.put('since', Buffer.from('written at b'));
+    await a.put('of-b', Buffer.from('changed at a'));
+    await b.delete('of-a');
+    await settles(async () => {
+      assert.deepEqual(await keysOf(a), ['contested', 'of-b', 'since']);
+      assert.deepEqual(await keysOf(b), ['contested', 'of-b', 'since']);
+      assert.equal(await textOf(b, 'of-b'), 'changed at a');
+    });
+    interrupt();
+    assert.equal((await following).code, 0);
+    await a.put('contested', Buffer.from('by a'));
+    await b.put('contested', Buffer.from('by b'));
+    assert.equal((await copy(args)).code, 3);
+    const [listed] = readFileSync(path.join(state, 'conflicts.jsonl'), 'utf8').trim().split('\n');
+    assert.equal((JSON.parse(listed!) as { key: string }).key, 'contested');
+    assert.deepEqual([await textOf(a, 'contested'), await textOf(b, 'contested')], ['by a', 'by b']);
+    const settled = await copy([...args, '--conflicts', 'b', '--include', '/contested']);
+    assert.deepEqual([settled.code, await textOf(a, 'contested')], [0, 'by b'], settled.stderr);
+    assert.equal(readFileSync(path.join(state, 'conflicts.jsonl'), 'utf8'), '');
+  },
+);

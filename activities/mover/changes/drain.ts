@@ -93,7 +93,7 @@ function pauseAfter({ errorCode, attempts }: LedgerRow): number {
 function stepOf(row: LedgerRow): Parameters<typeof carryOut>[1] {
   const task: CopyTask = {
     ...{ key: row.key, sizeBytes: row.sizeBytes, etag: row.sourceEtag, writtenAtMs: row.writtenAtMs },
-    ...(row.version === '' ? {} : { versionId: row.version, follows: true }),
+    ...(row.version === '' ? {} : { versionId: row.version, follows: true, targetVersion: row.targetVersion }),
     // Tried under the condition that all is as the ledger knows it; only when that fails is the target looked at.
     ...(row.targetEtag === ''
       ? { seen: { kind: 'absent' } }
@@ -133,7 +133,7 @@ async function applyDelete(run: Run, row: LedgerRow, guard: () => Promise<void>)
 const windowMs = 3_600_000;
 
 /** Deletes of an hour, against what there was when it began. @throws DELETE_GUARD */
-function deleteWindow(run: Run, ledger: ReplicationLedger): () => Promise<void> {
+export function deleteWindow(run: Run, ledger: ReplicationLedger): () => Promise<void> {
   let beganAtMs = -Infinity;
   let present = 0;
   let deletes = 0;

@@ -25,8 +25,8 @@ export interface FollowInput extends PassInput {
 }
 
 /** Between two tries of what could not be reached, milliseconds. */
-const retryMs = 2_000;
-const longPollSeconds = 20;
+export const retryMs = 2_000;
+export const longPollSeconds = 20;
 /** The server's clock tells seconds; the log is taken up a little before. */
 const overlapMs = 2_000;
 /** How far the log's own present lies behind the cluster's clock. Source: the storage nodes' change feed. */
@@ -146,7 +146,7 @@ function checkNowAndThen(
 }
 
 /** The log's position of now; undefined where there is no log after all. */
-async function startOf(log: NodeLog, signal: AbortSignal): Promise<number | undefined> {
+export async function startOf(log: NodeLog, signal: AbortSignal): Promise<number | undefined> {
   const answer = await untilReachable(() => log.read({ after: positionAt(Date.now()), limit: 1, signal }), signal);
   return answer.kind === 'page' ? positionAt(answer.page.serverMs - overlapMs) : undefined;
 }
@@ -188,7 +188,7 @@ async function tail(
 }
 
 /** What cannot be in a log that goes on: then something is missing, and only a sweep knows what. */
-function gapIn(page: LogPage, after: number): string | undefined {
+export function gapIn(page: LogPage, after: number): string | undefined {
   if (page.position < after) return 'the change log has gone back';
   if (page.changes.some(({ position }) => position <= after)) return 'the change log repeats itself';
   if (timeOfPosition(after) > page.serverMs + 60_000) return 'the clock of the source has gone back';
@@ -209,7 +209,8 @@ async function notePage(run: Run, { ledger, source, rule }: FollowInput, page: L
   await ledger.setNote('position', page.position);
 }
 
-async function untilReachable<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+/** Asks again and again while the store does not answer. */
+export async function untilReachable<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;) {
     try {
       return await ask();

@@ -7,7 +7,8 @@ import { emptyHash, encodeS3, signRequest } from '../../s3/sign.ts';
 
 const changeSchema = z.object({
   position: z.number(),
-  kind: z.enum(['put', 'delete', 'delete-marker', 'delete-version']),
+  /** `version-tags`: of one that is not the newest. */
+  kind: z.enum(['put', 'delete', 'delete-marker', 'delete-version', 'tags', 'version-tags']),
   key: z.string(),
   versionId: z.string(),
   sizeBytes: z.number(),
@@ -55,7 +56,7 @@ export function openNodeLog(place: ObjectPlace, credentials: CredentialProvider)
   return {
     async read({ after, limit = 1_000, waitSeconds = 0, signal }) {
       const path = `/muster/admin/v1/buckets/${encodeS3(place.bucket, false)}/changes`;
-      const url = new URL(`${path}?after=${after}&limit=${limit}&wait=${waitSeconds}`, place.endpoint);
+      const url = new URL(`${path}?after=${after}&limit=${limit}&wait=${waitSeconds}&tags=true`, place.endpoint);
       const { accessKeyId, secretAccessKey } = await credentials({ refused: false });
       const keys = { accessKey: accessKeyId, secretKey: secretAccessKey, region: place.region };
       const headers = signRequest({ method: 'GET', url, headers: {}, payloadHash: emptyHash }, keys, new Date());

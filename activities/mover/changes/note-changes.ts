@@ -20,13 +20,17 @@ export function writesOf(changes: readonly LoggedChange[], rule: NoteRule): Note
     if (!change.key.startsWith(rule.prefix) || change.kind === 'delete-version') continue;
     const key = change.key.slice(rule.prefix.length);
     if (key === '' || !rule.named(key)) continue;
-    const isDelete = change.kind !== 'put';
+    const isTags = change.kind === 'tags' || change.kind === 'version-tags';
+    if (change.kind === 'version-tags' && !rule.versions) continue;
+    const isDelete = !isTags && change.kind !== 'put';
     if (isDelete && !rule.deletes && !rule.versions) continue;
     const version = rule.versions ? change.versionId : '';
     const id = `${key}\0${version}`;
+    // Tags of what was written just before go along with it.
+    const written = isTags && writes.get(id)?.op !== 'put' ? 'tags' : 'put';
     writes.delete(id);
     writes.set(id, {
-      ...{ key, version, op: isDelete ? 'delete' : 'put', writtenAtMs: change.atMs },
+      ...{ key, version, op: isDelete ? 'delete' : written, writtenAtMs: change.atMs },
       sizeBytes: isDelete ? 0 : change.sizeBytes,
       // A delete has no ETag: its moment tells it from the next one.
       sourceEtag: isDelete ? `deleted-${change.atMs}` : change.etag,

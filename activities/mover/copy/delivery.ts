@@ -70,7 +70,7 @@ export async function withoutRefused<T>(setup: CopySetup, delivery: Delivery, wr
   }
 }
 
-function serverCodeOf(err: unknown): string | undefined {
+export function serverCodeOf(err: unknown): string | undefined {
   if (!(err instanceof MusterError) || err.code !== 'OBJECT_STORE_REFUSED') return undefined;
   const { serverCode } = err as MusterError & { serverCode?: unknown };
   return typeof serverCode === 'string' ? serverCode : undefined;

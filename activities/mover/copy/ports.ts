@@ -51,6 +51,8 @@ export interface CopyTask {
   seen?: { kind: 'absent' } | { kind: 'present'; etag: string };
   /** What the ledger says this replication left there; '' for nothing. */
   knownEtag?: string;
+  /** Its copy at the target, where the ledger knows it; '' for none. Of a version whose tags became others. */
+  targetVersion?: string;
   /** A version that follows another one: what is there is its own history and is not judged again. */
   follows?: boolean;
 }

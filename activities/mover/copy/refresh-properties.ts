@@ -6,6 +6,7 @@ import { callOf, headOrNone } from './landing.ts';
 import { readMarks, withoutMarks } from './marks.ts';
 import { type CopySetup, type CopyTask } from './ports.ts';
 import { fromSource, fromTarget } from './side-errors.ts';
+import { refreshVersionTags, sameTexts, tagsThere } from './tags.ts';
 
 export type Refreshed =
   | { kind: 'same' | 'refreshed'; targetEtag: string }
@@ -20,6 +21,7 @@ const largestInPlaceBytes = 1024 ** 3;
  * put there is written anew, under the condition that it is still that.
  */
 export async function refreshProperties(setup: CopySetup, task: CopyTask): Promise<Refreshed> {
+  if (task.versionId !== undefined) return refreshVersionTags(setup, task);
   const { target } = setup;
   const info = await fromSource(headSource(setup, task));
   const there = await headOrNone(setup, task.key);
@@ -32,10 +34,9 @@ export async function refreshProperties(setup: CopySetup, task: CopyTask): Promi
   const delivery = await prepare(setup, task, info, true);
   const { carried } = delivery;
   const tags = carried.tags ?? {};
-  const tagsThere =
-    setup.rule.carry.tags && !setup.refused.has('tags') ? await target.client.getTags(key, {}, callOf(setup)) : tags;
+  const others = await tagsThere(setup, key);
   const { etag: targetEtag } = there;
-  const sameTags = sameText(tags, tagsThere);
+  const sameTags = others === undefined || sameTexts(tags, others);
   if (sameProperties(info, there) && sameTags) return { kind: 'same', targetEtag };
   if (sameProperties(info, there)) {
     await withoutRefused(setup, delivery, async () => {
@@ -51,7 +52,8 @@ export async function refreshProperties(setup: CopySetup, task: CopyTask): Promi
         key,
         {
           replace: { content: carried.content, metadata: delivery.carried.metadata },
-          ...(delivery.carried.tags === undefined ? {} : { tags: delivery.carried.tags }),
+          // Without a word about them the copy would keep the tags that the source has no more.
+          ...(sameTags ? {} : { tags: delivery.carried.tags ?? {} }),
         },
         callOf(setup),
       ),
@@ -63,12 +65,7 @@ export async function refreshProperties(setup: CopySetup, task: CopyTask): Promi
 /** Metadata but for marks, and content headers. */
 export function sameProperties(source: ObjectInfo, target: ObjectInfo): boolean {
   return (
-    sameText(withoutMarks(source.metadata), withoutMarks(target.metadata)) &&
-    sameText({ ...source.content }, { ...target.content })
+    sameTexts(withoutMarks(source.metadata), withoutMarks(target.metadata)) &&
+    sameTexts({ ...source.content }, { ...target.content })
   );
-}
-
-function sameText(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }

@@ -1,11 +1,11 @@
-import { type Agreed, type LedgerRow, type NotedWrite, type SettledWrite } from './ledger.ts';
+import { type Agreed, type LedgerRow, type NotedWrite, type Operation, type SettledWrite } from './ledger.ts';
 
 /** The row after a write was seen at the source; undefined when it tells nothing new. Pure. */
 export function noteWrite(row: LedgerRow | undefined, write: NotedWrite, seq: number): LedgerRow | undefined {
   if (row !== undefined && tellsNothingNew(row, write)) return undefined;
   const open = row !== undefined && row.state !== 'verified';
   const sameBytes = row?.state === 'verified' && row.op !== 'delete' && row.sourceEtag === write.sourceEtag;
-  const op = sameBytes && write.op === 'put' ? 'metadata' : write.op;
+  const op = write.op === 'tags' ? opOfTags(row, write) : sameBytes && write.op === 'put' ? 'metadata' : write.op;
   const agreed = row === undefined ? undefined : agreedIn(row);
   return {
     ...{ key: write.key, version: write.version, seq, op, writtenAtMs: write.writtenAtMs },
@@ -14,7 +14,16 @@ export function noteWrite(row: LedgerRow | undefined, write: NotedWrite, seq: nu
     ...{ sizeBytes: write.sizeBytes, state: 'pending', attempts: 0, sourceEtag: write.sourceEtag },
     ...{ targetEtag: row?.targetEtag ?? '', targetVersion: row?.targetVersion ?? '', checksums: {} },
     ...(agreed === undefined ? {} : { agreed }),
+    ...(write.op === 'tags' ? { tagsAtMs: write.writtenAtMs } : {}),
   };
+}
+
+/** Tags go along with the bytes where those are still to be copied, or were never seen to arrive. */
+function opOfTags(row: LedgerRow | undefined, write: NotedWrite): Operation {
+  // A version without a row was there when its history was compared.
+  if (row === undefined) return write.version === '' ? 'put' : 'tags';
+  if (row.op === 'delete' || row.sourceEtag !== write.sourceEtag) return 'put';
+  return row.state === 'verified' ? 'tags' : row.op;
 }
 
 /** What both sides last agreed on by a row; undefined when they never did. Pure. */
@@ -41,7 +50,9 @@ export function settleWrite(
 ): LedgerRow | undefined {
   const base = row ?? madeOf(outcome, seq);
   if (outcome.sourceEtag !== '' && base.sourceEtag !== outcome.sourceEtag) return undefined;
-  const { errorCode: _, agreed, ...kept } = base;
+  const overtaken = underTags(base, outcome);
+  if (overtaken !== undefined) return overtaken;
+  const { errorCode: _, agreed, tagsAtMs: __, ...kept } = base;
   return {
     ...kept,
     ...(agreed === undefined || outcome.state === 'verified' ? {} : { agreed }),
@@ -51,6 +62,18 @@ export function settleWrite(
     targetVersion: outcome.targetVersion ?? base.targetVersion,
     checksums: outcome.checksums ?? base.checksums,
     ...(outcome.errorCode === undefined ? {} : { errorCode: outcome.errorCode }),
+  };
+}
+
+/** The bytes arrived, of a try that began before the tags became others: those are still to be brought. */
+function underTags(base: LedgerRow, outcome: SettledWrite & Partial<NotedWrite>): LedgerRow | undefined {
+  const { tagsAtMs = 0, sourceEtag } = base;
+  if (outcome.state !== 'verified' || outcome.writtenAtMs === undefined || outcome.writtenAtMs >= tagsAtMs)
+    return undefined;
+  const targetEtag = outcome.targetEtag ?? base.targetEtag;
+  return {
+    ...{ ...base, op: 'tags', targetEtag, targetVersion: outcome.targetVersion ?? base.targetVersion },
+    ...{ checksums: outcome.checksums ?? base.checksums, agreed: { sourceEtag, targetEtag } },
   };
 }
 

@@ -35,6 +35,8 @@ export interface LedgerRow {
   errorCode?: ErrorCode;
   /** What both sides last agreed on, while the row is about a later write; '' for a side that had nothing. */
   agreed?: Agreed;
+  /** When tags of it became others, by the source's clock, while that is not at the target: a copy begun before may lack them. */
+  tagsAtMs?: number;
 }
 
 /** ETags of one state that was proved to be the same on both sides. */

@@ -40,7 +40,8 @@ type Packed = [
   Checksums | 0,
   string | 0,
   /** Missing in rows of older programs. */
-  [string, string]?,
+  ([string, string] | 0)?,
+  number?,
 ];
 
 export function packRow(row: LedgerRow): Buffer {
@@ -51,7 +52,10 @@ export function packRow(row: LedgerRow): Buffer {
     ...([row.targetEtag === row.sourceEtag ? '=' : row.targetEtag, row.targetVersion] as const),
     ...([Object.keys(row.checksums).length === 0 ? 0 : row.checksums, row.errorCode ?? 0] as const),
   ];
-  if (row.agreed !== undefined) packed.push([row.agreed.sourceEtag, row.agreed.targetEtag]);
+  const { agreed, tagsAtMs } = row;
+  if (agreed !== undefined) packed.push([agreed.sourceEtag, agreed.targetEtag]);
+  else if (tagsAtMs !== undefined) packed.push(0);
+  if (tagsAtMs !== undefined) packed.push(tagsAtMs);
   return packr.pack(packed);
 }
 
@@ -59,14 +63,15 @@ export function unpackRow(id: RowId, bytes: Uint8Array): LedgerRow {
   const packed = packr.unpack(bytes) as Packed;
   const [seq, op, writtenAtMs, dueSinceMs, sizeBytes, state, attempts, sourceEtag, targetEtag] = packed;
   const [targetVersion, checksums, errorCode] = packed.slice(9) as [string, Checksums | 0, string | 0];
-  const agreed = packed[12];
+  const [agreed, tagsAtMs] = [packed[12], packed[13]];
   return {
     ...{ key: id.key, version: id.version, seq, op: ops[op]!, writtenAtMs, dueSinceMs, sizeBytes },
     ...{ state: states[state]!, attempts, sourceEtag, targetVersion },
     targetEtag: targetEtag === '=' ? sourceEtag : targetEtag,
     checksums: checksums === 0 ? {} : checksums,
     ...(errorCode === 0 ? {} : { errorCode: errorCode as ErrorCode }),
-    ...(agreed === undefined ? {} : { agreed: { sourceEtag: agreed[0], targetEtag: agreed[1] } }),
+    ...(tagsAtMs === undefined ? {} : { tagsAtMs }),
+    ...(agreed === undefined || agreed === 0 ? {} : { agreed: { sourceEtag: agreed[0], targetEtag: agreed[1] } }),
   };
 }
 

@@ -44,6 +44,7 @@ export async function settleKey(session: PairSession, task: PairTask, later: Del
     await act(session, task, { found, later });
   } catch (err) {
     if (err instanceof MusterError && err.code === 'OBJECT_CHANGED') return lookAgain(session, task, later);
+    if (session.patient && err instanceof MusterError && err.code === 'OBJECT_STORE_UNREACHABLE') throw err;
     const way = verdict.kind === 'carry' ? wayFrom(verdict.from) : 'aToB';
     const outcome = outcomeOf(err, session.runs[way].credentials.gaveUp !== undefined);
     if (outcome.kind === 'gone') return lookAgain(session, task, later);
@@ -123,6 +124,10 @@ async function carry(session: PairSession, task: PairTask, { from, why, look, la
       : { seen: { kind: 'present', etag: there.etag }, knownEtag: there.etag }),
   };
   const outcome = why === 'properties' ? await bringProperties(work, copying) : await copyAndSettle(work, copying);
+  if (session.patient && outcome?.kind === 'failed' && outcome.code === 'OBJECT_STORE_UNREACHABLE') {
+    counts.failed -= 1;
+    throw new MusterError(outcome.code, outcome.message);
+  }
   if (!hasMoved(outcome)) return;
   // Somebody wrote meanwhile: it is another question now.
   counts[outcome.kind] -= 1;

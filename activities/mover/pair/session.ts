@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { type Entry } from '../compare/pages.ts';
 import { createRun, type Run } from '../run/begin-run.ts';
+import { usualDeleteShare } from '../run/delete-guard.ts';
 import { type ObjectEvent, type PassInput } from '../run/pass.ts';
 import { type Settler } from '../run/settler.ts';
 import { type Agreement, createRecorder, type HeldState, type Recorder } from './agreement.ts';
@@ -23,6 +24,8 @@ export interface PairSession extends AsyncDisposable {
   recorder: Recorder;
   /** Those of the runs are in them. */
   counts: PairCounts;
+  /** Whoever calls waits for a store that does not answer; else that is a failure of the object. */
+  patient: boolean;
   tell(event: PairEvent): void;
   tellObject(way: Way, event: ObjectEvent): void;
   /** Ends both directions; the first failure counts. */
@@ -48,7 +51,7 @@ export function openPairSession(input: PairInput): PairSession {
   };
   const runs = { aToB: open('aToB'), bToA: open('bToA') };
   return {
-    ...{ input, ledgers, runs, recorder, counts, tellObject },
+    ...{ input, ledgers, runs, recorder, counts, tellObject, patient: false },
     tell: (event) => input.onEvent?.(event),
     fail(err) {
       for (const way of ways) runs[way].fail(err);
@@ -65,7 +68,11 @@ function runInput({ a, b, rule, ledgers, cursor, workDirectory, signal }: PairIn
   const origin = way === 'aToB' ? rule.names.a : rule.names.b;
   return {
     ...(way === 'aToB' ? { source: a, target: b } : { source: b, target: a }),
-    rule: { ...rule.pass, copy: { ...rule.pass.copy, overwrite: 'known', origin } },
+    rule: {
+      ...rule.pass,
+      deleteShare: rule.pass.deleteShare ?? usualDeleteShare,
+      copy: { ...rule.pass.copy, overwrite: 'known', origin },
+    },
     ledger: ledgers[way],
     ...(cursor === undefined ? {} : { cursor: { ...cursor, counts: cursor.counts[way] } }),
     ...(directory === undefined ? {} : { workDirectory: directory }),
