@@ -38,6 +38,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['replicate'], load: async () => (await import('./replicate.ts')).addReplicate },
   { names: ['recovery-points'], load: async () => (await import('./recovery-points.ts')).addRecoveryPoints },
   { names: ['repo'], load: async () => (await import('./repo.ts')).addRepo },
+  { names: ['copies'], load: async () => (await import('./copies.ts')).addCopies },
   { names: ['copy'], load: async () => (await import('./copy.ts')).addCopy },
 ];
 

@@ -1,9 +1,12 @@
 /** Long copies as workflows: piece by piece, on and on over kills and pauses, on a real cluster and a real Temporal. */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { parse, stringify } from 'yaml';
 import { openNodeLog } from '../../activities/mover/changes/node-log.ts';
 import { parseLocation } from '../../activities/objects/location.ts';
 import { openObjects } from '../../activities/objects/open.ts';
@@ -12,6 +15,7 @@ import { progressOf, startProtection, type StartedProtection } from '../../worke
 import type { CopyFilter, CopyOrder, CopyResult, CopyRule, CopyView } from '../../workflows/engine/copying.ts';
 import { account, startCluster, type TestCluster } from '../storage/support/dev-cluster.ts';
 import { settles } from './support/bucket-pair.ts';
+import { writeEstate } from './support/estate.ts';
 import { openWorld, type ProtectionWorld } from './support/world.ts';
 
 let world: ProtectionWorld;
@@ -23,6 +27,8 @@ before(async () => {
   process.env['COPIES_ACCESS_KEY_ID'] = account.user;
   process.env['COPIES_SECRET_ACCESS_KEY'] = account.password;
   [world, cluster] = await Promise.all([openWorld({ worker: 'none' }), startCluster()]);
+  // The processes that use a reference resolve it.
+  process.env['NAMED_TO'] = addressOf('named-to');
   worker = startWorkerProcess();
 });
 after(async () => {
@@ -207,4 +213,94 @@ test('a dry run names what would be done and does nothing; the guard stops delet
   assert.deepEqual(await keysOf(to), await keysOf(from));
   const compared = await copied(orderOf('guarded', {}, { mode: 'compare' }));
   assert.deepEqual([compared.verdict, compared.counts.different], ['done', 0]);
+});
+
+test('rules tier, migrate and keep or remove what they are about, by prefix, size and tag, and nothing else', async () => {
+  const { from, to } = await pairWith('ruled', 3);
+  await from.put('logs/old', Buffer.from('old'));
+  await from.put('logs/kept', Buffer.from('kept'));
+  await from.putTags('logs/old', { class: 'cold' });
+  await from.put('large', Buffer.alloc(10_000, 1));
+  const order = orderOf(
+    'ruled',
+    {},
+    {
+      legs: [
+        { kind: 'tier', name: 'ia', filter: { ...all, minSizeBytes: 5_000 }, storageClass: 'STANDARD_IA' },
+        {
+          kind: 'copy',
+          name: 'cold',
+          filter: { ...all, prefix: 'logs/', tags: { class: 'cold' } },
+          removeSource: true,
+        },
+        { kind: 'copy', name: 'small', filter: { ...all, include: ['/k*'], exclude: ['k002'] }, removeSource: false },
+      ],
+    },
+  );
+  const dry = await copied({ ...order, mode: 'plan' });
+  assert.deepEqual(
+    dry.named.map(({ what, key }) => `${what} ${key}`).toSorted(),
+    // Tags are looked at when it is done.
+    ['would-copy k000', 'would-copy k001', 'would-copy logs/kept', 'would-copy logs/old', 'would-tier large'],
+  );
+  assert.equal((await from.head('large')).storageClass, 'STANDARD');
+  const result = await copied(order);
+  assert.deepEqual(
+    [result.verdict, result.counts.copied, result.counts.deleted],
+    ['done', 4, 1],
+    JSON.stringify(result),
+  );
+  assert.deepEqual(await keysOf(from), ['k000', 'k001', 'k002', 'large', 'logs/kept']);
+  assert.deepEqual(await keysOf(to), ['k000', 'k001', 'logs/old']);
+  assert.equal((await from.head('large')).storageClass, 'STANDARD_IA');
+  const again = await copied(order);
+  assert.deepEqual([again.verdict, again.counts.copied, again.counts.deleted], ['done', 0, 0]);
+});
+
+async function muster(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const program = path.join(import.meta.dirname, '../../cli/main.ts');
+  const env = {
+    ...process.env,
+    MUSTER_ESTATE: path.join(world.dir, 'muster.yaml'),
+    MUSTER_LEDGER_URL: world.ledgerUrl,
+    TEMPORAL_ADDRESS: world.temporal.address,
+    NO_COLOR: '1',
+  };
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [program, ...args], { env, cwd: world.dir });
+    return { code: 0, out: stdout, err: stderr };
+  } catch (err) {
+    const { code, stdout, stderr } = err as { code: number; stdout: string; stderr: string };
+    return { code, out: stdout, err: stderr };
+  }
+}
+
+test('the commands plan, copy, watch, stop and schedule what the estate names', async () => {
+  const { to } = await pairWith('named', 5);
+  const copies = {
+    named: { from: addressOf('named-from'), to: 'env:NAMED_TO', delete: true, at: '02:30' },
+    slow: { from: addressOf('named-from'), to: `${addressOf('named-to')}&prefix=slow`, requests: '1', measure: false },
+  };
+  const file = parse(readFileSync(writeEstate(world.dir), 'utf8')) as object;
+  writeFileSync(path.join(world.dir, 'muster.yaml'), stringify({ ...file, copies }));
+  const planned = await muster('copies', 'plan', 'named');
+  assert.equal(planned.code, 0, planned.out + planned.err);
+  assert.match(planned.out, /done named in .*: 5 to copy or move \(9\.8 KiB\)/);
+  assert.match(planned.out, /would-copy "k004"/);
+  assert.deepEqual(await keysOf(to), []);
+  const done = await muster('copies', 'start', 'named', '--by', 'Li', '--json');
+  assert.equal(done.code, 0, done.err);
+  assert.equal((JSON.parse(done.out) as CopyResult).counts.copied, 5);
+  const slow = await muster('copies', 'start', 'slow', '--detach');
+  assert.equal(slow.code, 0, slow.err);
+  const status = await muster('copies', 'status');
+  assert.match(status.out, /named {2}not under way; the last was done .* ago: 5 copied/);
+  assert.match(status.out, /slow {2}(copying|under way)/);
+  const stopped = await muster('copies', 'stop', 'slow');
+  assert.equal(stopped.code, 0, stopped.err);
+  const { status: ended } = await world.temporal.client.workflow.getHandle('copy/slow').describe();
+  assert.equal(ended.name, 'CANCELLED');
+  const applied = await muster('apply');
+  assert.equal(applied.code, 0, applied.err);
+  assert.match(applied.out, /\+ copy\/named {2}to create, daily/);
 });

@@ -16,6 +16,7 @@ import { copyOrderOf, copyWorkflowId } from '../../runbooks/copies-orders.ts';
 import { copySchema } from '../../runbooks/copies-schema.ts';
 import { parseEstate, type Estate } from '../../runbooks/estate.ts';
 import { compileProtection, scheduledOf } from '../../runbooks/protection.ts';
+import { copyNow, countsText, exitOf, namedLines, progressText } from '../../cli/copies/words.ts';
 import { copyBatch, describeCopy } from '../../workflows/engine/copy-words.ts';
 import {
   beginCopy,
@@ -26,11 +27,14 @@ import {
   takePiece,
   totalsOf,
   verdictOf,
+  type CopyBeat,
   type CopyCounts,
   type CopyMemory,
   type CopyMode,
   type CopyOrder,
   type CopyPieceEnd,
+  type CopyVerdict,
+  type CopyView,
 } from '../../workflows/engine/copying.ts';
 import { testCatalogue } from '../support/catalogue.ts';
 import { estateText } from '../support/estates.ts';
@@ -272,6 +276,7 @@ test('the Temporal UI is told the phase, the figures, the time left and what was
   const order = orderOf();
   const view = {
     ...{ name: 'one', mode: 'do' as const, phase: 'copying' as const, leg: 'all', legs: 1, pieces: 3, startedBy: 'Li' },
+    before: noCopyCounts(),
     ...{ counts: counts({ copied: 10, copiedBytes: 2_048, failed: 1 }), toDo: { objects: 20, bytes: 4_096 } },
     ...{ rate: { objectsPerSecond: 2, bytesPerSecond: 1_024 }, etaSeconds: 130, failure: null, startedAtMs: 0 },
     named: [{ key: 'odd', what: 'failed', why: 'x' }],
@@ -282,6 +287,43 @@ test('the Temporal UI is told the phase, the figures, the time left and what was
   assert.match(text, /left out: 1, the first: `odd` \(failed\)/);
   assert.match(text, /ETA: 2 min 10 s/);
   assert.match(describeCopy(order, { ...view, phase: 'paused' }), /muster copies resume one/);
+});
+
+const exits: { verdict: CopyVerdict; code: number }[] = [
+  { verdict: 'done', code: 0 },
+  { verdict: 'partial', code: 3 },
+  { verdict: 'stopped', code: 1 },
+  { verdict: 'guarded', code: 4 },
+];
+for (const { verdict, code } of exits)
+  test(`a copy that is ${verdict} ends its command with ${code}`, () => assert.equal(exitOf({ verdict }), code));
+
+test('the status adds what the activity told to what is done, and tells no time left while it is paused', () => {
+  const view: CopyView = {
+    ...{ name: 'one', mode: 'do', phase: 'copying', leg: 'b', legs: 2, pieces: 3, startedBy: 'Li', startedAtMs: 0 },
+    ...{ before: counts({ copied: 5 }), counts: counts({ copied: 7 }), toDo: { objects: 20, bytes: 4_096 } },
+    ...{ rate: null, etaSeconds: 400, failure: null, named: [] },
+  };
+  const rate = { objectsPerSecond: 2, bytesPerSecond: 1_024 };
+  const beat: CopyBeat = {
+    ...{ leg: 1, stage: 'copying', cursor: null, counts: counts({ copied: 10, copiedBytes: 2_048 }), named: [], rate },
+    ...{ etaSeconds: 65, waits: null, atMs: 0 },
+  };
+  assert.equal(copyNow(null, beat), null);
+  const now = copyNow(view, beat)!;
+  assert.equal(
+    progressText(now),
+    'copying (b)  15 of 20 objects  2.0 KiB of 4.0 KiB  1.0 KiB/s, 2 objects/s  ETA 1:05',
+  );
+  assert.match(
+    progressText(copyNow({ ...view, phase: 'paused' }, beat)!),
+    /^paused \(b\) {2}7 of 20 objects {2}0 B of 4\.0 KiB$/,
+  );
+  assert.equal(
+    countsText(counts({ copied: 1, copiedBytes: 9, same: 2, failed: 1 }), 'do'),
+    '1 copied (9 B), 2 the same, 1 failed',
+  );
+  assert.deepEqual(namedLines([{ key: 'a\u001b', what: 'failed', why: 'x' }], 5), ['  failed "a\\u001b": x']);
 });
 
 /** A store that lists what it is given, in pages as large as asked for. */

@@ -43,7 +43,9 @@ export async function copyPiece(piece: CopyPiece, context: ProtectionContext): P
   const tell = (now: Parameters<PieceWork['tell']>[0]): void => context.heartbeat(beatOf(piece, named, now));
   const end = await workOf(piece)({
     ...{ piece, leg, places, directory, ledger: shared?.ledger, signal: place.signal, cursor: begin.cursor, tell },
-    name: (one) => void (named = one === undefined ? named : mergeNamed(named, [one])),
+    name(one) {
+      if (one !== undefined) named = mergeNamed(named, [{ ...one, key: leg.filter.prefix + one.key }]);
+    },
   });
   const { counts, rate, cursor } = end;
   const answer = { counts, named, elapsedMs: performance.now() - beganMs, rate, failure: null };
