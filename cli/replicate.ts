@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { action } from './command.ts';
+import { showHistory, showLost } from './replicate/history.ts';
 import { pauseReplication, resumeReplication, startReplications } from './replicate/orders.ts';
 import { showReplications } from './replicate/status.ts';
 
@@ -11,6 +12,8 @@ Examples:
   $ npx muster replicate status
   $ npx muster replicate start shop
   $ npx muster replicate pause shop/receipts
+  $ npx muster replicate history shop
+  $ npx muster replicate lost failover-shop-20261120-081500-4f2a
 
 Exit codes of replicate:
   0    done; with status: everything runs, and the loss is known and inside the objective
@@ -26,6 +29,10 @@ export function addReplicate(program: Command): void {
   common(
     group.command('status [service/resource]').description('What would be lost now, backlog, watermark, rate and ETA'),
   ).action(action(showReplications));
+  common(
+    group.command('history [service/resource]').description('How far each bucket was behind in the last 24 hours'),
+  ).action(action(showHistory));
+  common(group.command('lost <run>').description('Every object that a run found lost')).action(action(showLost));
   common(
     group
       .command('start [service/resource]')

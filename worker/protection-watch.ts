@@ -5,6 +5,7 @@ import { compileProtection, type ProtectionPlan } from '../runbooks/protection.t
 import { lastKnownGood } from '../workflows/engine/recovery-choice.ts';
 import { every, type Repeating } from './every.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { keepReplicationHistory } from './replication-history.ts';
 
 const lookEveryMs = 15_000;
 const replicationEveryMs = 1_000;
@@ -35,7 +36,9 @@ export function watchProtection({ estate, ledger, registry, stateDir }: Protecti
   const backups = every(lookEveryMs, lookAtBackups, () => {
     for (const gauge of gauges.fromLedger) gauge.reset();
   });
-  return [replications, backups];
+  const remember = keepReplicationHistory(plan, stateDir, ledger);
+  const history = every(lookEveryMs, () => remember(Date.now()));
+  return [replications, backups, history];
 }
 
 type Gauges = ReturnType<typeof createGauges>;

@@ -2,6 +2,7 @@ import { MusterError } from '../workflows/engine/errors.ts';
 import type { LedgerBatch } from '../workflows/io.ts';
 import type { RunRecord } from '../workflows/engine/ports.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { recordLosses } from './record-losses.ts';
 
 /** Writes what a run reports to the ledger. Every part may come twice. */
 export async function recordBatch(ledger: Ledger, batch: LedgerBatch): Promise<void> {
@@ -14,7 +15,9 @@ export async function recordBatch(ledger: Ledger, batch: LedgerBatch): Promise<v
   for (const record of records) await remember(ledger, runId, record);
   if (finished === null) return;
   const { plan } = await ledger.getRun(runId);
-  await ledger.finishRun({ ...finished.run, plan }, finished.atMs);
+  const run = { ...finished.run, plan };
+  await ledger.finishRun(run, finished.atMs);
+  await recordLosses(ledger, run, finished.atMs);
 }
 
 /** Records that have a table of their own besides the chain. */

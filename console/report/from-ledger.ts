@@ -1,5 +1,5 @@
 import type { Ledger } from '../../worker/ledger/ledger.ts';
-import type { EpochRow } from '../../worker/ledger/types.ts';
+import type { EpochRow, RunRow } from '../../worker/ledger/types.ts';
 import type { ClientSecond, ReportInput, ReportRunInput } from './input.ts';
 
 /** What the ledger does not know: rows saved from an old primary, and what clients saw. */
@@ -14,6 +14,8 @@ export interface ReportRequest {
   /** By run id. */
   extras?: Readonly<Record<string, RunExtras>>;
 }
+
+const mostKeys = 1_000;
 
 /** Gathers the input of a report. @throws MusterError RUN_UNKNOWN, LEDGER_UNREACHABLE */
 export async function reportInputFromLedger(ledger: Ledger, request: ReportRequest): Promise<ReportInput> {
@@ -34,5 +36,17 @@ async function runInput(ledger: Ledger, runId: string, extras: RunExtras): Promi
     ledger.approvalsOf(runId),
     ledger.findingsOf(runId),
   ]);
-  return { run, events, chain, measurements, approvals, findings, conflictSets, writeGap, truth };
+  const lostKeys = await lostKeysOf(ledger, run);
+  return { run, events, chain, measurements, approvals, findings, lostKeys, conflictSets, writeGap, truth };
+}
+
+/** The run itself carries the first hundred. */
+async function lostKeysOf(ledger: Ledger, { runId, plan }: RunRow): Promise<Record<string, string[]>> {
+  const lost: Record<string, string[]> = {};
+  for (const { name, driver } of plan.resources) {
+    if (driver !== 'bucket') continue;
+    const found = await ledger.lostObjectsOf(runId, name, mostKeys);
+    if (found.length > 0) lost[name] = found.map(({ key }) => key);
+  }
+  return lost;
 }

@@ -25,6 +25,8 @@ export interface ReportRunInput {
   measurements: Measurement[];
   approvals: ApprovalRow[];
   findings: FindingRow[];
+  /** By bucket: keys that the freeze of this run found lost, as the ledger remembers them; the first thousand. */
+  lostKeys?: Readonly<Record<string, readonly string[]>>;
   /** Rows that this run saved from an old primary before it was rewound. */
   conflictSets: ConflictSet[];
   /** Around the switch of this run; null when nobody wrote or nobody listened. */

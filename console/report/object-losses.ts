@@ -60,12 +60,15 @@ interface Frozen {
 }
 
 /** The figures of steps that froze a replication. */
-function frozenOf({ run }: ReportRunInput): Frozen[] {
+function frozenOf({ run, lostKeys = {} }: ReportRunInput): Frozen[] {
   return run.plan.steps.flatMap((step) => {
     const evidence = run.final?.steps[step.id]?.evidence ?? null;
     const lostObjects = evidence?.['lostObjects'];
     if (step.verb !== 'observe' || evidence === null || typeof lostObjects !== 'number') return [];
-    return [{ resource: step.resource, complete: evidence['complete'] === true, lostObjects, keys: keysOf(evidence) }];
+    const { resource } = step;
+    // A run whose ledger has only what the run itself carries names the first hundred.
+    const keys = [...(lostKeys[resource] ?? keysOf(evidence))];
+    return [{ resource, complete: evidence['complete'] === true, lostObjects, keys }];
   });
 }
 

@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { writeEvidence } from '../../activities/drivers/bucket/replication/evidence.ts';
+import { replicationDir } from '../../activities/protection/replicate/home.ts';
+import { writeStatus } from '../../activities/protection/replicate/status.ts';
 import { openLedger, type Ledger } from '../../worker/ledger/ledger.ts';
 import type { LostObject } from '../../worker/ledger/replication.ts';
+import type { FindingRow } from '../../worker/ledger/types.ts';
+import { recordLosses } from '../../worker/record-losses.ts';
+import { keepReplicationHistory } from '../../worker/replication-history.ts';
+import { newRun } from '../../workflows/engine/advance.ts';
+import type { JsonObject } from '../../workflows/engine/plan.ts';
 import type { ReplicationStatus } from '../../workflows/engine/replication.ts';
+import { planOf, step } from '../support/plan.ts';
 import { startLedgerPostgres, withClient, type LedgerPostgres } from '../support/ledger-postgres.ts';
 
 let server: LedgerPostgres;
@@ -43,6 +55,76 @@ test('figures come back in their order, unknown ones as unknown, and none of the
     ],
   );
   assert.deepEqual(await ledger.replicationFiguresOf(known, { fromMs: 3_000, toMs: 5_000 }), []);
+});
+
+test('what a replication tells is remembered by the moment, also what it told while the ledger was away', async () => {
+  const dir = await mkdtemp(path.join(tmpdir(), 'muster-history-'));
+  const order = { service: 'shop', resource: { name: 'letters' } };
+  writeStatus(replicationDir(dir, 'shop', 'letters'), { ...known, resource: 'letters', atMs: 10_000 });
+  const away = openLedger('postgres://nobody@127.0.0.1:9/nothing');
+  let there = away;
+  const through: Pick<Ledger, 'addReplicationFigures'> = {
+    addReplicationFigures: (batch) => there.addReplicationFigures(batch),
+  };
+  const remember = keepReplicationHistory({ replications: [{ order }] } as never, dir, through);
+  await assert.rejects(remember(11_000));
+  there = ledger;
+  await remember(12_000);
+  // It has told nothing for a minute: unknown, at this moment.
+  await remember(70_000);
+  const found = await ledger.replicationFiguresOf(
+    { service: 'shop', resource: 'letters' },
+    { fromMs: 0, toMs: 90_000 },
+  );
+  assert.deepEqual(
+    found.map(({ atMs, oldestPendingAgeSeconds }) => [atMs, oldestPendingAgeSeconds]),
+    [
+      [11_000, 0.4],
+      [12_000, 0.4],
+      [70_000, null],
+    ],
+  );
+  await away.close();
+  await rm(dir, { recursive: true });
+});
+
+test('the whole list that a freeze wrote is remembered; one that is not what the run wrote is a finding', async () => {
+  const dir = await mkdtemp(path.join(tmpdir(), 'muster-losses-'));
+  const header = { kind: 'losses', frozenAtMs: 5, epoch: 2, observedUpToMs: 4, complete: false, writes: 1_500 };
+  const lost = Array.from({ length: 1_500 }, (_, i) => {
+    const write = { key: `k${i}`, op: 'put', writtenAtMs: i, sizeBytes: 10, certainty: 'lost' } as const;
+    return { ...write, version: 'v', sourceEtag: 'e' };
+  });
+  const { file: lostFile, sha256 } = await writeEvidence(dir, 'lost.jsonl', [header, ...lost]);
+  const findings: FindingRow[] = [];
+  const keeping = {
+    addLostObjects: (of: { runId: string; resource: string }, batch: readonly LostObject[]) =>
+      ledger.addLostObjects(of, batch),
+    addFinding: async (finding: FindingRow) => void findings.push(finding),
+  };
+  const plan = planOf([step('observe-receipts', { verb: 'observe' })]);
+  const ended = (evidence: JsonObject): Parameters<typeof recordLosses>[1] => {
+    const run = newRun('failover-2', plan);
+    const state = run.steps['observe-receipts']!;
+    return { ...run, steps: { 'observe-receipts': { ...state, evidence } } };
+  };
+  for (let times = 0; times < 2; times++) await recordLosses(keeping, ended({ lostFile, lostSha256: sha256 }), 9);
+  const kept = await ledger.lostObjectsOf('failover-2', 'receipts');
+  assert.deepEqual(
+    kept,
+    lost.map(({ version: _version, sourceEtag: _etag, ...one }) => one),
+  );
+  assert.equal(findings.length, 0);
+  await recordLosses(keeping, ended({ lostFile, lostSha256: '0' }), 9);
+  await recordLosses(keeping, ended({ lostFile: path.join(dir, 'elsewhere'), lostSha256: sha256 }), 9);
+  assert.deepEqual(
+    findings.map(({ what }) => what.replaceAll(dir, 'DIR')),
+    [
+      'which objects of receipts were lost is not all in the ledger: DIR/evidence/lost.jsonl is not the list that the run wrote',
+      "which objects of receipts were lost is not all in the ledger: ENOENT: no such file or directory, open 'DIR/elsewhere'",
+    ],
+  );
+  await rm(dir, { recursive: true });
 });
 
 test('lost objects are kept for good, whatever they are called', async () => {

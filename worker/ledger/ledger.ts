@@ -95,7 +95,8 @@ export interface Ledger {
     between: { fromMs: number; toMs: number },
   ): Promise<ReplicationFigure[]>;
   addLostObjects(of: { runId: string; resource: string }, lost: readonly LostObject[]): Promise<void>;
-  lostObjectsOf(runId: string, resource: string): Promise<LostObject[]>;
+  /** The first written first; all of them without a limit. */
+  lostObjectsOf(runId: string, resource: string, limit?: number): Promise<LostObject[]>;
 
   close(): Promise<void>;
 }
@@ -199,6 +200,7 @@ function replicationOf(db: LedgerConnection) {
       selectReplicationFigures(db, of, between),
     addLostObjects: (of: { runId: string; resource: string }, lost: readonly LostObject[]) =>
       insertLostObjects(db, of, lost),
-    lostObjectsOf: (runId: string, resource: string) => selectLostObjects(db, runId, resource),
+    lostObjectsOf: (runId: string, resource: string, limit?: number) =>
+      selectLostObjects(db, { runId, resource }, limit ?? null),
   };
 }

@@ -71,11 +71,15 @@ export async function insertLostObjects(
   );
 }
 
-/** What a run found lost of a resource, the first written first. */
-export async function selectLostObjects(sql: Sql, runId: string, resource: string): Promise<LostObject[]> {
+/** What a run found lost of a resource, the first written first; all of it without a limit. */
+export async function selectLostObjects(
+  sql: Sql,
+  { runId, resource }: { runId: string; resource: string },
+  limit: number | null,
+): Promise<LostObject[]> {
   return sql.rows<LostObject>(
     `SELECT object_key AS "key", operation AS "op", written_at_ms AS "writtenAtMs", size_bytes AS "sizeBytes", certainty
-     FROM ledger.lost_objects WHERE run_id = $1 AND resource = $2 ORDER BY written_at_ms, object_key`,
-    [runId, resource],
+     FROM ledger.lost_objects WHERE run_id = $1 AND resource = $2 ORDER BY written_at_ms, object_key LIMIT $3`,
+    [runId, resource, limit],
   );
 }
