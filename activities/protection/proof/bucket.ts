@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
 import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
 import { readContent } from '../../backup/engine/read-content.ts';
 import { restore } from '../../backup/engine/restore.ts';
 import { nodeAt, walkSnapshot, type SnapshotEntry } from '../../backup/engine/walk-snapshot.ts';
 import type { TreeNode } from '../../backup/repository/tree.ts';
+import { createHasher } from '../../objects/checksum/hasher.ts';
 import { savedObject } from '../../backup/source/bucket.ts';
 import { shown } from '../../backup/source/raw-path.ts';
 import { failed, Faults, judged, named, passed, unknown } from './finding.ts';
+import { judgeObject, wantedOf, type KnownOfObject, type ObjectVerdict } from './object-checksums.ts';
 import { isDrawn } from './sample.ts';
 import { secondsSince, type Proving, type Restored } from './trial.ts';
 
@@ -25,9 +26,11 @@ interface Reading {
   /** What it gives back otherwise than it was. */
   faults: Faults;
   metadata: Faults;
-  /** ETags that are the MD5 of the content, and objects whose ETag could be one and is not. */
-  etagsRight: number;
-  etagsWrong: string[];
+  /** How many objects were judged so. */
+  verdicts: Record<ObjectVerdict, number>;
+  /** Objects that are not what their store had a checksum of, and those whose ETag could be an MD5 and is not. */
+  wrong: Faults;
+  etagsWrong: Faults;
 }
 
 /**
@@ -77,8 +80,9 @@ async function readAll(proving: Proving, treeId: string): Promise<Reading> {
       damage: new Faults(),
       faults: new Faults(),
       metadata: new Faults(),
-      etagsRight: 0,
-      etagsWrong: [],
+      verdicts: { right: 0, wrong: 0, 'etag-right': 0, 'etag-wrong': 0, 'nothing-known': 0 },
+      wrong: new Faults(),
+      etagsWrong: new Faults(),
     },
   };
   const entries = walkSnapshot(proving.stored.trees, treeId);
@@ -99,13 +103,13 @@ async function readEntry(proving: Proving, reading: Reading, entry: SnapshotEntr
   if (entry.kind === 'damaged') return reading.damage.add(`${path}: ${entry.why}`);
   if (entry.node.type !== 'file') return;
   reading.objects += 1;
-  const etag = checkMetadata(reading, path, entry.node);
+  const known = checkMetadata(reading, path, entry.node);
   const { samplePercent = 100 } = proving.order.checks;
   // The first one always, so that a small share of few is never nothing.
   if (reading.objects > 1 && !isDrawn(samplePercent, proving.context.runId, path)) return;
   reading.read += 1;
   try {
-    await readObject(proving, reading, { path, node: entry.node, etag });
+    await readObject(proving, reading, { path, node: entry.node, known });
   } catch (err) {
     const { code, message } = toMusterError(err);
     if (code !== 'REPOSITORY_DAMAGED') throw err;
@@ -113,40 +117,44 @@ async function readEntry(proving: Proving, reading: Reading, entry: SnapshotEntr
   }
 }
 
-/** @returns its ETag; null when there is none, which no object that was saved from a bucket lacks */
-function checkMetadata({ metadata }: Reading, path: string, node: TreeNode): string | null {
+/** @returns what was known of its bytes; null without an ETag, which no object that was saved from a bucket lacks */
+function checkMetadata({ metadata }: Reading, path: string, node: TreeNode): KnownOfObject | null {
   const found = node.extendedAttributes?.find(({ name }) => name === 'user.muster.etag');
   if (found === undefined) {
     metadata.add(`${path}: what it was besides its bytes was not saved`);
     return null;
   }
+  const etag = Buffer.from(found.value).toString();
   try {
-    const { key } = savedObject(path, node);
+    const { key, checksums } = savedObject(path, node);
     if (path.includes('%') && key === path) metadata.add(`${path}: its key was not saved`);
+    return { etag, checksums };
   } catch (err) {
     metadata.add(`${path}: its metadata cannot be read (${toMusterError(err).message})`);
   }
-  return Buffer.from(found.value).toString();
+  return { etag, checksums: null };
 }
 
 async function readObject(
   { stored, signal }: Proving,
   reading: Reading,
-  { path, node, etag }: { path: string; node: TreeNode; etag: string | null },
+  { path, node, known }: { path: string; node: TreeNode; known: KnownOfObject | null },
 ): Promise<void> {
-  const md5 = /^[0-9a-f]{32}$/i.test(etag ?? '') ? createHash('md5') : null;
-  let bytes = 0;
+  const wanted = known === null ? null : wantedOf(known);
+  const hasher = createHasher(wanted === null ? [] : [wanted.kind]);
   for await (const piece of readContent(stored, path, node)) {
     signal.throwIfAborted();
-    bytes += piece.length;
-    md5?.update(piece);
+    hasher.update(piece);
   }
+  const bytes = hasher.sizeBytes;
   reading.bytes += bytes;
   const size = Number(node.sizeBytes ?? 0);
   if (bytes !== size) reading.faults.add(`${path}: ${bytes} bytes were saved, it had ${size}`);
-  if (md5 === null) return;
-  if (md5.digest('hex') === etag?.toLowerCase()) reading.etagsRight += 1;
-  else reading.etagsWrong.push(path);
+  if (known === null) return;
+  const verdict = judgeObject(known, hasher.digest());
+  reading.verdicts[verdict] += 1;
+  if (verdict === 'wrong') reading.wrong.add(path);
+  if (verdict === 'etag-wrong') reading.etagsWrong.add(path);
 }
 
 function findingsOf({ point }: Proving, bucket: string, reading: Reading): Proving['findings'] {
@@ -166,21 +174,35 @@ function findingsOf({ point }: Proving, bucket: string, reading: Reading): Provi
   }
   const detail = metadata.count === 0 ? `of ${objects} objects readable` : metadata.toString();
   findings.push(judged(metadata.count === 0, { check: 'metadata', subject: bucket, detail }));
-  findings.push(...etagFinding(bucket, reading));
+  findings.push(...checksumFinding(bucket, reading), ...etagFinding(bucket, reading));
   return findings;
 }
 
+/** Against what the store itself had computed of the bytes, which holds whatever its ETags are. */
+function checksumFinding(bucket: string, { verdicts, wrong }: Reading): Proving['findings'] {
+  const about = { check: 'checksums', subject: bucket };
+  if (wrong.count > 0) {
+    const detail = `${wrong.count} are not what their store had a checksum of: ${wrong.toString()}`;
+    return [failed({ ...about, detail })];
+  }
+  if (verdicts.right === 0) return [];
+  const rest = verdicts['nothing-known'];
+  const without = rest === 0 ? '' : `; of ${rest} none was known`;
+  return [passed({ ...about, detail: `those of ${verdicts.right} objects are right${without}` })];
+}
+
 /**
- * The ETag of an object that was stored in one piece is its MD5, unless the store encrypts with keys of its customer:
- * then no ETag of the bucket is, and nothing is known from them.
+ * For objects of which only an ETag is known. That of an object that was stored in one piece is its MD5, unless the store
+ * encrypts with keys of its customer and does not say so: then no ETag of the bucket is, and nothing is known from them.
  */
-function etagFinding(bucket: string, { etagsRight, etagsWrong }: Reading): Proving['findings'] {
+function etagFinding(bucket: string, { verdicts, etagsWrong }: Reading): Proving['findings'] {
   const about = { check: 'etags', subject: bucket };
-  const known = etagsRight + etagsWrong.length;
+  const right = verdicts['etag-right'];
+  const known = right + etagsWrong.count;
   if (known === 0) return [];
-  if (etagsRight === 0 && known > 1) return [passed({ ...about, detail: 'the ETags of this bucket are no MD5s' })];
-  if (etagsWrong.length === 0) return [passed({ ...about, detail: `the MD5s of ${etagsRight} objects are right` })];
-  return [failed({ ...about, detail: `${etagsWrong.length} are not what was stored there: ${named(etagsWrong)}` })];
+  if (right === 0 && known > 1) return [passed({ ...about, detail: 'the ETags of this bucket are no MD5s' })];
+  if (etagsWrong.count === 0) return [passed({ ...about, detail: `the MD5s of ${right} objects are right` })];
+  return [failed({ ...about, detail: `${etagsWrong.count} are not what was stored there: ${etagsWrong.toString()}` })];
 }
 
 async function layDown(proving: Proving, bucket: string): Promise<Restored> {

@@ -92,9 +92,59 @@ test('a sound backup of a bucket is proven: every object read back and compared,
   assertProven(proof);
   const details = new Map(proof.findings.map(({ check, detail }) => [check, detail]));
   assert.match(details.get('objects') ?? '', /^22 of 22 read back/);
-  assert.match(details.get('etags') ?? '', /the MD5s of 22 objects are right/);
+  assert.match(details.get('checksums') ?? '', /^those of 22 objects are right$/);
   assert.match(details.get('scanner') ?? '', /receipt receipts\/2026\/7\.txt/);
 });
+
+const attributes: Record<string, { name: string; change: () => string | null }> = {
+  etag: { name: 'user.muster.etag', change: () => 'f'.repeat(32) },
+  checksums: { name: 'user.muster.checksums', change: () => null },
+};
+/** The attributes of a node, one of them changed; null takes it away. */
+function withChanged({ name, change }: (typeof attributes)[string], node: TreeNode): Partial<TreeNode> {
+  const all = (node.extendedAttributes ?? []).flatMap((one) => {
+    if (one.name !== name) return [one];
+    const text = change();
+    return text === null ? [] : [{ name, value: Buffer.from(text) }];
+  });
+  return { extendedAttributes: all };
+}
+
+const stores: {
+  name: string;
+  edit: (path: string, node: TreeNode) => Partial<TreeNode>;
+  check: string;
+  says: RegExp;
+}[] = [
+  {
+    name: 'of which some are encrypted with a customer’s keys is proven by its checksums, and raises no alarm',
+    edit: (at, node) => (at.includes('/1') ? withChanged(attributes['etag']!, node) : {}),
+    ...{ check: 'checksums', says: /^those of 22 objects are right$/ },
+  },
+  {
+    name: 'whose store says nothing but the ETags of some is proven by the rest',
+    edit: (at, node) =>
+      at.includes('/1') ? withChanged({ name: 'user.muster.checksums', change: () => '{}' }, node) : {},
+    ...{ check: 'checksums', says: /^those of 11 objects are right; of 11 none was known$/ },
+  },
+  {
+    name: 'that was saved when only ETags were kept is proven by them',
+    edit: (_, node) => withChanged(attributes['checksums']!, node),
+    ...{ check: 'etags', says: /^the MD5s of 22 objects are right$/ },
+  },
+  {
+    name: 'that was saved when only ETags were kept, none of them an MD5, is not judged by them',
+    edit: (_, node) => withChanged(attributes['etag']!, { ...node, ...withChanged(attributes['checksums']!, node) }),
+    ...{ check: 'etags', says: /^the ETags of this bucket are no MD5s$/ },
+  },
+];
+for (const { name, edit, check, says } of stores) {
+  test(`a bucket ${name}`, async () => {
+    const proof = await tested(await savedAgain(world.repository, sound, { node: edit }));
+    assertProven(proof);
+    assert.match(proof.findings.find((one) => one.check === check)?.detail ?? '', says);
+  });
+}
 
 test('without programs that want files, nothing is laid down', async () => {
   const proof = await tested(sound);
@@ -124,14 +174,25 @@ const withoutAttribute =
 /** What was saved wrongly, and recorded as it was saved. */
 const damages: (Caught & { name: string; given: SavedAgain; recorded?: boolean })[] = [
   {
-    name: 'an object whose content is not that of its ETag',
+    name: 'an object whose content is not that of its checksum',
     given: { edits: { [path]: (bytes) => Buffer.alloc(bytes.length, 'x') } },
+    ...{
+      code: 'PROOF_FAILED',
+      says: /checksums receipts failed: 1 are not what their store had .*: receipts\/2026\/7\.txt/,
+    },
+  },
+  {
+    name: 'an object whose content is not that of its ETag, where nothing else was kept',
+    given: {
+      edits: { [path]: (bytes) => Buffer.alloc(bytes.length, 'x') },
+      node: (_, node) => withoutAttribute('user.muster.checksums')(node),
+    },
     ...{ code: 'PROOF_FAILED', says: /etags receipts failed: 1 are not what was stored there: receipts\/2026\/7\.txt/ },
   },
   {
     name: 'an object of no length where there was content',
     given: { edits: { [path]: () => Buffer.alloc(0) } },
-    ...{ code: 'PROOF_FAILED', says: /etags receipts failed: 1 are not what was stored there/ },
+    ...{ code: 'PROOF_FAILED', says: /checksums receipts failed: 1 are not what their store had/ },
   },
   {
     name: 'fewer objects than were recorded',
