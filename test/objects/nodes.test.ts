@@ -25,7 +25,7 @@ function placeOf(cluster: TestCluster, dialect: ObjectPlace['dialect'], bucket: 
   };
 }
 
-const traits = { tags: false, objectLock: false, refusedKeys: /^$/, wholeChecksum: true };
+const traits = { tags: true, objectLock: false, refusedKeys: /^$/, wholeChecksum: true };
 
 describeStore('S3 of our nodes', () => ({ place: (bucket) => placeOf(plain, 's3', bucket) }), traits);
 describeStore('S3 of our nodes over TLS', () => ({ place: (bucket) => placeOf(secure, 's3', bucket) }), traits);

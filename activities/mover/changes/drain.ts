@@ -64,7 +64,8 @@ export function drainBacklog(run: Run, ledger: ReplicationLedger): Drain {
       else await carryOut(run.work, stepOf(row));
       const [now] = await ledger.lookUp([row]);
       if (now === undefined || now.state === 'verified') retryAtMs.delete(row.key);
-      else if (now.sourceEtag === row.sourceEtag) retryAtMs.set(row.key, performance.now() + pauseAfter(now));
+      // Not what was noted meanwhile: that has not failed.
+      else if (now.seq === row.seq) retryAtMs.set(row.key, performance.now() + pauseAfter(now));
     } catch (err) {
       try {
         outcomeOf(err, run.credentials.gaveUp !== undefined);

@@ -52,10 +52,12 @@ export function settleWrite(
   if (outcome.sourceEtag !== '' && base.sourceEtag !== outcome.sourceEtag) return undefined;
   const overtaken = underTags(base, outcome);
   if (overtaken !== undefined) return overtaken;
-  const { errorCode: _, agreed, tagsAtMs: __, ...kept } = base;
+  const { errorCode: _, agreed, tagsAtMs, ...kept } = base;
+  const isOpen = outcome.state !== 'verified';
   return {
     ...kept,
-    ...(agreed === undefined || outcome.state === 'verified' ? {} : { agreed }),
+    ...(isOpen && agreed !== undefined ? { agreed } : {}),
+    ...(isOpen && tagsAtMs !== undefined ? { tagsAtMs } : {}),
     state: outcome.state,
     attempts: base.attempts + 1,
     targetEtag: outcome.targetEtag ?? base.targetEtag,

@@ -41,7 +41,7 @@ export function documentHeaders(body: Buffer): Record<string, string> {
 }
 
 function readTags(reader: XmlReader): Record<string, string> {
-  const tags: Record<string, string> = {};
+  const tags: [string, string][] = [];
   while (reader.next() === 'open') {
     if (reader.name !== 'TagSet') {
       reader.skip();
@@ -49,8 +49,9 @@ function readTags(reader: XmlReader): Record<string, string> {
     }
     while (reader.next() === 'open') {
       const fields = fieldsOf(reader, ['Key', 'Value']);
-      tags[fields.get('Key') ?? ''] = fields.get('Value') ?? '';
+      tags.push([fields.get('Key') ?? '', fields.get('Value') ?? '']);
     }
   }
-  return tags;
+  // Not by assignment, which one name would not survive.
+  return Object.fromEntries(tags);
 }
