@@ -17,7 +17,7 @@ import { archiveWal } from '../activities/protection/archive-wal.ts';
 import { restorePoint } from '../activities/protection/restore.ts';
 import { bringHome, noteStandIn } from '../activities/protection/stand-in.ts';
 import { verifyVault } from '../activities/protection/verify.ts';
-import { makeOwnedDir, usableDataHome } from '../activities/drivers/postgres/owner.ts';
+import { makeOwnedDir } from '../activities/drivers/postgres/owner.ts';
 import type {
   Aim,
   ArchiveWalOrder,
@@ -32,6 +32,7 @@ import type {
 import { aimAtWriter, type AimDeps } from './aim.ts';
 import { toApplicationFailure } from './failures.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { keepRemovingLeftPlaces, scratchOf } from './left-places.ts';
 import type { Log } from './log.ts';
 
 export interface ProtectionDeps {
@@ -51,6 +52,7 @@ const beatEveryMs = 3_000;
 /** The long work of protection, by the names that the workflows know. */
 export function protectionActivities(deps: ProtectionDeps): Record<string, Activity> {
   const { ledger } = deps;
+  keepRemovingLeftPlaces(deps);
   const long = <Order, Answer>(work: (order: Order, context: ProtectionContext) => Promise<Answer>): Activity =>
     asActivity(deps, work) as Activity;
   return {
@@ -161,7 +163,7 @@ function asActivity<Order, Answer>(
 /** Restored servers run as a user of their own, who must be able to reach their files. */
 async function placesFor(home: string): Promise<Pick<ProtectionContext, 'scratchDir' | 'stateDir'>> {
   const stateDir = path.join(path.resolve(home), 'protection');
-  const scratchDir = path.join(usableDataHome(path.resolve(home)), 'scratch');
+  const scratchDir = scratchOf(home);
   await mkdir(stateDir, { recursive: true });
   await makeOwnedDir(scratchDir);
   return { scratchDir, stateDir };

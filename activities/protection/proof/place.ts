@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { removeRecovered } from '../../backup/postgres/recovered-place.ts';
 import { codeOf } from '../../backup/repository/durable-write.ts';
@@ -8,6 +8,9 @@ import { usableDataHome } from '../../drivers/postgres/owner.ts';
 import { killServer } from '../../drivers/postgres/server.ts';
 import type { ProtectionContext } from '../context.ts';
 import { endMarked } from './marked.ts';
+import { isOwnerGone, ownPlace } from './owner.ts';
+
+const placePrefix = 'restore-test-';
 
 /** Where a copy is restored to, apart from everything. Disposing leaves nothing of it: no file, no process. */
 export interface Place extends AsyncDisposable {
@@ -31,22 +34,57 @@ export async function openPlace({
 }: Pick<ProtectionContext, 'scratchDir' | 'runId'>): Promise<Place> {
   const home = usableDataHome(scratchDir);
   // No name of a run holds a dot, so none is the beginning of another.
-  const prefix = `restore-test-${nameOf(runId)}.`;
+  const prefix = `${placePrefix}${nameOf(runId)}.`;
   await mkdir(home, { recursive: true });
   for (const name of await readdir(home)) if (name.startsWith(prefix)) await removePlace(path.join(home, name));
   const dir = await mkdtemp(path.join(home, prefix));
   const filesDir = path.join(dir, 'files');
   await mkdir(filesDir, { mode: 0o700 });
-  await writeFile(heldFile(dir), '');
+  const owning = await ownPlace(heldFile(dir));
   // The user that runs a restored server must get through to what is its own.
   await chmod(dir, 0o711);
   return {
     ...{ dir, filesDir, dataDir: dataDirOf(dir), isHeld: () => existsSync(heldFile(dir)) },
-    [Symbol.asyncDispose]: () => removePlace(dir),
+    async [Symbol.asyncDispose]() {
+      owning[Symbol.dispose]();
+      await removePlace(dir);
+    },
   };
 }
 
-/** Stands in a place as long as nobody removes it: whoever does takes it away before anything else. */
+/** A place that somebody left for good. */
+export interface LeftPlace {
+  dir: string;
+  /** Why it could not be removed; null when it is gone. */
+  why: string | null;
+}
+
+/**
+ * Removes the places of runs that never come back, servers and programs that still run there included: those whose
+ * process is gone. Places of processes that live are left alone, whatever they do.
+ * @returns what was found
+ */
+export async function removeLeftPlaces({ scratchDir }: Pick<ProtectionContext, 'scratchDir'>): Promise<LeftPlace[]> {
+  const home = usableDataHome(scratchDir);
+  const names = await readdir(home).catch((err: unknown) => {
+    if (codeOf(err) === 'ENOENT') return [];
+    throw err;
+  });
+  const left: LeftPlace[] = [];
+  for (const name of names.filter((one) => one.startsWith(placePrefix))) {
+    const dir = path.join(home, name);
+    try {
+      if (!(await isOwnerGone(dir, heldFile(dir)))) continue;
+      await removePlace(dir);
+      left.push({ dir, why: null });
+    } catch (err) {
+      left.push({ dir, why: err instanceof Error ? err.message : String(err) });
+    }
+  }
+  return left;
+}
+
+/** Says whose a place is as long as nobody removes it: whoever does takes it away before anything else. */
 function heldFile(dir: string): string {
   return path.join(dir, 'held');
 }

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { acquireLock } from '../../../activities/backup/repository/lock.ts';
+import { openPlace, removeLeftPlaces } from '../../../activities/protection/proof/place.ts';
 import { restoreTest } from '../../../activities/protection/restore-test.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { ProofChecks, RecoveryPoint, RestoreProof } from '../../../workflows/engine/protection.ts';
@@ -91,6 +92,27 @@ describe('a worker that is killed', () => {
     const programs = processesOf(placesOf(world, runId)).filter((one) => one.includes('sleep 600'));
     assert.ok(programs.length > 0, 'the programs should have outlived the worker');
     assertProven(await attempt(given({ runId })));
+  });
+
+  test('and never comes back: the next one on the machine removes its server, programs and files, and no others', async () => {
+    const runId = 'killed-for-good';
+    const file = world.at('started-for-good');
+    await killed(runId, { file }, { ...stubborn, start: ['sh', '-c', `touch ${file}; ${stubborn.start?.at(-1)}`] });
+    const running = processesOf(placesOf(world, runId));
+    for (const program of ['postgres', 'sleep 600'])
+      assert.ok(
+        running.some((one) => one.includes(program)),
+        program,
+      );
+    await using mine = await openPlace({ scratchDir: world.dir, runId: 'another-run' });
+    const left = await removeLeftPlaces({ scratchDir: world.dir });
+    assert.deepEqual(
+      left.map(({ dir, why }) => [dir.startsWith(placesOf(world, runId)), why]),
+      [[true, null]],
+    );
+    assert.deepEqual(leftBehind(world, runId), []);
+    assert.ok(mine.isHeld());
+    assert.deepEqual(await removeLeftPlaces({ scratchDir: world.dir }), []);
   });
 });
 
