@@ -14,7 +14,7 @@ export function copyProblems(copies: Mapping, sites: readonly string[]): Problem
     const path = ['copies', name];
     return [
       ...placeProblems(copy, path, sites),
-      ...deleteProblems(copy, path),
+      ...(copy['direction'] === 'both' ? pairProblems(copy, path) : deleteProblems(copy, path)),
       ...timeProblems(copy, path),
       ...ruleProblems(copy, path),
     ];
@@ -48,8 +48,27 @@ function isPlace(address: string): boolean {
   return isReference(address) || /^(env|file):/.test(address) || /^(s3|oss):\/\/[^/?]/i.test(address);
 }
 
+function pairProblems(copy: Mapping, path: YamlPath): Problem[] {
+  const whys: Record<string, string> = {
+    versions: 'the histories of two writers cannot be joined',
+    tag: 'a tag that is taken away would read as a delete',
+    rules: 'are for what goes one way',
+    delete: 'is what a pair does anyway: deletes are writes like others',
+    overwrite: 'is decided by "conflicts"',
+    storageClass: 'would go back and forth',
+  };
+  return Object.entries(whys).flatMap(([key, message]): Problem[] => {
+    if (copy[key] === undefined || copy[key] === false) return [];
+    return [{ path: [...path, key], part: 'key', message, fix: 'remove it, or remove "direction: both"' }];
+  });
+}
+
 function deleteProblems(copy: Mapping, path: YamlPath): Problem[] {
-  const { delete: deletes, deleteGuard, versions } = copy;
+  const { delete: deletes, deleteGuard, versions, conflicts } = copy;
+  if (conflicts !== undefined) {
+    const message = 'one way there are none';
+    return [{ path: [...path, 'conflicts'], part: 'key', message, fix: 'add "direction: both", or remove it' }];
+  }
   if (deletes !== true && deleteGuard !== undefined) {
     const message = 'nothing is deleted that it could guard';
     return [{ path: [...path, 'deleteGuard'], part: 'key', message, fix: 'add "delete: true", or remove it' }];

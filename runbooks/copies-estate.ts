@@ -19,23 +19,28 @@ const piecesPerRun = 50;
 const usualDeleteGuard = 10;
 
 export function buildCopy(name: string, file: CopyFile): EstateCopy {
-  const { from, to, site, shard, measure, every, at, rules } = file;
+  const { from, to, site, shard, measure, every, at } = file;
   const { versions, verify, compareBy, properties, overwrite, storageClass, bandwidth, requests, transfers } = file;
   return {
     ...{ name, from, to: to ?? null, site: site ?? null, measure, at: at ?? null },
     // A time of day alone is one of every day.
     every: every ?? (at === undefined ? null : 'daily'),
-    legs:
-      rules === undefined
-        ? [{ kind: 'copy', name: 'all', filter: filterOf(file), removeSource: false }]
-        : rules.map(legOf),
+    legs: legsOf(file),
     rule: {
       ...{ versions, verifyShare: verify / 100, compareBy, properties, overwrite, storageClass, transfers },
-      deleteShare: file.delete ? (file.deleteGuard ?? usualDeleteGuard) / 100 : null,
+      // Deletes of a pair are writes like others: they always go along.
+      deleteShare: file.delete || file.direction === 'both' ? (file.deleteGuard ?? usualDeleteGuard) / 100 : null,
       ...{ bandwidth: bandwidth ?? null, requests: requests ?? null },
     },
     shard: { bytes: shard.gib * gibibyte, ms: shard.minutes * 60_000, perRun: piecesPerRun },
   };
+}
+
+function legsOf(file: CopyFile): CopyLeg[] {
+  const { rules, direction, conflicts = 'keep' } = file;
+  if (rules !== undefined) return rules.map(legOf);
+  const all = { name: 'all', filter: filterOf(file) };
+  return [direction === 'both' ? { ...all, kind: 'pair', conflicts } : { ...all, kind: 'copy', removeSource: false }];
 }
 
 function legOf(rule: CopyRuleFile): CopyLeg {

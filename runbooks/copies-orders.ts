@@ -20,8 +20,11 @@ export function copyOrderOf(
     const which = chooseAmong(name, known, 'add it below "copies" in the estate');
     throw new MusterError('CONFIG_INVALID', `no copy is named "${name}": ${which}`);
   }
-  if (mode === 'compare' && copy.legs.some(({ kind }) => kind === 'tier'))
-    throw new MusterError('CONFIG_INVALID', `copy ${name} has rules that stay within the source: a plan shows them`);
+  if (mode === 'compare' && copy.legs.some(({ kind }) => kind !== 'copy'))
+    throw new MusterError(
+      'CONFIG_INVALID',
+      `copy ${name} has more to it than two sides being the same: ask for a plan`,
+    );
   const { site: _site, every: _every, at: _at, ...order } = copy;
   return { ...order, mode, startedBy };
 }

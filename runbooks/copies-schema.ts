@@ -57,6 +57,10 @@ export const copySchema = z.strictObject({
   to: text.describe('s3://bucket/prefix, oss://bucket/prefix, or a reference to one').optional(),
   /** Site without which it cannot be done; none when that is none of the estate's. */
   site: text.describe('the site without which it cannot be done').optional(),
+  /** `both`: both sides have users, and what one wrote or deleted goes to the other. */
+  direction: z.enum(['one-way', 'both']).describe('one-way or both').default('one-way'),
+  /** Who has the last word where both wrote; `keep` leaves it to a person. */
+  conflicts: z.enum(['keep', 'newer', 'from', 'to']).describe('keep, newer, from or to').optional(),
   ...filterShape,
   versions: z.boolean().describe('true or false').default(false),
   delete: z.boolean().describe('true or false').default(false),

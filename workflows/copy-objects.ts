@@ -4,6 +4,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  ContinueAsNew,
   continueAsNew,
   defineQuery,
   defineSignal,
@@ -66,11 +67,20 @@ export async function copyObjects(order: CopyOrder, memory?: CopyMemory): Promis
   setHandler(copyStatus, () => viewOf(order, now.memory));
   try {
     await copyOn(order, now);
+    return await end(order, now.memory, verdictOf(order, now.memory));
   } catch (err) {
-    if (isCancellation(err)) await CancellationScope.nonCancellable(() => end(order, now.memory, 'stopped'));
+    if (err instanceof ContinueAsNew) throw err;
+    if (!isCancellation(err)) throw asFailure(err);
+    await CancellationScope.nonCancellable(() => end(order, now.memory, 'stopped'));
     throw err;
   }
-  return end(order, now.memory, verdictOf(order, now.memory));
+}
+
+/** A bug in here fails the run with its message; it never leaves a stuck workflow task. */
+function asFailure(err: unknown): ApplicationFailure {
+  if (err instanceof ApplicationFailure) return err;
+  const message = err instanceof Error ? err.message : String(err);
+  return ApplicationFailure.create({ type: 'INTERNAL', message, nonRetryable: true });
 }
 
 async function copyOn(order: CopyOrder, now: { memory: CopyMemory }): Promise<void> {

@@ -257,6 +257,39 @@ test('rules tier, migrate and keep or remove what they are about, by prefix, siz
   assert.deepEqual([again.verdict, again.counts.copied, again.counts.deleted], ['done', 0, 0]);
 });
 
+test('of a pair what each side wrote or deleted goes to the other, and what both wrote is named and stays', async () => {
+  const { from, to } = await pairWith('twoway', 12);
+  await to.put('theirs', Buffer.from('theirs'));
+  await Promise.all([from.put('both', Buffer.from('one')), to.put('both', Buffer.from('another'))]);
+  const filter = all;
+  const kept = orderOf(
+    'twoway',
+    { deleteShare: 0.5 },
+    {
+      legs: [{ kind: 'pair', name: 'all', filter, conflicts: 'keep' }],
+      shard: { bytes: 5_000, ms: 300_000, perRun: 3, pageKeys: 3 },
+    },
+  );
+  const first = await copied(kept);
+  assert.equal(first.verdict, 'partial', JSON.stringify(first));
+  assert.ok(first.pieces > 2);
+  assert.deepEqual(
+    first.named.map(({ what, key }) => `${what} ${key}`),
+    ['conflict both'],
+  );
+  assert.deepEqual(await keysOf(to), await keysOf(from));
+  assert.equal((await to.getBytes('both')).bytes.toString(), 'another');
+  await Promise.all([from.delete('k000'), to.delete('theirs')]);
+  const dry = await copied({ ...kept, mode: 'plan' });
+  assert.deepEqual(dry.named.map(({ what, key }) => `${what} ${key}`).toSorted(), [
+    ...['conflict both', 'would-delete k000', 'would-delete theirs'],
+  ]);
+  const second = await copied({ ...kept, legs: [{ kind: 'pair', name: 'all', filter, conflicts: 'from' }] });
+  assert.deepEqual([second.verdict, second.counts.deleted], ['done', 2], JSON.stringify(second));
+  assert.deepEqual(await keysOf(to), await keysOf(from));
+  assert.equal((await to.getBytes('both')).bytes.toString(), 'one');
+});
+
 async function muster(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const program = path.join(import.meta.dirname, '../../cli/main.ts');
   const env = {

@@ -78,7 +78,11 @@ test('rules are legs in their order, each with its action and its conditions in 
   ];
   const { legs } = orderOf({ rules });
   assert.deepEqual(
-    legs.map((leg) => [leg.name, leg.kind, leg.kind === 'copy' ? leg.removeSource : leg.storageClass]),
+    legs.map((leg) => [
+      leg.name,
+      leg.kind,
+      leg.kind === 'tier' ? leg.storageClass : leg.kind === 'copy' && leg.removeSource,
+    ]),
     [
       ['cold', 'tier', 'STANDARD_IA'],
       ['gone', 'copy', true],
@@ -89,6 +93,17 @@ test('rules are legs in their order, each with its action and its conditions in 
   assert.deepEqual([cold?.minAgeSeconds, cold?.minSizeBytes], [90 * 86_400, 128 * 1024]);
   assert.deepEqual([gone?.prefix, gone?.tags], ['logs/', { class: 'cold' }]);
   assert.deepEqual([both?.include, both?.maxAgeSeconds], [['*.pdf'], 14 * 86_400]);
+});
+
+test('a pair carries deletes under their guard and leaves conflicts to a person, unless it is said otherwise', () => {
+  const { legs, rule } = orderOf({ direction: 'both' });
+  assert.deepEqual(
+    [legs[0]?.kind, legs[0]?.kind === 'pair' && legs[0].conflicts, rule.deleteShare],
+    ['pair', 'keep', 0.1],
+  );
+  const other = orderOf({ direction: 'both', conflicts: 'newer', deleteGuard: 50 });
+  assert.deepEqual([other.legs[0]?.kind === 'pair' && other.legs[0].conflicts, other.rule.deleteShare], ['newer', 0.5]);
+  assert.throws(() => orderOf({ direction: 'both' }, 'compare'), { code: 'CONFIG_INVALID' });
 });
 
 const times: { every?: string; at?: string; expected: [string, number, number] | null }[] = [
@@ -186,6 +201,7 @@ const rules = [
 ];
 const walks: { name: string; order: CopyOrder; stages: string[] }[] = [
   { name: 'a plain copy', order: orderOf(), stages: ['all measuring', 'all copying'] },
+  { name: 'a pair', order: orderOf({ direction: 'both' }), stages: ['all measuring', 'all copying'] },
   { name: 'one that is not measured', order: orderOf({ measure: false }), stages: ['all copying'] },
   { name: 'a dry run', order: orderOf({}, 'plan'), stages: ['all copying'] },
   {

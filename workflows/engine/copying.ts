@@ -24,9 +24,14 @@ export type CopyLeg = { name: string; filter: CopyFilter } & (
       /** What is proved at the target goes at the source. */
       removeSource: boolean;
     }
+  /** Both sides have users: what one wrote or deleted since they last agreed goes to the other. */
+  | { kind: 'pair'; conflicts: PairConflicts }
   /** Within the source bucket, into another storage class. */
   | { kind: 'tier'; storageClass: string }
 );
+
+/** Who has the last word where both wrote; `keep`: nobody, both stay as they are and are named. */
+export type PairConflicts = 'keep' | 'newer' | 'from' | 'to';
 
 export interface CopyRule {
   versions: boolean;
@@ -222,7 +227,8 @@ export function beginCopy(order: CopyOrder, startedAtMs: number): CopyMemory {
 }
 
 function firstStage({ mode, measure, legs }: CopyOrder, leg: number): CopyStage {
-  return mode === 'do' && measure && legs[leg]?.kind === 'copy' ? 'measuring' : 'copying';
+  const isMeasured = mode === 'do' && measure && legs[leg] !== undefined && legs[leg].kind !== 'tier';
+  return isMeasured ? 'measuring' : 'copying';
 }
 
 /** The next piece to be done; null when there is none left. */
@@ -242,7 +248,7 @@ export function takePiece(order: CopyOrder, memory: CopyMemory, end: CopyPieceEn
   if (end.kind === 'more') return { ...now, counts, cursor: end.cursor };
   const leg = order.legs[memory.leg];
   if (stage === 'measuring') {
-    const toDo = toDoOf(order, end.counts);
+    const toDo = toDoOf(order, leg, end.counts);
     return { ...now, stage: 'copying', cursor: null, toDo, rate: null };
   }
   if (stage === 'copying' && order.mode === 'do' && leg?.kind === 'copy' && leg.removeSource)
@@ -255,8 +261,10 @@ export function takePiece(order: CopyOrder, memory: CopyMemory, end: CopyPieceEn
 }
 
 /** Of versions all are wanted that are missing; else what turned out to be the same at a second look is not to do. */
-function toDoOf({ rule }: CopyOrder, { wanted, wantedBytes, onlySource, different }: CopyCounts): CopyAmount {
-  return { objects: rule.versions ? wanted : onlySource + different, bytes: wantedBytes };
+function toDoOf({ rule }: CopyOrder, leg: CopyLeg | undefined, counts: CopyCounts): CopyAmount {
+  const { wanted, wantedBytes, onlySource, different } = counts;
+  const isExact = rule.versions || leg?.kind === 'pair';
+  return { objects: isExact ? wanted : onlySource + different, bytes: wantedBytes };
 }
 
 /** Measuring counts for nothing; a removal lists everything once more, and only what it did is added. */

@@ -1,4 +1,18 @@
+import type { CopyShard } from '../../../workflows/engine/copying.ts';
+import type { Side } from '../../mover/side.ts';
 import type { CallOptions, ListedObject, ListPage, ListRequest, ObjectClient } from '../../objects/types.ts';
+
+/** What is begun when a piece is large enough is brought to its end: of so many pages at most, one for each lister. */
+const pagesOfPiece = 16;
+
+/** A side whose pages are small against a piece. */
+export function inPieces(side: Side, { bytes, pageKeys }: Pick<CopyShard, 'bytes' | 'pageKeys'>): Side {
+  const limits = {
+    bytes: Math.max(1, Math.floor(bytes / pagesOfPiece)),
+    ...(pageKeys !== undefined && { keys: pageKeys }),
+  };
+  return { ...side, client: cutPages(side.client, limits) };
+}
 
 /** Rests of pages that nobody has asked for yet: a page for each range that is listed, and some more. */
 const mostRests = 64;

@@ -1,15 +1,11 @@
 import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import { runPass } from '../../mover/run/run-pass.ts';
 import type { PassCursor, PassInput } from '../../mover/run/pass.ts';
-import type { Side } from '../../mover/side.ts';
-import { cutPages } from './cut-pages.ts';
+import { inPieces } from './cut-pages.ts';
 import { trimDoomed } from './doomed-file.ts';
 import { namedBy } from './named.ts';
 import { passRuleOf } from './rule.ts';
-import { drainMs, endBy, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
-
-/** What is begun when a piece is large enough is brought to its end: of so many pages at most, one for each lister. */
-const pagesOfPiece = 16;
+import { endBy, endInOrder, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
 
 /** A piece of a pass of the mover: of counting, copying or comparing. */
 export async function passPiece(work: PieceWork): Promise<WorkEnd> {
@@ -32,17 +28,9 @@ export async function passPiece(work: PieceWork): Promise<WorkEnd> {
       work.tell({ cursor: asJson(now), counts, rate: rate ?? null, waits: paused ?? null }),
   };
   const run = runPass(input);
-  let late: NodeJS.Timeout | undefined;
-  const end = (): void => {
-    // The pass asks for its limits as it goes: no more is begun, and its cursor is that of whole pages.
-    until.ms = 0;
-    late = setTimeout(() => stop.abort(signal.reason), drainMs);
-  };
-  if (signal.aborted) end();
-  signal.addEventListener('abort', end, { once: true });
+  const release = endInOrder(signal, until, stop);
   const result = await run.finished;
-  signal.removeEventListener('abort', end);
-  clearTimeout(late);
+  release();
   const { counts } = result;
   const rate = run.progress().rate ?? null;
   if (result.kind === 'complete') return { kind: 'complete', cursor: null, counts, rate };
@@ -62,14 +50,6 @@ async function resumed({ cursor, directory }: PieceWork): Promise<PassCursor | u
   counts.onlyTarget += toDelete - counts.toDelete;
   counts.toDelete = toDelete;
   return { ...from, counts };
-}
-
-function inPieces(side: Side, { bytes, pageKeys }: { bytes: number; pageKeys?: number }): Side {
-  const limits = {
-    bytes: Math.max(1, Math.floor(bytes / pagesOfPiece)),
-    ...(pageKeys !== undefined && { keys: pageKeys }),
-  };
-  return { ...side, client: cutPages(side.client, limits) };
 }
 
 function asJson(cursor: PassCursor): JsonObject {

@@ -12,6 +12,7 @@ import { errorCatalogue, MusterError } from '../../../workflows/engine/errors.ts
 import type { ProtectionContext } from '../context.ts';
 import { takePlace } from '../replicate/place.ts';
 import { shareLedgerWithin } from '../replicate/shared-ledger.ts';
+import { pairPiece } from './pair-piece.ts';
 import { passPiece } from './pass-piece.ts';
 import { copyDir, openCopyPlaces } from './places.ts';
 import { removePiece } from './remove-piece.ts';
@@ -31,6 +32,7 @@ export async function copyPiece(piece: CopyPiece, context: ProtectionContext): P
   const leg = copy.legs[piece.leg];
   if (leg === undefined) throw new MusterError('INTERNAL', `copy ${copy.name} has no leg ${piece.leg}`);
   const own = copyDir(context.stateDir, copy);
+  const itself = copyDir(context.stateDir, { ...copy, mode: 'do' });
   const beganMs = performance.now();
   await using place = await takePlace(own, context.signal);
   await using places = openCopyPlaces(copy, leg);
@@ -42,7 +44,17 @@ export async function copyPiece(piece: CopyPiece, context: ProtectionContext): P
   let { named } = begin;
   const tell = (now: Parameters<PieceWork['tell']>[0]): void => context.heartbeat(beatOf(piece, named, now));
   const end = await workOf(piece)({
-    ...{ piece, leg, places, directory, ledger: shared?.ledger, signal: place.signal, cursor: begin.cursor, tell },
+    ...{
+      piece,
+      leg,
+      places,
+      directory,
+      remembered: path.join(itself, places.fingerprint),
+      ledger: shared?.ledger,
+      signal: place.signal,
+      cursor: begin.cursor,
+      tell,
+    },
     name(one) {
       if (one !== undefined) named = mergeNamed(named, [{ ...one, key: leg.filter.prefix + one.key }]);
     },
@@ -57,7 +69,9 @@ export async function copyPiece(piece: CopyPiece, context: ProtectionContext): P
 }
 
 function workOf({ copy, leg, stage }: CopyPiece): (work: PieceWork) => Promise<WorkEnd> {
-  if (copy.legs[leg]?.kind === 'tier') return tierPiece;
+  const kind = copy.legs[leg]?.kind;
+  if (kind === 'tier') return tierPiece;
+  if (kind === 'pair') return pairPiece;
   return stage === 'removing' ? removePiece : passPiece;
 }
 

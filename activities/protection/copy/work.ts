@@ -22,8 +22,10 @@ export interface PieceWork {
   piece: CopyPiece;
   leg: CopyLeg;
   places: CopyPlaces;
-  /** What is remembered of these places. */
+  /** What is remembered of these places, and room for what is too long for memory. */
   directory: string;
+  /** What the copy itself remembers: the same but for a dry run. */
+  remembered: string;
   ledger: ReplicationLedger | undefined;
   /** The attempt is to end: in order, for what was begun is known to nobody else. */
   signal: AbortSignal;
@@ -37,6 +39,25 @@ export interface PieceWork {
 export type WorkEnd = Pick<CopyPieceEnd, 'counts' | 'rate'> & { cursor: JsonObject | null } & (
     { kind: 'complete' | 'more' } | { kind: 'stopped'; code: ErrorCode; message: string }
   );
+
+/**
+ * Ends a pass in order once the attempt is to end: no more is begun, since it asks for its limits as it goes, and its
+ * cursor is that of whole pages. What then takes too long is broken off.
+ * @returns takes the listener away
+ */
+export function endInOrder(signal: AbortSignal, until: { ms: number }, stop: AbortController): () => void {
+  let late: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    until.ms = 0;
+    late = setTimeout(() => stop.abort(signal.reason), drainMs);
+  };
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
+  return () => {
+    signal.removeEventListener('abort', end);
+    clearTimeout(late);
+  };
+}
 
 /** What was thrown, as an end; when the attempt is to end anyway it says nothing about the copy. */
 export function endBy(
