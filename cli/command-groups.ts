@@ -40,6 +40,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['repo'], load: async () => (await import('./repo.ts')).addRepo },
   { names: ['copies'], load: async () => (await import('./copies.ts')).addCopies },
   { names: ['copy'], load: async () => (await import('./copy.ts')).addCopy },
+  { names: ['migrate'], load: async () => (await import('./migrate.ts')).addMigrate },
 ];
 
 /** The groups that the arguments can be about: all of them for help, and where nothing has that name. */

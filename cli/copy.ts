@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { type Command } from 'commander';
 import { type PassCursor, type PassInput } from '../activities/mover/run/pass.ts';
-import { type Side } from '../activities/mover/side.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { type CopyFlags, durationOf, ruleOf } from './copy-rule.ts';
 import { openCopyView } from './copy-view.ts';
+import { addCarry, addChoice, addLimits } from './copy-options.ts';
+import { openPlaces } from './copy-places.ts';
 import { onInterrupt, openState } from './copy-state.ts';
 import { type ExitCode } from './exit-codes.ts';
 import { reportError } from './output.ts';
@@ -29,8 +29,6 @@ Exit codes of copy:
   3  done, but objects were left out (failed, archived, kept, in conflict) or, with --compare-only, something differs
   4  the delete guard stopped it: look at what would be deleted (--dry-run), then raise --delete-guard`;
 
-const all = (value: string, before: string[]): string[] => [...before, value];
-
 /** `muster copy`: from any bucket to any other. Stands alone: no estate, no ledger database, no Temporal. */
 export function addCopy(program: Command): void {
   const command = program
@@ -44,17 +42,8 @@ export function addCopy(program: Command): void {
     .option('--dry-run', 'say what would be done')
     .option('--compare-only', 'say what differs')
     .option('--download', 'compare bytes where nothing else decides')
-    .option('--properties', 'also compare metadata, content headers and tags')
-    .option('--include <glob>', 'only these keys; may be repeated', all, [])
-    .option('--exclude <glob>', 'not these keys; may be repeated', all, [])
-    .option('--min-size <size>', 'e.g. 10K, 5M')
-    .option('--max-size <size>', 'e.g. 2G')
-    .option('--min-age <time>', 'written at least so long ago, e.g. 12h')
-    .option('--max-age <time>', 'written at most so long ago, e.g. 7d')
-    .option('--tag <name=value>', 'only objects with this tag; may be repeated', all, [])
-    .option('--versions', 'all versions, oldest first, and delete markers');
-  addLimits(command);
-  addPolicies(command);
+    .option('--properties', 'also compare metadata, content headers and tags');
+  addPolicies(addCarry(addLimits(addChoice(command))));
   command
     .option('--follow', 'go on for ever: change log of our own nodes, else a sweep each --every')
     .option('--every <time>', 'between two sweeps with --follow', '5m')
@@ -71,58 +60,26 @@ export function addCopy(program: Command): void {
     });
 }
 
-function addLimits(command: Command): void {
-  command
-    .option('--transfers <number>', 'objects at once', '32')
-    .option('--parts <number>', 'parts of large objects at once', '4')
-    .option('--part-size <size>', 'of large objects; grows to fit 10,000 parts', '16M')
-    .option('--listers <number>', 'ranges of keys listed at once', '8')
-    .option('--bwlimit <rate>', 'bytes a second: 10M, or by the time of day: "08:00,10M 18:00,off"')
-    .option('--tpslimit <rate>', 'requests a second, or by the time of day')
-    .option('--credentials-wait <time>', 'how long to wait for new keys when they are refused', '15m');
-}
-
 function addPolicies(command: Command): void {
   command
     .option('--verify <percent>', 'read so many copies again at the target')
     .option('--compare-by <what>', 'content, time (size and time) or size', 'content')
     .option('--overwrite <what>', 'ours: only copies; older: also older foreign objects; always', 'ours')
     .option('--epoch <number>', 'copies of a higher epoch are never overwritten', '0')
-    .option('--origin <name>', 'name of the source site, kept with every copy', '')
-    .option('--storage-class <name>', 'keep, default, or a class of the target', 'keep')
-    .option('--no-tags', 'leave tags behind')
-    .option('--no-locks', 'leave retention and legal holds behind')
-    .option('--restore-archived <days>', 'ask for archived objects to be restored for so many days');
+    .option('--origin <name>', 'name of the source site, kept with every copy', '');
 }
 
 async function copy(sourceText: string, targetText: string, flags: CopyFlags): Promise<ExitCode> {
   const rule = ruleOf(flags);
   const everyMs = durationOf('--every', flags.every);
   // Loaded when it is used: other commands start without it.
-  const [{ keepHeapLean }, { parseLocation }, { openObjects }] = await Promise.all([
-    import('../activities/mover/run/lean-heap.ts'),
-    import('../activities/objects/location.ts'),
-    import('../activities/objects/open.ts'),
-  ]);
+  const { keepHeapLean } = await import('../activities/mover/run/lean-heap.ts');
   keepHeapLean();
-  const [from, to] = [parseLocation(sourceText, process.env), parseLocation(targetText, process.env)];
-  if (from.endpoint === to.endpoint && from.bucket === to.bucket && overlaps(from.prefix, to.prefix))
-    throw new MusterError('CONFIG_INVALID', 'source and target lie within each other');
-  await using sourceClient = openObjects(from);
-  await using targetClient = openObjects(to);
-  const source: Side = { client: sourceClient, prefix: from.prefix };
-  const target: Side = { client: targetClient, prefix: to.prefix };
+  await using places = await openPlaces(sourceText, targetText);
+  const { source, target, names, fingerprint } = places;
   const directory = flags.state === undefined ? undefined : path.resolve(flags.state);
-  const fingerprint = printOf({
-    from: [from.endpoint, from.bucket, from.prefix],
-    to: [to.endpoint, to.bucket, to.prefix],
-  });
   if (flags.both === true) {
     const { copyBoth } = await import('./copy-both.ts');
-    const names = {
-      a: printOf([from.endpoint, from.bucket, from.prefix]),
-      b: printOf([to.endpoint, to.bucket, to.prefix]),
-    };
     return await copyBoth({ a: source, b: target, names, fingerprint }, { flags, everyMs });
   }
   await using ledger = directory === undefined ? undefined : await openState(directory, fingerprint);
@@ -135,14 +92,6 @@ async function copy(sourceText: string, targetText: string, flags: CopyFlags): P
   if (flags.follow === true) return await followUntilStopped(input, { everyMs, flags });
   const cursor = resumable ? ((await ledger.getNote('cursor')) as PassCursor | undefined) : undefined;
   return await runOnce(cursor === undefined ? input : { ...input, cursor }, flags, resumable);
-}
-
-function overlaps(a: string, b: string): boolean {
-  return a.startsWith(b) || b.startsWith(a);
-}
-
-function printOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 }
 
 async function runOnce(input: PassInput, flags: CopyFlags, resumable: boolean): Promise<ExitCode> {

@@ -26,33 +26,35 @@ interface Ended {
   lines: Record<string, unknown>[];
   stderr: string;
 }
-function copy(args: readonly string[], whileRunning: (interrupt: () => void) => void = () => {}): Promise<Ended> {
-  const child = spawn(
-    process.execPath,
-    [path.join(import.meta.dirname, 'support', 'copy-command.ts'), 'copy', ...args],
-    {
-      env: {
-        ...process.env,
-        ...{ AWS_ACCESS_KEY_ID: account.accessKeyId, AWS_SECRET_ACCESS_KEY: account.secretAccessKey },
-        ...{ AWS_ENDPOINT_URL: cluster.endpoint, AWS_REGION: 'us-east-1' },
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
+const copy = (args: readonly string[], whileRunning?: (interrupt: () => void) => void): Promise<Ended> =>
+  muster(['copy', ...args], whileRunning);
+function muster(args: readonly string[], whileRunning: (interrupt: () => void) => void = () => {}): Promise<Ended> {
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'support', 'copy-command.ts'), ...args], {
+    env: {
+      ...process.env,
+      ...{ AWS_ACCESS_KEY_ID: account.accessKeyId, AWS_SECRET_ACCESS_KEY: account.secretAccessKey },
+      ...{ AWS_ENDPOINT_URL: cluster.endpoint, AWS_REGION: 'us-east-1' },
     },
-  );
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   whileRunning(() => child.kill('SIGINT'));
   return new Promise((resolve) =>
     child.once('close', (code) => {
-      const text = stdout.trim();
-      const lines =
-        text.startsWith('{') && args.includes('--json') && code !== 2
-          ? text.split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
-          : [];
+      const lines = args.includes('--json') ? stdout.trim().split('\n').flatMap(parsed) : [];
       resolve({ code, lines, stderr: stderr + stdout });
     }),
   );
+}
+/** An error is one object over several lines. */
+function parsed(line: string): Record<string, unknown>[] {
+  try {
+    return [JSON.parse(line) as Record<string, unknown>];
+  } catch {
+    return [];
+  }
 }
 async function keysOf(client: ObjectClient): Promise<string[]> {
   return (await client.list()).objects.map(({ key }) => key);
@@ -168,5 +170,50 @@ test(
     const settled = await copy([...args, '--conflicts', 'b', '--include', '/contested']);
     assert.deepEqual([settled.code, await textOf(a, 'contested')], [0, 'by b'], settled.stderr);
     assert.equal(readFileSync(path.join(state, 'conflicts.jsonl'), 'utf8'), '');
+  },
+);
+
+test(
+  'a bucket moves: assessed, caught up, cut over when nobody writes, and rolled back',
+  { timeout: 120_000 },
+  async () => {
+    const [a, b] = [await cluster.bucket('move-a'), await cluster.bucket('move-b')];
+    for (let i = 0; i < 8; i++) await a.put(`k${i}`, Buffer.from(`${i}`), { metadata: { n: `${i}` } });
+    const state = path.join(work, 'move');
+    const step = (name: string, ...more: string[]): Promise<Ended> =>
+      muster(['migrate', name, 's3://move-a', 's3://move-b', '--state', state, '--json', ...more]);
+    const found = (await step('assess', '--sample', '100', '--objects-per-second', '4')).lines.at(-1) as {
+      objects: number;
+      sampledWith: { metadata: number };
+      durationMs: { value: number };
+    };
+    assert.deepEqual([found.objects, found.sampledWith.metadata, found.durationMs.value], [8, 8, 2_000]);
+    const early = await step('cut-over', '--writes-stopped');
+    assert.deepEqual([early.code, /run comes first/.test(early.stderr)], [2, true], early.stderr);
+    const ran = await step('run');
+    assert.deepEqual([ran.code, ran.lines.at(-1)?.['kind']], [0, 'caught-up'], ran.stderr);
+    await a.delete('k7');
+    await a.put('late', Buffer.from('x'));
+    const unsaid = await step('cut-over');
+    assert.deepEqual([unsaid.code, /--writes-stopped: is missing/.test(unsaid.stderr)], [2, true], unsaid.stderr);
+    const writing = setInterval(() => void a.put('busy', randomBytes(9)), 100);
+    const busy = await step('cut-over', '--probe', '1s');
+    clearInterval(writing);
+    assert.deepEqual([busy.code, /FENCE_UNCONFIRMED/.test(busy.stderr)], [4, true], busy.stderr);
+    await settles(() => a.delete('busy').then(() => {}));
+    await b.put('stray', Buffer.from('of somebody'));
+    const differs = await step('cut-over', '--writes-stopped', '--delete-guard', '50');
+    assert.deepEqual([differs.code, differs.lines.at(-1)?.['examples']], [3, ['only-target stray']], differs.stderr);
+    await b.delete('stray');
+    const ready = await step('cut-over', '--probe', '200ms', '--properties');
+    assert.deepEqual([ready.code, ready.lines.at(-1)?.['objects']], [0, 8], ready.stderr);
+    assert.equal((await step('run')).code, 2);
+    await b.put('k0', Buffer.from('written at the new place'));
+    const back = await step('roll-back');
+    assert.equal(back.code, 0, back.stderr);
+    assert.equal((await a.getBytes('k0')).bytes.toString(), 'written at the new place');
+    const status = (await step('status')).lines.at(-1) as { phase: string; events: { phase: string }[] };
+    assert.equal(status.phase, 'rolled-back');
+    assert.deepEqual(status.events.map(({ phase }) => phase).slice(-2), ['cut-over', 'rolled-back']);
   },
 );

@@ -25,7 +25,7 @@ export interface CarryRule {
 export const usualCarryRule: CarryRule = { storageClass: 'keep', tags: true, locks: true };
 
 /** S3: all names and values together. Source: S3 user guide, object metadata (2 KB); OSS: 8 KB. */
-const metadataBytes = { s3: 2_048, oss: 8_192 } as const;
+export const metadataBytes = { s3: 2_048, oss: 8_192 } as const;
 
 /** Classes that mean the same. What is not here has no like in the other dialect. */
 const ossClass: Readonly<Record<string, string>> = { STANDARD: 'Standard', STANDARD_IA: 'IA' };
@@ -59,12 +59,13 @@ export function carry(
   return { carried, notCarried };
 }
 
-type Wanted = { kind: 'default' } | { kind: 'class'; name: string } | { kind: 'unknown' };
+export type WantedClass = { kind: 'default' } | { kind: 'class'; name: string } | { kind: 'unknown' };
 
-function classFor(
+/** Which class an object of a class gets at the target; `default`: the target's own choice. */
+export function classFor(
   sourceClass: string,
-  { rule, from, to }: { rule: CarryRule; from: 's3' | 'oss'; to: 's3' | 'oss' },
-): Wanted {
+  { rule, from, to }: { rule: Pick<CarryRule, 'storageClass'>; from: 's3' | 'oss'; to: 's3' | 'oss' },
+): WantedClass {
   if (rule.storageClass === 'default') return { kind: 'default' };
   if (rule.storageClass !== 'keep') return { kind: 'class', name: rule.storageClass };
   if (sourceClass === 'STANDARD' || sourceClass === 'Standard') return { kind: 'default' };

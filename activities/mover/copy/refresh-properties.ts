@@ -1,5 +1,5 @@
 import { type ObjectInfo } from '../../objects/types.ts';
-import { fullKey } from '../side.ts';
+import { fullKey, type Side } from '../side.ts';
 import { prepare, withoutRefused } from './delivery.ts';
 import { headSource } from './head-source.ts';
 import { callOf, headOrNone } from './landing.ts';
@@ -60,6 +60,20 @@ export async function refreshProperties(setup: CopySetup, task: CopyTask): Promi
     ),
   );
   return { kind: 'refreshed', targetEtag: put.etag };
+}
+
+/** Whether all that goes with the bytes is the same on both sides, tags included where they are carried. */
+export async function haveSameProperties(setup: CopySetup, task: CopyTask): Promise<boolean> {
+  const [info, there] = await Promise.all([fromSource(headSource(setup, task)), headOrNone(setup, task.key)]);
+  if (there === undefined || !sameProperties(info, there)) return false;
+  if (!setup.rule.carry.tags) return true;
+  const tagsOf = ({ client, prefix }: Side): Promise<Record<string, string>> =>
+    client.getTags(prefix + task.key, {}, callOf(setup)).catch((err: unknown) => {
+      if ((err as { serverCode?: unknown }).serverCode === 'NotImplemented') return {};
+      throw err;
+    });
+  const [tags, others] = await Promise.all([tagsOf(setup.source), tagsOf(setup.target)]);
+  return sameTexts(tags, others);
 }
 
 /** Metadata but for marks, and content headers. */

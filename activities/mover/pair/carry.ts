@@ -152,11 +152,13 @@ export async function lookAgain(session: PairSession, { key, tries }: PairTask, 
 export async function settleNow(
   session: PairSession,
   key: string,
-  { tries = 0, later }: { tries?: number; later: DeleteLater },
+  { tries = 0, later, touchedBy }: { tries?: number; later: DeleteLater; touchedBy?: PairSide },
 ): Promise<void> {
   const { a, b } = await headBoth(session, key);
   const [rows] = await rowsOf(session.ledgers, [key]);
   const look = lookAt(rows!, { a: entryOf(key, a), b: entryOf(key, b) });
+  // No time of the object tells of new tags, a change log does.
+  if (touchedBy !== undefined) look.touched[touchedBy] = true;
   if (!isMeant(session, key, look.a, look.b)) return;
   await settleKey(session, { key, rows: rows!, look, verdict: judgePair(look), tries }, later);
 }

@@ -191,7 +191,8 @@ async function settlePage({ session, later, signal }: Following, way: Way, page:
       if (isKnown(write, rows[i])) return;
       const leave = await lanes.take(1);
       // What cannot be reached is no fault of the object: the page waits.
-      await untilReachable(() => settleNow(session, write.key, { later }), signal).finally(leave);
+      const tagged = write.op === 'tags' ? { touchedBy: way === 'aToB' ? ('a' as const) : ('b' as const) } : {};
+      await untilReachable(() => settleNow(session, write.key, { later, ...tagged }), signal).finally(leave);
     }),
   );
   const before = await ledger.observed();
@@ -203,7 +204,7 @@ async function settlePage({ session, later, signal }: Following, way: Way, page:
 
 /** Our own copies and deletes come back in the log of the side they were made at. */
 function isKnown(write: NotedWrite, row: LedgerRow | undefined): boolean {
-  if (row?.state !== 'verified') return false;
+  if (row?.state !== 'verified' || write.op === 'tags') return false;
   if (write.op === 'delete') return row.op === 'delete';
   return row.op !== 'delete' && row.sourceEtag === write.sourceEtag && write.writtenAtMs < row.writtenAtMs + 1_000;
 }

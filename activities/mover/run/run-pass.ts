@@ -2,6 +2,7 @@ import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts'
 import { compareSides, type Comparing, type Visit } from '../compare/compare.ts';
 import { type Entry } from '../compare/pages.ts';
 import { type Joined } from '../compare/join.ts';
+import { haveSameProperties } from '../copy/refresh-properties.ts';
 import { wholeRange } from '../compare/ranges.ts';
 import { type NotedWrite } from '../ledger/ledger.ts';
 import { sideName } from '../side.ts';
@@ -224,17 +225,24 @@ async function inLane(run: Run, step: Step & { kind: 'copy' | 'chain' }): Promis
 async function look(run: Run, step: Step & { kind: 'copy' | 'chain' }, sizeBytes: number): Promise<void> {
   const { counts, work, input } = run;
   const key = step.kind === 'copy' ? step.task.key : step.key;
-  if (step.kind === 'copy' && step.why === 'unsure') {
-    const said = await resolveSameness(run.setup, step.task, input.rule.compareBytes);
-    if (said.kind === 'same') {
-      counts.same += 1;
-      return;
-    }
+  if (step.kind === 'copy' && (await isSameAfterAll(run, step))) {
+    counts.same += 1;
+    counts.wanted -= 1;
+    counts.wantedBytes -= sizeBytes;
+    return;
   }
   if (step.why === 'absent') counts.onlySource += 1;
   else counts.different += 1;
   if (input.rule.mode === 'plan') work.tell(eventOf(key, sizeBytes, 'would-copy'));
   else work.tell(eventOf(key, sizeBytes, step.why === 'absent' ? 'only-source' : 'different'));
+}
+
+/** What the listings could not decide. */
+async function isSameAfterAll({ setup, input: { rule } }: Run, step: Step & { kind: 'copy' }): Promise<boolean> {
+  if (step.why !== 'unsure' && step.why !== 'properties') return false;
+  if (step.why === 'unsure' && (await resolveSameness(setup, step.task, rule.compareBytes)).kind !== 'same')
+    return false;
+  return step.why === 'unsure' && !rule.compareProperties ? true : haveSameProperties(setup, step.task);
 }
 
 async function sweepDeletes(run: Run): Promise<void> {

@@ -1,8 +1,12 @@
-/** `muster copy` and nothing else. */
+/** The commands of the mover and nothing else. */
 import { Command } from 'commander';
 import { addCopy } from '../../../cli/copy.ts';
+import { addMigrate } from '../../../cli/migrate.ts';
 
 const program = new Command('muster').exitOverride((err) => process.exit(err.exitCode === 0 ? 0 : 2));
 addCopy(program);
-for (const command of program.commands) command.exitOverride((err) => process.exit(err.exitCode === 0 ? 0 : 2));
+addMigrate(program);
+for (const command of program.commands) {
+  for (const one of [command, ...command.commands]) one.exitOverride((err) => process.exit(err.exitCode === 0 ? 0 : 2));
+}
 await program.parseAsync();
