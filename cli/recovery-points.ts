@@ -1,9 +1,16 @@
 import type { Command } from 'commander';
 import { newerObjects, type NewerObjects } from '../activities/protection/newer-objects.ts';
+import { danglingText } from '../activities/protection/references.ts';
 import { walWindows } from '../activities/protection/wal-window.ts';
 import type { Scheduled } from '../runbooks/protection.ts';
 import { consistentPoint, type ConsistentPart, type ConsistentPoint } from '../workflows/engine/consistent-point.ts';
-import type { BackupOrder, RecoveryPoint, RestoreDone, RestoreOrder } from '../workflows/engine/protection.ts';
+import type {
+  BackupOrder,
+  DanglingReferences,
+  RecoveryPoint,
+  RestoreDone,
+  RestoreOrder,
+} from '../workflows/engine/protection.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { backupsOf, protectionOf, startedBy } from './backups/choose.ts';
 import { startAndFollow } from './backups/conduct.ts';
@@ -24,7 +31,9 @@ interface Flags {
 const help = `
 With --consistent: the newest moment to which all resources of the service can be brought together. A database is brought
 there by its archived WAL (\`wal: stream\` in the estate); a bucket is what it was when it was listed. The skew says how
-far the parts lie apart, and what dangles is named: objects that were written after the database's moment.
+far the parts lie apart, and what dangles is named: objects that were written after the database's moment, and, where
+the estate says how rows name objects (\`references\`), after a restore the rows whose object is missing and the objects
+that no row refers to.
 
 Examples:
   $ npx muster recovery-points shop
@@ -136,17 +145,19 @@ async function restoreAll(
   const done: RestoreDone[] = [];
   for (const { resource, point, target } of parts) {
     const order = restoreOrder(orders, point, target === 'time' ? { kind: 'time', atMs } : { kind: 'point' });
+    const heldAgainst = referencesTo(orderOf(orders, point), orders, parts);
     const into = `${flags.restoreInto}/${resource}`;
     const start = {
       ...{ workflowType: 'restore', workflowId: `restore/${order.service}/${resource}`, service: order.service },
       ...{
-        order: { ...order, into, startedBy: startedBy(flags) },
+        order: { ...order, into, heldAgainst, startedBy: startedBy(flags) },
         summary: `restore of ${resource} to a common point`,
       },
     };
     await startAndFollow<RestoreDone>(context, {}, start, (answer) => {
       done.push(answer);
       if (flags.json !== true) say(`${style.green('restored')} ${resource} into ${answer.into}\n  ${answer.note}`);
+      if (flags.json !== true) for (const one of answer.dangling ?? []) say(`  ${danglingLine(one)}`);
       return exitCodes.met;
     });
   }
@@ -154,11 +165,33 @@ async function restoreAll(
   return exitCodes.met;
 }
 
+/** Rows are held against that point of their bucket that is restored beside them. */
+function referencesTo(
+  { references = [] }: Pick<BackupOrder, 'references'>,
+  orders: readonly BackupOrder[],
+  parts: readonly ConsistentPart[],
+): NonNullable<RestoreOrder['heldAgainst']> {
+  return references.flatMap((reference) => {
+    const part = parts.find(({ resource }) => resource === reference.bucket);
+    const order = orders.find(({ resource }) => resource.name === reference.bucket);
+    return part === undefined || order === undefined ? [] : [{ reference, point: part.point, vault: order.vault }];
+  });
+}
+
+function danglingLine(dangling: DanglingReferences): string {
+  const text = danglingText(dangling);
+  return dangling.missing.count > 0 ? style.yellow(text) : text;
+}
+
+function orderOf(orders: readonly BackupOrder[], point: RecoveryPoint): BackupOrder {
+  return orders.find(({ resource, vault }) => resource.name === point.resource && vault.name === point.vault)!;
+}
+
 function restoreOrder(
   orders: readonly BackupOrder[],
   point: RecoveryPoint,
   target: RestoreOrder['target'],
-): Omit<RestoreOrder, 'into'> {
-  const order = orders.find(({ resource, vault }) => resource.name === point.resource && vault.name === point.vault)!;
+): Omit<RestoreOrder, 'into' | 'heldAgainst'> {
+  const { references: _references, ...order } = orderOf(orders, point);
   return { ...order, point: { kind: 'id', id: point.id }, target };
 }

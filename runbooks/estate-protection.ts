@@ -1,4 +1,4 @@
-import type { ProofChecks, Retention, Vault } from '../workflows/engine/protection.ts';
+import type { ObjectReferences, ProofChecks, Retention, Vault } from '../workflows/engine/protection.ts';
 import { spanSeconds } from './intervals.ts';
 import type { BackupFile, RestoreTestFile, VaultFile } from './protection-schema.ts';
 
@@ -23,6 +23,8 @@ export interface BackupPolicy {
   wal: 'stream' | 'synchronous' | null;
   jitterSeconds: number | null;
   catchUpSeconds: number | null;
+  /** How its rows name objects of buckets. */
+  references: ObjectReferences[];
 }
 
 export interface RestoreTestPolicy {
@@ -53,7 +55,7 @@ export function buildVault(name: string, file: VaultFile): EstateVault {
 }
 
 export function buildBackup(file: BackupFile): BackupPolicy {
-  const { resource, every, at, keep, to, restoreTest, wal, jitter, catchUp } = file;
+  const { resource, every, at, keep, to, restoreTest, wal, jitter, catchUp, references = [] } = file;
   return {
     resource,
     every,
@@ -64,6 +66,7 @@ export function buildBackup(file: BackupFile): BackupPolicy {
     wal: wal ?? null,
     jitterSeconds: secondsOf(jitter),
     catchUpSeconds: secondsOf(catchUp),
+    references: references as ObjectReferences[],
   };
 }
 

@@ -125,6 +125,7 @@ export function backupProblems(
       ...twice,
       ...resourceProblems(backup, at, resources, catalogue),
       ...targetProblems(backup, at, vaults),
+      ...referenceProblems(backup, at, resources),
       ...timeProblems(backup, at),
       ...keepProblems(backup, at),
       ...proofProblems(backup, at),
@@ -163,6 +164,30 @@ function resourceProblems(backup: Mapping, at: YamlPath, resources: Mapping, cat
   if (backup['wal'] === undefined || driver.kind === 'postgres') return [];
   const message = `"${name}" (${driver.kind}) has no write-ahead log`;
   return [{ path: [...at, 'wal'], part: 'key', message, fix: 'remove it' }];
+}
+
+/** Rows refer to objects of a bucket that is backed up, too; and only rows do. */
+function referenceProblems(backup: Mapping, at: YamlPath, resources: Mapping): Problem[] {
+  const references = Array.isArray(backup['references']) ? backup['references'].map(asMapping) : [];
+  const driverOf = (name: string): unknown => own(asMapping(own(resources, name)), 'driver');
+  const name = backup['resource'];
+  if (
+    references.length > 0 &&
+    typeof name === 'string' &&
+    Object.hasOwn(resources, name) &&
+    driverOf(name) !== 'postgres'
+  ) {
+    const message = `"${name}" has no rows that could refer to objects`;
+    return [{ path: [...at, 'references'], part: 'key', message, fix: 'write them at the backup of the database' }];
+  }
+  const buckets = Object.keys(resources).filter((one) => driverOf(one) === 'bucket');
+  return references.flatMap((reference, index): Problem[] => {
+    const bucket = reference?.['bucket'];
+    if (typeof bucket !== 'string' || bucket === '' || buckets.includes(bucket)) return [];
+    const fix = chooseAmong(bucket, buckets, buckets.length === 0 ? 'remove it' : 'write one of the buckets');
+    const message = `no bucket of the service is named "${bucket}"`;
+    return [{ path: [...at, 'references', index, 'bucket'], part: 'value', message, fix }];
+  });
 }
 
 function keepsData(resource: unknown, catalogue: DriverCatalogue): boolean {

@@ -112,6 +112,19 @@ export const backupSchema = z.strictObject({
   keep: keepSchema.describe('{ daily: 14, monthly: 12 }').optional(),
   to: text.describe('the name of a vault'),
   restoreTest: z.union([interval, restoreTestSchema]).optional().describe(restoreTestText),
+  /** PostgreSQL: how its rows name objects of a bucket, so that a restore can say what dangles. */
+  references: z
+    .array(
+      z
+        .strictObject({
+          bucket: text.describe('the name of a bucket of this service'),
+          database: text.describe('the name of a database').optional(),
+          sql: text.describe('a query whose first column is the key of an object'),
+        })
+        .describe('{ bucket: receipts, sql: SELECT … }'),
+    )
+    .describe('a list of queries that yield keys of objects')
+    .optional(),
   /** PostgreSQL: whether the WAL goes to the vault as well, and whether commits wait for it. */
   wal: z.enum(['stream', 'synchronous']).describe('stream or synchronous').optional(),
   /** Each start is put off by chance, at most so long, so that not everything starts at once. */

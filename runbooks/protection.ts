@@ -3,6 +3,7 @@ import type {
   ArchiveWalOrder,
   BackupOrder,
   MirrorOrder,
+  ObjectReferences,
   PruneOrder,
   RenewLocksOrder,
   ReplicateOrder,
@@ -123,7 +124,12 @@ export function scheduledOf(plan: ProtectionPlan): Scheduled<unknown>[] {
 }
 
 function scheduledBackup(estate: Estate, service: EstateService, policy: BackupPolicy): Scheduled<BackupOrder> {
-  const order = { ...protectedOf(service, policy.resource), vault: vaultOf(estate, policy.to), ...bySchedule };
+  const order = {
+    ...protectedOf(service, policy.resource),
+    vault: vaultOf(estate, policy.to),
+    ...referencesOf(policy),
+    ...bySchedule,
+  };
   const id = `backup/${service.name}/${policy.resource}/${policy.to}`;
   const { every, at, jitterSeconds, catchUpSeconds } = policy;
   return {
@@ -156,12 +162,17 @@ function scheduledRestoreTest(
       point: test.point === 'random' ? { kind: 'random', seed: '' } : { kind: 'newest' },
       target: { kind: test.target },
       checks: test.checks,
+      ...referencesOf(policy),
       ...bySchedule,
     },
     site: vault.site,
     service: service.name,
     ...turns(id, test.every, test.at ?? defaultTimes.restoreTest),
   };
+}
+
+function referencesOf({ references }: BackupPolicy): { references?: ObjectReferences[] } {
+  return references.length > 0 ? { references } : {};
 }
 
 /** One for each vault that anything is kept in by a rule, or whose estate says when. Copies follow what they are copies of. */

@@ -1,7 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { MusterError } from '../../workflows/engine/errors.ts';
-import type { RecoveryPoint, RestoreDone, RestoreOrder } from '../../workflows/engine/protection.ts';
+import type {
+  DanglingReferences,
+  RecoveryPoint,
+  RestoreDone,
+  RestoreOrder,
+} from '../../workflows/engine/protection.ts';
 import { restore, type RestoreResult } from '../backup/engine/restore.ts';
 import { restoreBucket } from '../backup/engine/restore-bucket.ts';
 import { recover } from '../backup/postgres/recover.ts';
@@ -12,6 +17,7 @@ import { isEmptyArchive, type WalArchive } from '../backup/postgres/wal-archive.
 import { loadSnapshot, type Snapshot } from '../backup/repository/snapshot.ts';
 import { storedBaseBackup } from '../backup/source/postgres.ts';
 import { urlOf } from '../drivers/postgres/config.ts';
+import { addressOf } from '../drivers/postgres/conninfo.ts';
 import { canTraverse, serverOwner } from '../drivers/postgres/owner.ts';
 import { stopServer } from '../drivers/postgres/server.ts';
 import { openObjects } from '../objects/open.ts';
@@ -19,7 +25,11 @@ import { isLocation, parseLocation } from '../objects/location.ts';
 import { binariesFor } from './binaries-for.ts';
 import type { ProtectionContext } from './context.ts';
 import { missingAttributes, mustBeEmpty, restoreDirectory } from './restore-directory.ts';
-import { withVault, type OpenVault } from './vault.ts';
+import { compareReferences } from './references.ts';
+import { openVault, withVault, type OpenVault } from './vault.ts';
+
+/** Limit of one piece of a query over all rows. */
+const queryMs = 3_600_000;
 
 interface Restoring {
   order: RestoreOrder;
@@ -49,7 +59,7 @@ export async function restorePoint(
   });
 }
 
-type Done = Pick<RestoreDone, 'restoredToMs' | 'restoredBytes' | 'note'>;
+type Done = Pick<RestoreDone, 'restoredToMs' | 'restoredBytes' | 'note' | 'dangling'>;
 
 async function restoreDatabase({ order, point, snapshot, open, context }: Restoring): Promise<Done> {
   const { resource, service, site, into } = order;
@@ -68,17 +78,41 @@ async function restoreDatabase({ order, point, snapshot, open, context }: Restor
     user: decodeURIComponent(new URL(urlOf(resource, site)).username),
     onProgress: (progress) => context.heartbeat(progress),
   });
+  const dangling = await danglingIn(server.url, order, open.signal);
   server.keep();
   await stopServer(dataDir, { fastMs: 120_000 });
   const { bytes, walBytes } = server.timings;
   return {
     restoredToMs: target.kind === 'immediate' ? point.takenAtMs : server.reached.lastTransactionAtMs,
     restoredBytes: bytes + walBytes,
+    ...(dangling.length > 0 && { dangling }),
     note:
       `the database is stopped, at ${server.reached.lsn} on timeline ${server.reached.timeline}: start it with ` +
       `\`pg_ctl -D ${dataDir} start\`; it listens on the loopback only until you put back what you want of the ` +
       `configuration it had, which is in ${originalsDir(dataDir)}`,
   };
+}
+
+/** While the server runs: afterwards nobody can ask it. */
+async function danglingIn(
+  url: string,
+  { heldAgainst = [], resource, site }: RestoreOrder,
+  signal: AbortSignal,
+): Promise<DanglingReferences[]> {
+  const found: DanglingReferences[] = [];
+  if (heldAgainst.length === 0) return found;
+  const { database } = addressOf(urlOf(resource, site));
+  for (const { reference, point, vault } of heldAgainst) {
+    const repository = await openVault(vault);
+    try {
+      found.push(
+        await compareReferences(url, reference, { repository, point, database, statementMs: queryMs, signal }),
+      );
+    } finally {
+      await repository.close();
+    }
+  }
+  return found;
 }
 
 async function mustHoldWal(archive: WalArchive): Promise<void> {

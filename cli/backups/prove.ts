@@ -27,6 +27,7 @@ export async function proveBackup(context: Context, flags: ProveFlags, name?: st
   const order: RestoreTestOrder = {
     ...{ service, resource, site, vault, point, target, startedBy: startedBy(flags) },
     checks: planned?.order.checks ?? {},
+    ...(backup.references && { references: backup.references }),
   };
   const workflowId = planned?.workflowId ?? `restore-test/${service}/${resource.name}/${vault.name}`;
   const summary = `restore test of ${nameOf(backup)}, asked for by ${order.startedBy}`;

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { CreateBucketCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { startServer, stopServer } from '../../activities/drivers/postgres/server.ts';
 import { progressOf, startProtection } from '../../worker/protection-start.ts';
-import type { ArchiveWalOrder } from '../../workflows/engine/protection.ts';
+import type { ArchiveWalOrder, RestoreDone } from '../../workflows/engine/protection.ts';
 import { account, startCluster } from '../storage/support/dev-cluster.ts';
 import { withClient } from '../support/ledger-postgres.ts';
 import { anyPort } from '../support/ports.ts';
@@ -25,7 +25,7 @@ async function sell(world: ProtectionWorld, client: S3Client, from: number, to: 
   }
 }
 
-test('database and objects are brought to one moment: every row has its receipt, and what dangles was named', async () => {
+test('database and objects are brought to one moment: every row has its receipt, and what dangles is named', async () => {
   await using stack = new AsyncDisposableStack();
   const cluster = stack.use(await startCluster());
   const world = stack.use(await openWorld());
@@ -54,6 +54,8 @@ test('database and objects are brought to one moment: every row has its receipt,
   stack.defer(async () => void (await world.temporal.client.workflow.getHandle(workflowId).terminate()));
   await muster('backups', 'now', 'shop/orders');
   await sell(world, client, 100_001, 100_020);
+  await client.send(new PutObjectCommand({ Bucket: 'receipts', Key: 'odd/%name.json', Body: '{}' }));
+  await withClient(world.ordersUrl, (sql) => sql.query("INSERT INTO orders VALUES (100000, 'gone.json')"));
   await muster('backups', 'now', 'shop/receipts');
   await sell(world, client, 100_021, 100_030);
   // The end of WAL is known as soon as the archive has what came behind the listing.
@@ -80,10 +82,16 @@ test('database and objects are brought to one moment: every row has its receipt,
     ],
   );
   assert.ok(said.point.skewSeconds < 30);
-  assert.deepEqual([said.dangling['receipts']?.count, said.dangling['receipts']?.of], [0, 20]);
+  assert.deepEqual([said.dangling['receipts']?.count, said.dangling['receipts']?.of], [0, 21]);
 
   const into = path.join(world.dir, 'together');
-  await muster('recovery-points', 'shop', '--restore-into', into, '--by', 'Li');
+  const restored = await muster('recovery-points', 'shop', '--restore-into', into, '--by', 'Li', '--json');
+  const done = JSON.parse(restored) as RestoreDone[];
+  const [dangling] = done.flatMap((one) => one.dangling ?? []);
+  assert.deepEqual(
+    [dangling?.bucket, dangling?.rows, dangling?.objects, dangling?.missing, dangling?.unreferred],
+    ['receipts', 21, 21, { count: 1, names: ['gone.json'] }, { count: 1, names: ['odd/%name.json'] }],
+  );
   const receipts = new Set(readdirSync(path.join(into, 'receipts', 'receipts')));
   const port = await anyPort();
   const dataDir = path.join(into, 'orders');
@@ -98,4 +106,15 @@ test('database and objects are brought to one moment: every row has its receipt,
     orders.rows.filter(({ what }) => !receipts.has(what)),
     [],
   );
+
+  // A bucket that was saved behind the rows should have what they refer to.
+  await muster('backups', 'now', 'shop/orders');
+  await muster('backups', 'now', 'shop/receipts');
+  await assert.rejects(muster('backups', 'prove', 'shop/orders'), (err: { stdout?: string }) => {
+    assert.match(
+      err.stdout ?? '',
+      /✗ references receipts  1 of 31 rows refer to objects that receipts does not have: gone\.json;/,
+    );
+    return true;
+  });
 });

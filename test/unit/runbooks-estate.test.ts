@@ -96,6 +96,7 @@ test('the estate is plain data: sites, the parts of each resource, references as
             wal: null,
             jitterSeconds: null,
             catchUpSeconds: null,
+            references: [],
           },
         ],
         drills: [],

@@ -48,8 +48,33 @@ export type Aim =
 /** Workflows that are done wherever their service writes: the loss of a site does not make them rest. */
 export const followingWorkflows: readonly string[] = ['backup', 'restoreTest'];
 
+/** How rows of a database name objects of a bucket of the same service. */
+export interface ObjectReferences {
+  /** Name of the bucket's resource. */
+  bucket: string;
+  /** Default: that of the resource's own connection. */
+  database?: string;
+  /** Yields a key in its first column; null refers to nothing. */
+  sql: string;
+}
+
+/** What dangles between a restored database and a recovery point of a bucket. */
+export interface DanglingReferences {
+  bucket: string;
+  pointId: string;
+  /** That refer to an object. */
+  rows: number;
+  objects: number;
+  /** Rows whose object is not there, and the first hundred keys. */
+  missing: { count: number; names: string[] };
+  /** Objects that no row refers to, and the first hundred. */
+  unreferred: { count: number; names: string[] };
+}
+
 export interface BackupOrder extends Protected {
   vault: Vault;
+  /** For those who restore it: nothing is done with them while it is saved. */
+  references?: ObjectReferences[];
   /** `schedule`, or who asked for it. */
   startedBy: string;
 }
@@ -143,6 +168,8 @@ export interface RestoreTestOrder extends Protected {
   /** PostgreSQL: also replay the archived WAL up to there (Unix milliseconds), or as far as it goes. */
   target: { kind: 'point' } | { kind: 'latest' } | { kind: 'time'; atMs: number };
   checks: ProofChecks;
+  /** Held against the point of the bucket, in the same vault, that is nearest to the moment restored. */
+  references?: ObjectReferences[];
   startedBy: string;
 }
 
@@ -191,6 +218,8 @@ export interface RestoreOrder extends Protected {
   target: RestoreTestOrder['target'] | { kind: 'lsn'; lsn: string } | { kind: 'name'; name: string };
   /** A directory (PGDATA of a database) on the machine of the worker, or a bucket address. */
   into: string;
+  /** PostgreSQL: what is held against which point of a bucket once the database is restored. */
+  heldAgainst?: { reference: ObjectReferences; point: RecoveryPoint; vault: Vault }[];
   startedBy: string;
 }
 
@@ -202,6 +231,8 @@ export interface RestoreDone {
   seconds: number;
   /** What to do next, e.g. how to start the server. */
   note: string;
+  /** What dangles, where that was to be looked at. */
+  dangling?: DanglingReferences[];
 }
 
 /** Copies objects of a bucket from the site that writes to the other one, until it is told to stop. */

@@ -14,6 +14,7 @@ import { binariesFor } from '../binaries-for.ts';
 import { contentFindings } from './database-contents.ts';
 import { judged, passed } from './finding.ts';
 import { factDifferences } from './recorded.ts';
+import { referenceFindings } from './references.ts';
 import { secondsSince, type Proving, type Restored } from './trial.ts';
 
 /** Written last by a server and first by none: what it says decides how the rest is read. */
@@ -123,7 +124,7 @@ async function verify(proving: Proving, { url }: RecoveredServer): Promise<void>
     ...(sql !== undefined && { checks: sql }),
   });
   signal.throwIfAborted();
-  findings.push(...contents, ...verification.findings.map(asProofFinding));
+  findings.push(...contents, ...verification.findings.map(asProofFinding), ...(await referenceFindings(proving, url)));
   figures.verifySeconds = secondsSince(startedAt);
 }
 

@@ -11,6 +11,11 @@ const receipts = `      receipts:
         beijing: ${site}
 `;
 
+const references = `        references:
+          - bucket: receipts
+            sql: SELECT what FROM orders WHERE what LIKE '%.json';
+`;
+
 /** An estate whose database is that of the test's world; references are in the world's environment. */
 export function writeEstate(dir: string, { withReceipts = false } = {}): string {
   const file = path.join(dir, 'muster.yaml');
@@ -39,7 +44,7 @@ ${withReceipts ? '      - { resource: receipts, every: daily, keep: { last: 2 },
         every: 6h
         keep: { last: 2 }
         to: vault
-        restoreTest:
+${withReceipts ? references : ''}        restoreTest:
           every: weekly
           checks: { rows: [{ database: ledger_2, table: orders, min: 20000 }] }
 `,
