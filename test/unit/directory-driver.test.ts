@@ -11,6 +11,7 @@ import { backupOrderOf } from '../../runbooks/protection-orders.ts';
 import { parseRunbook } from '../../runbooks/runbook.ts';
 import { lossResources } from '../../workflows/engine/measure.ts';
 import type { Json, Mode, Plan, PlanResource, PlanStep, RunKind } from '../../workflows/engine/plan.ts';
+import { driven, fails, loss, ok } from '../support/drive.ts';
 import { siteThatReads } from '../../workflows/engine/site-files.ts';
 
 const sites = ['hangzhou', 'beijing'];
@@ -148,6 +149,27 @@ for (const mode of ['graceful', 'ungraceful'] as const) {
     assert.match(found[0]!.message, /uploads \(directory\) is not moved: beijing has of it what was restored there/);
   });
 }
+
+test('where the other site has nothing of the directory, a failover goes on and leaves a finding', () => {
+  const d = driven(planOf('failover', 'ungraceful'));
+  const findings: string[] = [];
+  const take = (event: Parameters<typeof d.take>[0]): void => {
+    for (const command of d.take(event)) {
+      if (command.kind === 'record' && command.what === 'finding') findings.push(String(command.data['text']));
+      if (command.kind === 'perform') waiting.push(command.stepId);
+    }
+  };
+  const waiting: string[] = [];
+  const done: string[] = [];
+  take({ kind: 'started' });
+  for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
+    done.push(id);
+    take(id === 'check-uploads' ? fails(id) : id.startsWith('observe') || id === 'check-orders' ? loss(id, 0) : ok(id));
+  }
+  assert.ok(done.includes('check-uploads') && done.includes('promote-orders') && done.includes('verify-orders'));
+  assert.deepEqual(findings, ['check-uploads failed and the run went on: no answer']);
+  assert.deepEqual([d.run.status, d.run.reason], ['finished', null]);
+});
 
 test('neither a drill nor a reprotection touches a directory', () => {
   for (const kind of ['drill', 'reprotect'] as const) {
