@@ -41,6 +41,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { names: ['copies'], load: async () => (await import('./copies.ts')).addCopies },
   { names: ['copy'], load: async () => (await import('./copy.ts')).addCopy },
   { names: ['migrate'], load: async () => (await import('./migrate.ts')).addMigrate },
+  { names: ['lifecycle'], load: async () => (await import('./lifecycle.ts')).addLifecycle },
 ];
 
 /** The groups that the arguments can be about: all of them for help, and where nothing has that name. */

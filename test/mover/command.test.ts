@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -215,5 +215,53 @@ test(
     const status = (await step('status')).lines.at(-1) as { phase: string; events: { phase: string }[] };
     assert.equal(status.phase, 'rolled-back');
     assert.deepEqual(status.events.map(({ phase }) => phase).slice(-2), ['cut-over', 'rolled-back']);
+  },
+);
+
+test(
+  'objects go by the rules of a file: counted first, then moved, and what cannot go stays',
+  { timeout: 60_000 },
+  async () => {
+    const [a, b] = [await cluster.bucket('rules-a'), await cluster.bucket('rules-b')];
+    for (const [key, bytes] of Object.entries({
+      'logs/1': 100,
+      'logs/2': 100,
+      'logs/tiny': 1,
+      'doc/1': 100,
+      'doc/2': 100,
+    }))
+      await a.put(key, Buffer.alloc(bytes, key));
+    await a.putTags('doc/1', { keep: 'no' });
+    await b.put('old/logs/2', Buffer.from('of others'));
+    const file = path.join(work, 'rules.yaml');
+    writeFileSync(
+      file,
+      `to: s3://rules-b/old
+rules:
+  - { name: logs, prefix: logs/, minSize: 0.01K, migrate: { keepSource: false } }
+  - { name: tagged, prefix: doc/, tag: { keep: "no" }, migrate: { keepSource: true } }
+`,
+    );
+    const args = ['s3://rules-a', '--rules', file, '--json'];
+    const planned = await muster(['lifecycle', 'plan', ...args]);
+    assert.deepEqual(
+      planned.lines.map(({ rule, objects, sizeBytes }) => [rule, objects, sizeBytes]),
+      [
+        ['logs', 2, 200],
+        ['tagged', 1, 100],
+      ],
+      planned.stderr,
+    );
+    const stateless = await muster(['lifecycle', 'run', ...args]);
+    assert.deepEqual([stateless.code, /--state: is missing/.test(stateless.stderr)], [2, true], stateless.stderr);
+    const ran = await muster(['lifecycle', 'run', ...args, '--state', path.join(work, 'rules')]);
+    const rules = ran.lines.filter(({ type }) => type === 'rule').map(({ rule, done, failed }) => [rule, done, failed]);
+    assert.deepEqual(rules, [
+      ['logs', 1, 1],
+      ['tagged', 1, 0],
+    ]);
+    assert.equal(ran.code, 3, ran.stderr);
+    assert.deepEqual(await keysOf(a), ['doc/1', 'doc/2', 'logs/2', 'logs/tiny']);
+    assert.deepEqual(await keysOf(b), ['old/doc/1', 'old/logs/1', 'old/logs/2']);
   },
 );

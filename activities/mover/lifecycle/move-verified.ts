@@ -8,6 +8,7 @@ import { guardDeletes } from '../run/delete-guard.ts';
 import { type PassInput, type PassResult } from '../run/pass.ts';
 import { runPass } from '../run/run-pass.ts';
 import { fullKey, type Side, sideName } from '../side.ts';
+import { isTagged } from './tagged.ts';
 
 export interface MoveInput extends PassInput {
   /** What was proved at the target is what may go at the source. */
@@ -16,8 +17,12 @@ export interface MoveInput extends PassInput {
   removeShare?: number;
 }
 
+/** Removals at once. */
+const wide = 16;
+
 export type MoveResult =
-  { kind: 'moved'; copied: number; removed: number; kept: number } | (PassResult & { kind: 'stopped' });
+  /** `kept`: proved, but changed since; `left`: meant, and still at the source for whatever reason. */
+  { kind: 'moved'; copied: number; removed: number; kept: number; left: number } | (PassResult & { kind: 'stopped' });
 
 /**
  * Copies, proves, and only then deletes at the source: each object is looked at on both sides right before, and must be
@@ -40,8 +45,23 @@ export async function moveVerified(input: MoveInput): Promise<MoveResult> {
   }).finished;
   guardDeletes({ deletes: chosen.length, present }, input.removeShare ?? 1, sideName(source));
   let removed = 0;
-  for (const key of chosen) if (await removeProved(input, key)) removed += 1;
-  return { kind: 'moved', copied: pass.counts.copied, removed, kept: chosen.length - removed };
+  let next = 0;
+  const remover = async (): Promise<void> => {
+    for (let i = next++; i < chosen.length; i = next++) {
+      input.signal?.throwIfAborted();
+      if (await removeProved(input, chosen[i]!)) removed += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: wide }, remover));
+  const kept = chosen.length - removed;
+  const { failed, archived, changing, kept: notOverwritten } = pass.counts;
+  return {
+    kind: 'moved',
+    copied: pass.counts.copied,
+    removed,
+    kept,
+    left: kept + failed + archived + notOverwritten + changing,
+  };
 }
 
 function mayGo({ source, target }: Joined<Entry>, row: LedgerRow | undefined): boolean {
@@ -56,6 +76,9 @@ async function removeProved({ source, target, ledger, rule }: MoveInput, key: st
   const [here, there] = await Promise.all([head(source), head(target)]);
   if (here === undefined || here.etag !== row?.sourceEtag || there?.etag !== row.targetEtag) return false;
   if (there.sizeBytes !== here.sizeBytes) return false;
+  // What both had before the rule came is proved, too, whatever its tags.
+  const { tags } = rule.filter;
+  if (tags !== undefined && !(await isTagged(source, key, tags))) return false;
   await source.client.delete(fullKey(source, key));
   return true;
 }

@@ -25,17 +25,32 @@ export function compileRules(rules: readonly LifecycleRule[], nowMs: number): Co
   return rules.map((rule) => {
     if (names.has(rule.name)) throw new MusterError('CONFIG_INVALID', `two lifecycle rules are called ${rule.name}`);
     names.add(rule.name);
-    const conditions = Object.values(rule.filter).filter((value) => !Array.isArray(value) || value.length > 0);
+    const conditions = Object.values(rule.filter).filter(isCondition);
     if (conditions.length === 0)
       throw new MusterError('CONFIG_INVALID', `the lifecycle rule ${rule.name} has no condition`);
     return { rule, filter: compileFilter(rule.filter, nowMs) };
   });
 }
 
-/** The first rule that an object meets by what a listing says of it; pure. Tags are looked at where a rule names some. */
+function isCondition(value: unknown): boolean {
+  return value !== undefined && value !== '' && (!Array.isArray(value) || value.length > 0);
+}
+
+/**
+ * The first rule that an object meets by what a listing says of it; undefined also when it is where that rule wants it.
+ * Pure. Tags are looked at where a rule names some.
+ */
 export function ruleFor(rules: readonly CompiledRule[], entry: Entry): CompiledRule | undefined {
-  return rules.find(({ rule, filter }) => {
-    if (!filter.named(entry.key) || !filter.sized(entry)) return false;
-    return rule.action.kind !== 'tier' || rule.action.storageClass !== entry.storageClass;
-  });
+  const first = rules.find((one) => isMet(one, entry));
+  return first === undefined || isDone(first, entry) ? undefined : first;
+}
+
+/** By all but tags. */
+export function isMet({ filter }: CompiledRule, entry: Entry): boolean {
+  return filter.named(entry.key) && filter.sized(entry);
+}
+
+/** Whether a tier is reached already. A later rule must not take it from there, else two rules would go back and forth. */
+export function isDone({ rule: { action } }: CompiledRule, entry: Entry): boolean {
+  return action.kind === 'tier' && action.storageClass === entry.storageClass;
 }

@@ -2,6 +2,8 @@ import { MusterError } from '../../../workflows/engine/errors.ts';
 
 /** Which objects a run is about. All conditions have to hold; what is left out is neither copied nor deleted. */
 export interface FilterRule {
+  /** What keys have to begin with. */
+  prefix?: string;
   /** Globs, one of which has to match where there are any. */
   include?: readonly string[];
   /** Globs, none of which may match. */
@@ -13,12 +15,14 @@ export interface FilterRule {
   maxAgeMs?: number;
   /** All of these tags with these values. Costs a request an object. */
   tags?: Readonly<Record<string, string>>;
+  /** Objects that one of these means are left out. Their tags count for nothing. */
+  except?: readonly FilterRule[];
 }
 
 export interface Filter {
   /** By name alone: asked for the keys of both sides, so that what is left out at one is left out at the other. */
   named(key: string): boolean;
-  sized(object: { sizeBytes: number; lastModifiedMs: number }): boolean;
+  sized(object: { key?: string; sizeBytes: number; lastModifiedMs: number }): boolean;
   tags: Readonly<Record<string, string>> | undefined;
 }
 
@@ -26,12 +30,17 @@ export interface Filter {
 export function compileFilter(rule: FilterRule, nowMs: number): Filter {
   const include = (rule.include ?? []).map(globToRegExp);
   const exclude = (rule.exclude ?? []).map(globToRegExp);
-  const { minSizeBytes = 0, maxSizeBytes = Infinity, minAgeMs = -Infinity, maxAgeMs = Infinity } = rule;
+  const except = (rule.except ?? []).map((one) => compileFilter(one, nowMs));
+  const { prefix = '', minSizeBytes = 0, maxSizeBytes = Infinity, minAgeMs = -Infinity, maxAgeMs = Infinity } = rule;
   return {
     named: (key) =>
-      (include.length === 0 || include.some((glob) => glob.test(key))) && !exclude.some((glob) => glob.test(key)),
-    sized({ sizeBytes, lastModifiedMs }) {
+      key.startsWith(prefix) &&
+      (include.length === 0 || include.some((glob) => glob.test(key))) &&
+      !exclude.some((glob) => glob.test(key)),
+    sized(object) {
+      const { key, sizeBytes, lastModifiedMs } = object;
       const ageMs = nowMs - lastModifiedMs;
+      if (key !== undefined && except.some((one) => one.named(key) && one.sized(object))) return false;
       return sizeBytes >= minSizeBytes && sizeBytes <= maxSizeBytes && ageMs >= minAgeMs && ageMs <= maxAgeMs;
     },
     tags: rule.tags,
