@@ -155,7 +155,7 @@ test('where the other site has nothing of the directory, a failover goes on and 
   const findings: string[] = [];
   const take = (event: Parameters<typeof d.take>[0]): void => {
     for (const command of d.take(event)) {
-      if (command.kind === 'record' && command.what === 'finding') findings.push(String(command.data['text']));
+      if (command.kind === 'record' && command.what === 'finding') findings.push(JSON.stringify(command.data['text']));
       if (command.kind === 'perform') waiting.push(command.stepId);
     }
   };
@@ -167,7 +167,7 @@ test('where the other site has nothing of the directory, a failover goes on and 
     take(id === 'check-uploads' ? fails(id) : id.startsWith('observe') || id === 'check-orders' ? loss(id, 0) : ok(id));
   }
   assert.ok(done.includes('check-uploads') && done.includes('promote-orders') && done.includes('verify-orders'));
-  assert.deepEqual(findings, ['check-uploads failed and the run went on: no answer']);
+  assert.deepEqual(findings, ['"check-uploads failed and the run went on: no answer"']);
   assert.deepEqual([d.run.status, d.run.reason], ['finished', null]);
 });
 
