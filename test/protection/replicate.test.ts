@@ -1,13 +1,19 @@
 /** The continuous replication of a bucket, between two real clusters over links that can be cut. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { stringify } from 'yaml';
 import { guardedBucket } from '../../activities/drivers/bucket/guarded.ts';
 import type { PerformOutcome } from '../../activities/driver.ts';
+import { openLedger } from '../../worker/ledger/ledger.ts';
 import type { JsonObject } from '../../workflows/engine/plan.ts';
+import { startTemporal } from '../support/temporal.ts';
 import { startBucketPair, settles, type Bucket, type BucketPair } from './support/bucket-pair.ts';
 import { verbsOf } from './support/bucket-verbs.ts';
 import { startReplicating, type Replicating } from './support/replicating.ts';
+import { startProtectionWorker } from './support/worker.ts';
 
 let pair: BucketPair;
 before(async () => {
@@ -223,4 +229,71 @@ test('a fence that was taken back lets the replication go on the same way', limi
   await a.put('after', Buffer.from('2'));
   await caughtUp(bucket, replication);
   assert.equal(replication.status()?.epoch, epoch);
+});
+
+const program = path.join(import.meta.dirname, '../../cli/main.ts');
+
+/** An estate of this bucket, for commands. */
+function writeEstate({ resource: { shared, sites } }: Bucket): string {
+  const file = path.join(pair.dir, 'muster.yaml');
+  const shop = {
+    ...{ primary: 'hangzhou', standby: 'beijing', objectives: { rpoSeconds: 30, rtoSeconds: 120 } },
+    resources: { receipts: { driver: 'bucket', bucket: shared['bucket'], replication: 'async', ...sites } },
+  };
+  const control = { url: 'env:TEST_CONTROL_URL', token: 'env:TEST_CONTROL_TOKEN' };
+  writeFileSync(file, stringify({ version: 1, control, sites: { hangzhou: {}, beijing: {} }, services: { shop } }));
+  return file;
+}
+
+test('while it is paused by the command the loss is unknown, not nothing; resumed it catches up', async () => {
+  const bucket = await pair.begin();
+  const a = bucket.at('hangzhou');
+  await using temporal = await startTemporal();
+  const ledger = openLedger('postgres://nobody@127.0.0.1:9/nothing');
+  const endWorker = await startProtectionWorker(temporal.address, ledger, bucket.home);
+  const env = {
+    ...{ ...process.env, MUSTER_ESTATE: writeEstate(bucket), TEMPORAL_ADDRESS: temporal.address, NO_COLOR: '1' },
+    ...{ TEST_CONTROL_URL: 'http://127.0.0.1:9', TEST_CONTROL_TOKEN: 'a token of sixteen characters' },
+  };
+  const muster = (...args: string[]): Promise<{ code: number; out: string }> =>
+    new Promise((resolve) => {
+      execFile(process.execPath, [program, 'replicate', ...args], { env }, (err, out, said) =>
+        resolve({ code: err === null ? 0 : Number(err.code), out: out + said }),
+      );
+    });
+  const status = async (): Promise<JsonObject> => {
+    const { code, out } = await muster('status', 'shop/receipts', '--json');
+    return { ...(JSON.parse(out) as JsonObject[])[0], code };
+  };
+  try {
+    await a.put('before', Buffer.from('1'));
+    assert.match((await muster('start')).out, /shop\/receipts: started, hangzhou → beijing/);
+    await settles(async () => assert.equal((await bucket.contents('beijing'))['before'], '1'), 60_000);
+    await settles(async () => {
+      const { code, phase, backlogObjects, rpoSeconds } = await status();
+      assert.deepEqual([code, phase, backlogObjects, typeof rpoSeconds], [0, 'following', 0, 'number']);
+    }, 60_000);
+
+    assert.match((await muster('pause', 'shop/receipts')).out, /shop\/receipts: pauses/);
+    await settles(async () => assert.equal((await status())['phase'], 'paused'), 60_000);
+    await a.put('meanwhile', Buffer.from('2'));
+    const { code, rpoSeconds, backlogObjects, backlogBytes, etaSeconds } = await status();
+    assert.deepEqual([code, rpoSeconds, backlogObjects, backlogBytes, etaSeconds], [3, null, null, null, null]);
+    assert.match((await muster('status')).out, /paused +unknown +unknown/);
+    assert.deepEqual(Object.keys(await bucket.contents('beijing')), ['before']);
+
+    assert.match((await muster('resume', 'shop/receipts')).out, /shop\/receipts: goes on/);
+    await settles(async () => assert.equal((await bucket.contents('beijing'))['meanwhile'], '2'), 60_000);
+    await settles(async () => {
+      const now = await status();
+      assert.deepEqual([now['code'], now['phase'], now['backlogObjects']], [0, 'following', 0]);
+    }, 60_000);
+  } finally {
+    await temporal.client.workflow
+      .getHandle('replicate/shop/receipts')
+      .terminate()
+      .catch(() => undefined);
+    await endWorker();
+    await ledger.close();
+  }
 });
