@@ -4,6 +4,7 @@ import { MusterError } from '../../../workflows/engine/errors.ts';
 import type { Json, PlanResource } from '../../../workflows/engine/plan.ts';
 import { resolveReference } from '../../references.ts';
 import type { S3Credentials } from '../../s3/sign.ts';
+import { globToRegExp } from '../../mover/run/filter.ts';
 import { parseTimetable } from '../../mover/run/timetable.ts';
 
 const reference = /^(env|file):.+/;
@@ -11,6 +12,8 @@ const duration = /^(\d+)(s|m|h|d)$/;
 
 const timetable = (rateOf?: (text: string) => number | undefined) =>
   z.string().refine((text) => isTimetable(text, rateOf), 'is no rate such as 10M, or 08:00,10M 18:00,off');
+
+const globs = z.array(z.string().min(1).refine(isGlob, 'is no glob such as receipts/** or *.pdf'));
 
 const replicateSchema = z.strictObject({
   /** Bytes a second, or by the time of the week. */
@@ -23,8 +26,16 @@ const replicateSchema = z.strictObject({
   compareEvery: z.string().regex(duration, 'is no time such as 12h').default('24h'),
   /** Stops when more of the copies than this would be deleted within an hour, percent. */
   deleteGuard: z.number().min(0).max(100).default(50),
-  /** Globs of keys that stay where they are. */
-  exclude: z.array(z.string().min(1)).default([]),
+  /** What the keys begin with that are copied; all others stay where they are. */
+  prefix: z
+    .string()
+    .min(1)
+    .refine((text) => !text.startsWith('.muster/'), 'is what Muster keeps for itself, which is never copied')
+    .optional(),
+  /** Globs of keys that are copied; without any, all of them. */
+  include: globs.default([]),
+  /** Globs of keys that stay where they are, though others mean them. */
+  exclude: globs.default([]),
 });
 
 /** What the estate says of a bucket besides its sites. */
@@ -114,6 +125,15 @@ export function parseCount(text: string): number | undefined {
   throw new MusterError('CONFIG_INVALID', `"${text}" is no number of requests a second`);
 }
 
+function isGlob(text: string): boolean {
+  try {
+    globToRegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function isTimetable(text: string, rateOf?: (text: string) => number | undefined): boolean {
   try {
     parseTimetable(text, rateOf);
@@ -143,7 +163,8 @@ const fixes: Record<string, string> = {
   region: 'region: us-east-1, or leave it out',
   replication:
     'replication: async (each write follows to the other site), or none (objects stay where they were written, and no loss is measured for them)',
-  replicate: 'replicate: { bandwidth: 10M, transfers: 32, compareEvery: 24h, deleteGuard: 50 }, or leave it out',
+  replicate:
+    'replicate: { prefix: receipts/, exclude: ["*.tmp"], bandwidth: 10M, transfers: 32, compareEvery: 24h, deleteGuard: 50 }, or leave it out',
   endpoints: 'endpoints: env:MUSTER_HANGZHOU_RECEIPTS_URLS (all nodes, separated by commas)',
   accessKey: 'accessKey: env:MUSTER_RECEIPTS_USER',
   secretKey: 'secretKey: env:MUSTER_RECEIPTS_PASSWORD',

@@ -4,7 +4,7 @@ import { findConflicts, type Conflict, type SideState } from '../../../mover/led
 import type { ReplicationLedger } from '../../../mover/ledger/ledger.ts';
 import { compileFilter } from '../../../mover/run/filter.ts';
 import { openBucketEnds, type BucketEnds } from '../../../protection/replicate/bucket-ends.ts';
-import { ruleOf } from '../../../protection/replicate/rule.ts';
+import { filterOf } from '../../../protection/replicate/rule.ts';
 import { shareLedgerWithin } from '../../../protection/replicate/shared-ledger.ts';
 import { readTurn, type Turn } from '../../../protection/replicate/turn.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../../driver.ts';
@@ -50,8 +50,7 @@ export async function eachConflict(
   { signal, heartbeat }: VerbContext,
   tell: (conflict: Conflict) => Promise<void>,
 ): Promise<void> {
-  const { epoch } = input.plan;
-  const { named } = compileFilter(ruleOf(input.resource, { epoch, from: ends.from.site }).filter, Date.now());
+  const { named } = compileFilter(filterOf(input.resource), Date.now());
   await findConflicts({ ledger, old: ends.target, new: ends.source, signal }, async (conflict) => {
     heartbeat();
     if (conflict.kind !== 'new-only' && named(conflict.key)) await tell(conflict);

@@ -1,12 +1,15 @@
 import path from 'node:path';
 import { MusterError } from '../../../../workflows/engine/errors.ts';
+import type { PlanResource } from '../../../../workflows/engine/plan.ts';
 import type { Measurement } from '../../../../workflows/engine/measure.ts';
 import { headAtTarget } from '../../../mover/copy/head-target.ts';
 import { readMarks } from '../../../mover/copy/marks.ts';
 import type { LedgerRow, ReplicationLedger } from '../../../mover/ledger/ledger.ts';
 import { lostWrite, type LostWrite } from '../../../mover/ledger/lost.ts';
+import { compileFilter } from '../../../mover/run/filter.ts';
 import type { Side } from '../../../mover/side.ts';
 import { openBucketEnds, type BucketEnds } from '../../../protection/replicate/bucket-ends.ts';
+import { filterOf } from '../../../protection/replicate/rule.ts';
 import { shareLedgerWithin } from '../../../protection/replicate/shared-ledger.ts';
 import { writeTurn, type Turn } from '../../../protection/replicate/turn.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../../driver.ts';
@@ -45,7 +48,7 @@ export async function freeze(
   const complete = turn.frozen?.complete ?? (!ungraceful && (await drained(input, context, ends, ledger)));
   if (turn.state === 'active' && !ungraceful) writeTurn(directory, frozenTurn(input, turn, complete));
   const { atMs } = await ledger.freeze({ epoch: plan.epoch, why: `${plan.kind} to ${plan.to}, run ${input.runId}` });
-  const lost = complete ? [] : await notArrived(ledger, ends.target, context.signal);
+  const lost = complete ? [] : await notArrived(await meant(ledger, resource), ends.target, context.signal);
   return await outcomeOf({ input, services, ledger, lost, complete, atMs });
 }
 
@@ -76,10 +79,16 @@ async function drained(
   throw new MusterError('LAG_UNKNOWN', `${resource.name} at ${plan.to} has not all that ${plan.from} wrote: ${left}`);
 }
 
-/** The backlog, without what had arrived when its answer was lost. */
-async function notArrived(ledger: ReplicationLedger, target: Side, signal: AbortSignal): Promise<LedgerRow[]> {
+/** The backlog, without keys that the estate does not want copied any more: their rows are of before. */
+async function meant(ledger: ReplicationLedger, resource: PlanResource): Promise<LedgerRow[]> {
+  const { named } = compileFilter(filterOf(resource), Date.now());
   const rows: LedgerRow[] = [];
-  for await (const row of ledger.backlog()) rows.push(row);
+  for await (const row of ledger.backlog()) if (named(row.key)) rows.push(row);
+  return rows;
+}
+
+/** Without what had arrived when its answer was lost. */
+async function notArrived(rows: LedgerRow[], target: Side, signal: AbortSignal): Promise<LedgerRow[]> {
   if (rows.length > mostLookedFor) return rows;
   const limit = { signal: AbortSignal.any([signal, AbortSignal.timeout(lookMs)]) };
   const arrived = new Set<LedgerRow>();
