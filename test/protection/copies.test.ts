@@ -12,7 +12,14 @@ import { parseLocation } from '../../activities/objects/location.ts';
 import { openObjects } from '../../activities/objects/open.ts';
 import type { ObjectClient } from '../../activities/objects/types.ts';
 import { progressOf, startProtection, type StartedProtection } from '../../worker/protection-start.ts';
-import type { CopyFilter, CopyOrder, CopyResult, CopyRule, CopyView } from '../../workflows/engine/copying.ts';
+import type {
+  CopyBeat,
+  CopyFilter,
+  CopyOrder,
+  CopyResult,
+  CopyRule,
+  CopyView,
+} from '../../workflows/engine/copying.ts';
 import { account, startCluster, type TestCluster } from '../storage/support/dev-cluster.ts';
 import { settles } from './support/bucket-pair.ts';
 import { writeEstate } from './support/estate.ts';
@@ -150,27 +157,33 @@ test('a copy in many pieces goes on in new runs of its workflow, counts each obj
 });
 
 test('a worker killed in the middle: the next one goes on from the cursor, and nothing is written twice', async () => {
-  const { from, to } = await pairWith('killed', 120);
+  const { from, to } = await pairWith('killed', 180);
   const one = { bytes: 1_000_000_000, ms: 300_000, perRun: 3, pageKeys: 5 };
-  const started = await start(orderOf('killed', { requests: '60', transfers: 4 }, { shard: one, measure: false }));
+  const started = await start(orderOf('killed', { requests: '30', transfers: 4 }, { shard: one, measure: false }));
   await settles(async () => {
     const progress = await progressOf(world.temporal.client, started.workflowId);
-    assert.ok(progress?.detail['cursor']);
-    assert.ok((await keysOf(to)).length >= 30);
+    const { cursor, counts } = (progress?.detail ?? {}) as Partial<CopyBeat>;
+    assert.ok(cursor !== undefined && counts !== undefined && counts.copied >= 8);
   }, 60_000);
   await killed(worker);
-  assert.ok((await keysOf(to)).length < 120);
+  const left = 180 - (await keysOf(to)).length;
+  assert.ok(left > 0);
   worker = startWorkerProcess();
   const result = await started.result();
   assert.equal(result.verdict, 'done', JSON.stringify(result));
   assert.deepEqual([result.pieces, result.counts.failed, result.counts.kept], [1, 0, 0]);
+  assert.ok(result.counts.copied > left, 'what the cursor knew is counted');
   assert.deepEqual(await keysOf(to), await keysOf(from));
   assert.deepEqual(await writtenTwice(to), []);
 });
 
 test('a pause ends what is under way and keeps its place; resumed it goes on to the end', async () => {
   const { to } = await pairWith('paused', 90);
-  const slow = orderOf('paused', { requests: '40', transfers: 4 }, { shard: { ...orderOf('x').shard, bytes: 60_000 } });
+  const slow = orderOf(
+    'paused',
+    { requests: '20', transfers: 4 },
+    { shard: { ...orderOf('x').shard, bytes: 60_000, pageKeys: 2 } },
+  );
   const started = await start(slow);
   const handle = world.temporal.client.workflow.getHandle(started.workflowId);
   await settles(async () => assert.ok((await keysOf(to)).length >= 5), 60_000);
