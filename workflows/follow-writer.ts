@@ -15,12 +15,14 @@ export async function aimed<Order extends Followed>(order: Order): Promise<Order
     retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
     summary: 'who writes, and which vault answers',
   });
-  const { service, site, vault } = order;
-  const found = await aim({ service, site, vault });
+  const { service, vault } = order;
+  const found = await aim({ service, site: order.site, vault });
   if (found.kind === 'no-vault')
     throw ApplicationFailure.create({ type: 'OBJECT_STORE_UNREACHABLE', message: found.why, nonRetryable: true });
   const { insteadOf } = found;
-  return { ...order, site: found.site, vault: found.vault, ...(insteadOf !== null && { insteadOf }) };
+  // What is not at the other site at all (a directory of one site) stays where it is.
+  const site = Object.hasOwn(order.resource.sites, found.site) ? found.site : order.site;
+  return { ...order, site, vault: found.vault, ...(insteadOf !== null && { insteadOf }) };
 }
 
 /** What a run remembers of an order that was carried out elsewhere than asked for. */

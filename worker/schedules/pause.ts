@@ -1,5 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { followingWorkflows } from '../../workflows/engine/protection.ts';
+import type { PlanResource } from '../../workflows/engine/plan.ts';
+import type { ScheduledInput } from '../../workflows/scheduled.ts';
 import type { ActualSchedule, ScheduleContent } from './content.ts';
 import { failoverNote, readFailoverNote, type FailoverPause } from './pause-note.ts';
 import { inTurns, reached, readBack, readSchedule, readSchedules } from './read.ts';
@@ -69,13 +71,15 @@ async function act(schedules: readonly ActualSchedule[], work: (id: string) => P
   return schedules.map(({ id }) => id);
 }
 
-/** What is done wherever the service writes does not rest. */
-function follows({ args: [input] }: ScheduleContent): boolean {
-  const type = input?.['type'];
-  return typeof type === 'string' && followingWorkflows.includes(type);
+/** What is done wherever the service writes does not rest, if its resource is at another site, too. */
+function follows({ args: [input] }: ScheduleContent, left: string): boolean {
+  const { type, args } = (input ?? {}) as Partial<ScheduledInput>;
+  if (type === undefined || !followingWorkflows.includes(type)) return false;
+  const { sites = {} } = (args?.[0]?.['resource'] ?? {}) as Partial<PlanResource>;
+  return Object.keys(sites).some((site) => site !== left);
 }
 
 function isMeant({ subject, content }: ActualSchedule, { service, site, wholeSite }: ScheduleChoice): boolean {
-  if (subject.site !== site || follows(content)) return false;
+  if (subject.site !== site || follows(content, site)) return false;
   return subject.service === service || (wholeSite && subject.service === '');
 }
