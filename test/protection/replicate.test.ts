@@ -214,6 +214,42 @@ test(
   },
 );
 
+test('of a bucket that is copied in part, that part alone is copied, lost, and quarrelled about', limits, async () => {
+  const bucket = await pair.begin({ replicate: { deleteGuard: 100, prefix: 'receipts/', exclude: ['*.tmp'] } });
+  const [a, b] = [bucket.at('hangzhou'), bucket.at('beijing')];
+  const keys = ['drafts/1', 'receipts/1', 'receipts/1.tmp', 'receipts/2'];
+  for (const key of keys) await a.put(key, Buffer.from('agreed'));
+  await using replication = startReplicating(bucket);
+  await settles(async () => {
+    assert.deepEqual(Object.keys(await bucket.contents('beijing')), ['receipts/1', 'receipts/2']);
+    assert.equal(replication.status()?.backlogObjects, 0);
+  });
+  pair.link('beijing', { kind: 'black-hole' });
+  for (const key of keys) await a.put(key, Buffer.from('lost'));
+  await settles(() => assert.equal(replication.status()?.backlogObjects, 2));
+  pair.link('hangzhou', { kind: 'black-hole' });
+  const epoch = bucket.epoch + 1;
+  await pair.fence('hangzhou', epoch);
+  await replication.stop();
+  pair.link('beijing', { kind: 'clear' });
+  const failover = { kind: 'failover', mode: 'ungraceful', from: 'hangzhou', epoch } as const;
+  const frozen = await verbsOf(bucket, { ...failover, clocks: { fault: Date.now() } })('observe', { freeze: true });
+  const [, ...lost] = linesOf(evidenceOf(frozen)['lostFile']);
+  assert.deepEqual(lost.map(({ key }) => key as string).toSorted(), ['receipts/1', 'receipts/2']);
+  await pair.openAt('beijing', epoch);
+  for (const key of keys) await b.put(key, Buffer.from('since'));
+  pair.link('hangzhou', { kind: 'clear' });
+  const set = evidenceOf(
+    await verbsOf(bucket, { kind: 'reprotect', from: 'beijing', epoch })('backup', { diverged: true }),
+  );
+  assert.deepEqual(
+    linesOf(set['file'])
+      .map(({ key }) => key as string)
+      .toSorted(),
+    ['receipts/1', 'receipts/2'],
+  );
+});
+
 test('a fence that was taken back lets the replication go on the same way', limits, async () => {
   const bucket = await pair.begin();
   const a = bucket.at('hangzhou');
