@@ -38,7 +38,7 @@ export interface Engine {
 /** Packs on their way to a store that hangs are not waited for any longer. */
 const settleLimitMs = 2_000;
 /** What lives longer than a request is little; V8 would let the garbage of each thread grow to 96 MiB first. */
-const youngGenerationMiB = 12;
+const youngGenerationMiB = 8;
 
 export function startEngine({ repository, table, threads: count, compress = true }: EngineOptions): Engine {
   const index = new IndexCollector(repository);

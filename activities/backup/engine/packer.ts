@@ -16,6 +16,8 @@ export interface PackerOptions {
   tools: BlobTools;
   table: BlobTable;
   compress: boolean;
+  /** Packs are written as they grow, where the store can; a write then holds this thread up. Default false. */
+  growing?: boolean;
   onStored: (pack: StoredPack) => void;
 }
 
@@ -86,13 +88,15 @@ export class Packer {
     this.#throwFailure();
   }
 
-  /** Waits for the packs that are being written, however that ends. */
+  /** Waits for the packs that are being written, however that ends, and gives up those that are begun. */
   async settle(): Promise<void> {
+    for (const open of Object.values(this.#open)) open.builder.discard();
     await Promise.all(this.#writing);
   }
 
   #begin(type: BlobType): OpenPack {
-    return { builder: createPackBuilder(this.#options.tools, type, { compress: this.#options.compress }), slots: [] };
+    const { tools, compress, store, growing = false } = this.#options;
+    return { builder: createPackBuilder(tools, type, { compress, grow: growing ? store.grow : undefined }), slots: [] };
   }
 
   #finish(open: OpenPack): void {
@@ -109,12 +113,16 @@ export class Packer {
 
   async #write(pack: FinishedPack, slots: readonly number[]): Promise<void> {
     const { store, table, onStored } = this.#options;
-    await store.write('data', pack.name, [pack.bytes]);
+    if (pack.file === null) await store.write('data', pack.name, [pack.bytes]);
+    else {
+      pack.file.append(pack.bytes);
+      await pack.file.finish(pack.name);
+    }
     const number = table.addPack(pack.id);
     for (const [i, { offset, length, uncompressedLength }] of pack.entries.entries()) {
       if (slots[i] !== noSlot) table.store(slots[i]!, { pack: number, offset, length, uncompressedLength });
     }
-    onStored({ name: pack.name, entries: pack.entries, sizeBytes: pack.bytes.length });
+    onStored({ name: pack.name, entries: pack.entries, sizeBytes: pack.sizeBytes });
   }
 
   #throwFailure(): void {

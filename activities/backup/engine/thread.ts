@@ -26,6 +26,7 @@ const packer = new Packer({
   tools: repository,
   table,
   compress: data.compress,
+  growing: true,
   onStored: (pack) => say({ kind: 'event', event: { kind: 'stored', pack: flatten(pack) } }),
 });
 const sink = {

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 import { createDirectorySide } from './directory-side.ts';
 import { codeOf, failedWrite, syncDirectory, unfinished, writeWhole, type Modes } from './durable-write.ts';
+import { openGrowingFile } from './growing-file.ts';
 import {
   configName,
   folderOf,
@@ -11,6 +13,7 @@ import {
   pathOf,
   type ByteRange,
   type FileKind,
+  type GrowingStored,
   type RepositoryStore,
   type StoredFile,
 } from './store.ts';
@@ -31,12 +34,25 @@ export async function openDirectoryStore(path: string): Promise<RepositoryStore>
     async write(kind, name, pieces) {
       await writeWhole(at(kind, name), pieces, modes);
     },
+    grow: () => grow(path, modes),
     remove: (kind, name) => remove(at(kind, name)),
     sizeOf: (kind, name) => sizeOf(at(kind, name)),
     side: createDirectorySide(join(path, 'muster'), modes),
     removeLeftovers: (olderThanMs) => removeLeftovers(path, olderThanMs),
     objectLocks: () => Promise.resolve(null),
     close: () => Promise.resolve(),
+  };
+}
+
+/** Aside under a name that nothing has: where it is left behind, it is found as what `writeWhole` leaves. */
+function grow(root: string, modes: Modes): GrowingStored {
+  const name = randomBytes(32).toString('hex');
+  const aside = `${join(root, pathOf('data', name))}${unfinished}${name.slice(0, 10)}`;
+  const file = openGrowingFile(aside, modes);
+  return {
+    append: (bytes) => file.append(bytes),
+    finish: (final) => file.finish(join(root, pathOf('data', final))),
+    discard: () => file.discard(),
   };
 }
 

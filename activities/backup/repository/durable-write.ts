@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { fchmod, fsync } from 'node:fs';
 import { link, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { MusterError } from '../../../workflows/engine/errors.ts';
 
 export interface Modes {
@@ -46,6 +48,14 @@ async function writeAside(aside: string, pieces: readonly Uint8Array[], modes: M
   }
 }
 
+const [changeMode, sync] = [promisify(fchmod), promisify(fsync)];
+
+/** Gives a file that was written the mode it is to keep, and puts it on the disk. */
+export async function publishOpen(fd: number, modes: Modes): Promise<void> {
+  await changeMode(fd, modes.file).catch(ignoreRefusal);
+  await sync(fd);
+}
+
 async function create(aside: string, modes: Modes): Promise<FileHandle> {
   try {
     return await open(aside, 'wx', 0o600);
@@ -57,7 +67,7 @@ async function create(aside: string, modes: Modes): Promise<FileHandle> {
 }
 
 /** Makes a directory and those above it, and makes their names durable. */
-async function makeDirectory(path: string, modes: Modes): Promise<void> {
+export async function makeDirectory(path: string, modes: Modes): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: modes.directory });
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));

@@ -1,8 +1,9 @@
-import { createHash, type Hash } from 'node:crypto';
 import { hexOf, type BlobTools, type PackEntry } from './blob.ts';
 import type { BlobType } from './blob-table.ts';
+import { createPackContent } from './pack-content.ts';
 import { headerOf } from './pack-header.ts';
 import { sealingOverhead } from './sealing.ts';
+import type { GrowingStored } from './store.ts';
 
 /** Packs are finished when they have grown to this, as restic's are. */
 export const packTargetBytes = 16 * 2 ** 20;
@@ -13,7 +14,10 @@ export interface FinishedPack {
   readonly id: Uint8Array;
   /** The id in hexadecimal: the file name. */
   readonly name: string;
+  readonly sizeBytes: number;
+  /** All of it, or what is still to be appended to `file`. */
   readonly bytes: Uint8Array;
+  readonly file: GrowingStored | null;
   readonly entries: readonly PackEntry[];
 }
 
@@ -32,89 +36,72 @@ export interface PackBuilder {
   finish(): FinishedPack;
   /** Takes back the bytes of a finished pack that is written, for the next one to be gathered in. */
   recycle(bytes: Uint8Array): void;
+  /** Gives up what was gathered. */
+  discard(): void;
 }
 
 export interface PackBuilderOptions {
   readonly targetBytes?: number;
   /** False stores blobs as they are. */
   readonly compress?: boolean;
+  /** Where a pack is written to as it grows; without it, it is gathered whole. */
+  readonly grow?: (() => GrowingStored) | undefined;
 }
 
-/** A pack is full once it has reached its size, so a piece may reach over it: most of them by less than this. */
-const overBytes = 4 * 2 ** 20;
-
 export function createPackBuilder(tools: BlobTools, type: BlobType, options: PackBuilderOptions = {}): PackBuilder {
-  const { targetBytes = packTargetBytes, compress = true } = options;
-  // The system gives memory only to what is written of it; growing would leave a copy behind at each step.
-  let buffer: Uint8Array = Buffer.allocUnsafeSlow(targetBytes + overBytes);
-  let spare: Uint8Array | null = null;
-  let used = 0;
+  const { targetBytes = packTargetBytes, compress = true, grow } = options;
+  const content = createPackContent(targetBytes, grow);
   let entries: PackEntry[] = [];
-  // The hash takes each blob while it is still in the processor's cache.
-  let hash: Hash = createHash('sha256');
-
-  function makeRoom(bytes: number): void {
-    if (used + bytes <= buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(used + bytes + overBytes);
-    larger.set(buffer.subarray(0, used));
-    buffer = larger;
-  }
 
   function append(id: Uint8Array, length: number, uncompressedLength: number): PackEntry {
-    const entry: PackEntry = { type, id: Uint8Array.from(id), offset: used, length, uncompressedLength };
-    hash.update(buffer.subarray(used, used + length));
-    used += length;
+    const entry: PackEntry = { type, id: Uint8Array.from(id), offset: content.sizeBytes, length, uncompressedLength };
+    content.take(length);
     entries.push(entry);
     return entry;
   }
 
   function add(id: Uint8Array, plaintext: Uint8Array): PackEntry {
     const compressed = compress ? tools.zstd.compress(plaintext) : null;
-    const content = compressed ?? plaintext;
-    makeRoom(content.length + sealingOverhead);
-    const length = tools.sealer.sealInto(buffer, used, content);
+    const sealed = compressed ?? plaintext;
+    const room = content.room(sealed.length + sealingOverhead);
+    const length = tools.sealer.sealInto(room.buffer, room.at, sealed);
     return append(id, length, compressed === null ? 0 : plaintext.length);
   }
 
   function addSealed(blob: PackEntry, sealed: Uint8Array): PackEntry {
-    makeRoom(sealed.length);
-    buffer.set(sealed, used);
+    const { buffer, at } = content.room(sealed.length);
+    buffer.set(sealed, at);
     return append(blob.id, sealed.length, blob.uncompressedLength);
   }
 
   function finish(): FinishedPack {
     const header = headerOf(entries);
-    makeRoom(header.length + sealingOverhead + 4);
-    const begin = used;
-    const sealedLength = tools.sealer.sealInto(buffer, used, header);
-    new DataView(buffer.buffer, buffer.byteOffset).setUint32(used + sealedLength, sealedLength, true);
-    used += sealedLength + 4;
-    hash.update(buffer.subarray(begin, used));
-    const id = hash.digest();
-    const pack: FinishedPack = { type, id, name: hexOf(id), bytes: buffer.subarray(0, used), entries };
-    buffer = spare ?? Buffer.allocUnsafeSlow(buffer.length);
-    spare = null;
-    used = 0;
+    const { buffer, at } = content.room(header.length + sealingOverhead + 4);
+    const sealedLength = tools.sealer.sealInto(buffer, at, header);
+    new DataView(buffer.buffer, buffer.byteOffset).setUint32(at + sealedLength, sealedLength, true);
+    const ended = content.end(sealedLength + 4);
+    const pack: FinishedPack = { type, name: hexOf(ended.id), entries, ...ended };
     entries = [];
-    hash = createHash('sha256');
     return pack;
   }
 
   return {
     get sizeBytes() {
-      return used;
+      return content.sizeBytes;
     },
     get blobCount() {
       return entries.length;
     },
     get full() {
-      return used >= targetBytes;
+      return content.sizeBytes >= targetBytes;
     },
     add,
     addSealed,
     finish,
-    recycle(bytes) {
-      spare = new Uint8Array(bytes.buffer);
+    recycle: content.recycle,
+    discard() {
+      content.discard();
+      entries = [];
     },
   };
 }

@@ -27,6 +27,16 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** A file of the store that has no name yet. */
+export interface GrowingStored {
+  /** Blocks while the bytes are taken: for threads that nobody waits on. @throws MusterError TARGET_FULL */
+  append(bytes: Uint8Array): void;
+  /** As `write`: when it returns, the file is durable and whole. */
+  finish(name: string): Promise<void>;
+  /** Leaves nothing of it, unless it is finished. */
+  discard(): void;
+}
+
 export interface RepositoryStore {
   /** The address for people: in messages and reports. Never carries a secret. */
   readonly place: string;
@@ -43,6 +53,8 @@ export interface RepositoryStore {
    * @throws MusterError TARGET_FULL
    */
   write(kind: FileKind, name: string, pieces: readonly Uint8Array[]): Promise<void>;
+  /** A file of kind `data` that is written as it grows; where the store cannot do that, it is not there. */
+  readonly grow?: () => GrowingStored;
   /** Removes a file; that it is gone already is fine. */
   remove(kind: FileKind, name: string): Promise<void>;
   /** The size of a file in bytes; null when there is no such file. */
