@@ -18,8 +18,8 @@ import { evidenceRoute } from './evidence-route.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
-import { siteProtectionActivities } from './protection-activities.ts';
 import { announceReady, onShutdown } from './ready.ts';
+import { siteProtection } from './site-protection.ts';
 import { installRuntime, keepWorking } from './temporal-worker.ts';
 import { startVantage } from './vantage.ts';
 
@@ -56,7 +56,7 @@ const server = await startAgentServer({
   extraRoutes: [metricsRoute(metrics), evidenceRoute(config.MUSTER_HOME)],
 });
 const drivers = createDrivers({ guardFor: (service, resource) => findGuard(service, resource) });
-const more = siteProtectionActivities({ home, log });
+const more = siteProtection({ home, log });
 const activities = createActivities({ drivers, log, metrics, more });
 const place = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE };
 const worker = keepWorking(place, { taskQueue: `site-${site}`, activities, identity: `${site}/${process.pid}` }, log);

@@ -10,8 +10,7 @@ import { initRepository } from '../../activities/backup/repository/repository.ts
 import { createActivities } from '../../worker/activities.ts';
 import { createLog } from '../../worker/log.ts';
 import { createMetrics } from '../../worker/metrics.ts';
-import { siteProtectionActivities } from '../../worker/protection-activities.ts';
-import type { RecoveryPoint } from '../../workflows/engine/protection.ts';
+import { siteProtection } from '../../worker/site-protection.ts';
 import { openWorld, type ProtectionWorld } from './support/world.ts';
 
 let world: ProtectionWorld;
@@ -49,7 +48,7 @@ after(async () => {
 
 async function startAgent(connection: NativeConnection, site: string): Promise<() => Promise<void>> {
   const log = createLog('test', 'error');
-  const more = siteProtectionActivities({ home: at('sites', site), log });
+  const more = siteProtection({ home: at('sites', site), log });
   const activities = createActivities({ drivers: {}, log, metrics: createMetrics(site), more });
   const worker = await Worker.create({ connection, taskQueue: `site-${site}`, activities });
   const running = worker.run();
@@ -123,10 +122,14 @@ test('the agent of the site saves it, the control plane proves it, and the agent
   assert.equal(proven.code, 0, proven.out + proven.err);
   assert.match(proven.out, /✓ files uploads/);
   assert.match(proven.out, /✓ scanner grep/);
-  const listed = await muster('backups', 'list', '--json');
-  const [uploads] = JSON.parse(listed.out) as { points: RecoveryPoint[]; lastKnownGood: { pointId: string } }[];
-  assert.deepEqual([uploads?.points[0]?.kind, uploads?.points[0]?.files], ['directory', 1]);
-  assert.equal(uploads?.lastKnownGood.pointId, uploads?.points[0]?.id);
+  const [point] = await world.ledger.recoveryPoints({ service: 'shop' });
+  assert.deepEqual([point?.kind, point?.files, point?.site], ['directory', 1, 'hangzhou']);
+  const proofs = await world.ledger.restoreProofs({ pointId: point!.id });
+  assert.deepEqual(
+    proofs.map(({ verdict }) => verdict),
+    ['proven'],
+  );
+
   const into = at('beijing-uploads');
   const restored = await muster('backups', 'restore', 'shop/uploads', '--site', 'beijing', '--into', into);
   assert.equal(restored.code, 0, restored.out + restored.err);
