@@ -16,10 +16,13 @@ export function openDirectory({ resource, site }: Protected): BackupSource {
   const { path: named, exclude, oneFileSystem, xattrs } = directoryAt(resource, site);
   const directory = readableDirectory(`${resource.name} at ${site}`, named);
   const excludes = exclude.map((pattern) => anchored(pattern, directory));
-  const takenAtMs = Date.now();
+  let takenAtMs = Date.now();
   return {
-    save: ({ parent, ...options }) =>
-      backup({ ...options, paths: [directory], parent: parent ?? 'none', excludes, oneFileSystem, xattrs }),
+    save({ parent, ...options }) {
+      // What is written from now on may be in it or not.
+      takenAtMs = Date.now();
+      return backup({ ...options, paths: [directory], parent: parent ?? 'none', excludes, oneFileSystem, xattrs });
+    },
     totalBytes: () => null,
     facts: ({ directories, others }) => ({ takenAtMs, facts: { path: directory, directories, others } }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
