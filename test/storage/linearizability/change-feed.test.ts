@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkFeed, type FeedEntry, type FeedFacts } from './change-feed.ts';
-import { del, delVersion, put, refused } from './moves.ts';
+import { del, delVersion, put, refused, tag } from './moves.ts';
 
 const entry = (position: number, kind: FeedEntry['kind'], versionId: string, value?: string): FeedEntry => {
   return { position, kind, key: 'k', versionId, value };
@@ -19,6 +19,14 @@ const good: FeedFacts = {
 
 const accepted: { name: string; facts: FeedFacts }[] = [
   { name: 'two writes in order', facts: good },
+  {
+    name: 'tags of versions, which make none',
+    facts: {
+      ...good,
+      operations: [first, second, tag('t', [4, 5]), tag('u', [6, 7], 'v1')],
+      feed: [...good.feed, entry(30, 'tags', 'v2', 'b'), entry(40, 'version-tags', 'v1', 'a')],
+    },
+  },
   {
     name: 'a write that somebody else completed is told twice',
     facts: { ...good, feed: [...good.feed, entry(30, 'put', 'v2', 'b')] },
@@ -53,6 +61,11 @@ const caught: { name: string; facts: FeedFacts; fault: RegExp }[] = [
   {
     name: 'an acknowledged write is not in it',
     facts: { ...good, feed: good.feed.slice(1) },
+    fault: /not in the feed/,
+  },
+  {
+    name: 'an acknowledged tag is not in it',
+    facts: { ...good, operations: [...good.operations, tag('t', [4, 5])] },
     fault: /not in the feed/,
   },
   {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { checkHistory } from './checker.ts';
 import { deleteMarker, type Mode, type Operation } from './history.ts';
-import { del, delIf, delVersion, get, getVersion, on, put, putIf, refused } from './moves.ts';
+import { del, delIf, delVersion, get, getTagged, getVersion, on, put, putIf, refused, tag } from './moves.ts';
 import { recordedHistory } from './register-in-memory.ts';
 
 interface Case {
@@ -16,6 +16,22 @@ const any = { ifMatch: '*' };
 const none = { ifNoneMatch: '*' };
 
 const bad: Case[] = [
+  { name: 'a tag is lost', history: [put('a', [0, 1]), tag('t', [2, 3]), get('a', [4, 5])] },
+  {
+    name: 'an older tag is back',
+    history: [put('a', [0, 1]), tag('t', [2, 3]), tag('u', [4, 5]), getTagged('a', 't', [6, 7])],
+  },
+  {
+    name: 'a tag outlives what it was put on',
+    history: [put('a', [0, 1]), tag('t', [2, 3]), put('b', [4, 5]), getTagged('b', 't', [6, 7])],
+  },
+  {
+    name: 'a tag of an older version shows on the newest',
+    history: [put('a', [0, 1], 'v1'), put('b', [2, 3], 'v2'), tag('t', [4, 5], 'v1'), getTagged('b', 't', [6, 7])],
+    mode: 'enabled',
+  },
+  { name: 'a tag is put on nothing', history: [put('a', [0, 1]), del([2, 3]), tag('t', [4, 5])] },
+  { name: 'a tag is refused though there is something', history: [put('a', [0, 1]), refused(tag('t', [2, 3]))] },
   { name: 'a read misses an acknowledged write', history: [put('a', [0, 1]), get(undefined, [2, 3])] },
   { name: 'a read is stale', history: [put('a', [0, 1]), put('b', [2, 3]), get('a', [4, 5])] },
   { name: 'a read shows what nobody wrote', history: [put('a', [0, 1]), get('z', [2, 3])] },
@@ -151,6 +167,28 @@ const bad: Case[] = [
 ];
 
 const good: Case[] = [
+  {
+    name: 'a tag shows until another takes its place',
+    history: [
+      put('a', [0, 1]),
+      tag('t', [2, 3]),
+      getTagged('a', 't', [4, 5]),
+      tag('u', [6, 7]),
+      getTagged('a', 'u', [8, 9]),
+    ],
+  },
+  {
+    name: 'a tag of unknown end shows late',
+    history: [put('a', [0, 1]), tag('t', [2]), get('a', [3, 4]), getTagged('a', 't', [5, 6])],
+  },
+  {
+    name: 'a tag goes with what it was put on',
+    history: [put('a', [0, 1]), tag('t', [2, 3]), put('b', [4, 5]), get('b', [6, 7])],
+  },
+  {
+    name: 'a tag is refused where there is nothing',
+    history: [refused(tag('t', [0, 1])), put('a', [2, 3]), get('a', [4, 5])],
+  },
   { name: 'nothing happened', history: [] },
   { name: 'nothing is there', history: [get(undefined, [0, 1])] },
   { name: 'a write is read', history: [put('a', [0, 1]), get('a', [2, 3])] },

@@ -59,11 +59,11 @@ function kinships(operations: readonly Operation[]): (operation: Operation) => s
   const named = new Set<string | undefined>();
   for (const { action, outcome } of operations) {
     if (outcome.kind === 'ok') named.add(outcome.value);
-    if (action.kind === 'get' || action.condition === undefined) continue;
+    if (action.kind === 'get' || action.kind === 'tag' || action.condition === undefined) continue;
     named.add('ifMatch' in action.condition ? action.condition.ifMatch : action.condition.ifNoneMatch);
   }
   return ({ action, outcome }) => {
-    if (outcome.kind !== 'unknown' || action.kind === 'get') return undefined;
+    if (outcome.kind !== 'unknown' || action.kind === 'get' || action.kind === 'tag') return undefined;
     if (action.kind === 'put' && named.has(action.value)) return undefined;
     const versionId = action.kind === 'delete' ? action.versionId : undefined;
     return JSON.stringify([action.kind, versionId, action.condition]);

@@ -13,6 +13,8 @@ export type Condition = { ifMatch: string } | { ifNoneMatch: string };
 export type Action =
   | { kind: 'put'; value: string; condition?: Condition }
   | { kind: 'get'; versionId?: string }
+  /** Puts a tag on the newest version, or on that one, in the place of the tag it had. */
+  | { kind: 'tag'; tag: string; versionId?: string }
   /** Without a version: the object (or a delete marker before it); with one: that version. */
   | { kind: 'delete'; versionId?: string; condition?: Condition };
 
@@ -21,11 +23,11 @@ export const deleteMarker = 'delete marker';
 
 /**
  * How it ended. `ok` of a read holds what was seen: undefined when the key (or the version) was not there.
- * `refused`: by the condition, so it saw a value that does not meet it. `unknown`: it may have happened, may happen at
+ * `refused`: by the condition, so it saw a value that does not meet it; of a tag: there was nothing to put it on. `unknown`: it may have happened, may happen at
  * any later time, or never. An operation that surely did not happen is left out of the history.
  */
 export type Outcome =
-  | { kind: 'ok'; value?: string | undefined; versionId?: string | undefined }
+  | { kind: 'ok'; value?: string | undefined; versionId?: string | undefined; tag?: string | undefined }
   | { kind: 'refused' }
   | { kind: 'unknown' };
 
@@ -43,9 +45,11 @@ export interface Operation {
 /** One operation in words, for people who look at a failure. */
 export function describeOperation({ client, action, outcome, calledAt, returnedAt }: Operation): string {
   const version = action.kind === 'put' || action.versionId === undefined ? '' : ` version ${action.versionId}`;
-  const value = action.kind === 'put' ? ` ${action.value}` : '';
+  const value = action.kind === 'put' ? ` ${action.value}` : action.kind === 'tag' ? ` ${action.tag}` : '';
   const condition =
-    action.kind === 'get' || action.condition === undefined ? '' : ` ${JSON.stringify(action.condition)}`;
+    action.kind === 'get' || action.kind === 'tag' || action.condition === undefined
+      ? ''
+      : ` ${JSON.stringify(action.condition)}`;
   const end = outcome.kind === 'unknown' ? '...' : String(returnedAt);
   return `[${calledAt}..${end}] ${client}: ${action.kind}${value}${version}${condition} -> ${describeOutcome(action, outcome)}`;
 }
@@ -53,7 +57,8 @@ export function describeOperation({ client, action, outcome, calledAt, returnedA
 function describeOutcome(action: Action, outcome: Outcome): string {
   if (outcome.kind !== 'ok') return outcome.kind;
   const version = outcome.versionId === undefined ? '' : ` (version ${outcome.versionId})`;
-  return action.kind === 'get' ? `${outcome.value ?? 'nothing'}${version}` : `ok${version}`;
+  const tag = outcome.tag === undefined ? '' : ` tagged ${outcome.tag}`;
+  return action.kind === 'get' ? `${outcome.value ?? 'nothing'}${tag}${version}` : `ok${version}`;
 }
 
 /** Keeps the order within each key. */

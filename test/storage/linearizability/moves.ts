@@ -24,6 +24,13 @@ export const get = (value: string | undefined, times: Times, versionId?: string)
 export const getVersion = (versionId: string, value: string | undefined, times: Times): Operation =>
   operation({ kind: 'get', versionId }, times, { kind: 'ok', value });
 
+/** @param versionId the version to be tagged; the newest without */
+export const tag = (text: string, times: Times, versionId?: string): Operation =>
+  operation({ kind: 'tag', tag: text, ...(versionId === undefined ? {} : { versionId }) }, times, { kind: 'ok' });
+
+export const getTagged = (value: string, text: string, times: Times): Operation =>
+  operation({ kind: 'get' }, times, { kind: 'ok', value, tag: text });
+
 /** @param markerId the delete marker it made */
 export const del = (times: Times, markerId?: string): Operation =>
   operation({ kind: 'delete' }, times, { kind: 'ok', versionId: markerId });

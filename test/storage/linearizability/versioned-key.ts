@@ -5,6 +5,7 @@ import { type Model } from './search.ts';
 interface Entry {
   versionId: string;
   value: string;
+  tag?: string;
 }
 export type KeyState = readonly Entry[];
 
@@ -14,7 +15,7 @@ export function versionedKey(mode: Mode, operations: readonly Operation[]): Mode
   return {
     initial: [],
     step: (state, operation) => step(state, { operation, mode, shown }),
-    fingerprint: (state) => state.map(({ versionId, value }) => `${versionId}=${value}`).join('\n'),
+    fingerprint: (state) => state.map(({ versionId, value, tag = '' }) => `${versionId}=${value} ${tag}`).join('\n'),
   };
 }
 
@@ -55,6 +56,7 @@ function idsOfMarkers(operations: readonly Operation[]): Set<string> {
 function step(state: KeyState, { operation, mode, shown }: Step): KeyState | undefined {
   const { action, outcome } = operation;
   if (action.kind === 'get') return answers(state, operation) ? state : undefined;
+  if (action.kind === 'tag') return tagged(state, action, outcome);
   const met = action.condition === undefined || meets(currentValue(state), action.condition);
   if (outcome.kind === 'refused') return met ? undefined : state;
   if (!met) return undefined;
@@ -67,6 +69,18 @@ function step(state: KeyState, { operation, mode, shown }: Step): KeyState | und
   if (mode === 'off') return without(state, 'null');
   const versionId = mode === 'enabled' ? (ownId ?? `?${operation.client}${operation.calledAt}`) : 'null';
   return [{ versionId, value: deleteMarker }, ...without(state, versionId)];
+}
+
+function tagged(
+  state: KeyState,
+  { tag, versionId }: Extract<Action, { kind: 'tag' }>,
+  outcome: Operation['outcome'],
+): KeyState | undefined {
+  const at = versionId === undefined ? 0 : state.findIndex((entry) => entry.versionId === versionId);
+  const entry = state[at];
+  const isThere = entry !== undefined && entry.value !== deleteMarker;
+  if (outcome.kind === 'refused') return isThere ? undefined : state;
+  return isThere ? state.with(at, { ...entry, tag }) : undefined;
 }
 
 /** The value a reader of the key gets. */
@@ -98,9 +112,10 @@ function answers(state: KeyState, { action, outcome }: Operation & { action: Act
   if (action.versionId !== undefined) {
     const entry = state.find(({ versionId }) => versionId === action.versionId);
     if (entry === undefined && outcome.value === deleteMarker) return state.some(isUnnamedMarker);
-    return entry?.value === outcome.value;
+    return entry?.value === outcome.value && entry?.tag === outcome.tag;
   }
   if (currentValue(state) !== outcome.value) return false;
   const { versionId } = outcome;
+  if (outcome.value !== undefined && state[0]!.tag !== outcome.tag) return false;
   return outcome.value === undefined || versionId === undefined || state[0]!.versionId === versionId;
 }

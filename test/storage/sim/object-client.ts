@@ -6,6 +6,7 @@ import {
   type ListedObject,
   type ObjectInfo,
 } from '../../../storage-node/object/model.ts';
+import { tagsOf } from '../../../storage-node/object/tags.ts';
 import { deleteMarker, type Action, type Condition } from '../linearizability/history.ts';
 import { contentOf, etagsOf, noteEtags, valueOfEtag } from './content.ts';
 import { type Answer, NoAnswer, NoServer, outcomeOfError } from './recorder.ts';
@@ -27,6 +28,7 @@ export interface Target {
 /** Does what an operation of a history asks for. @throws StorageError as the layer does; WrongBytes. */
 export async function perform(target: Target, action: Action, inParts: boolean): Promise<Answer> {
   if (action.kind === 'get') return target.request((layer) => get(target, layer, action.versionId));
+  if (action.kind === 'tag') return target.request((layer) => tag(target, layer, action));
   const conditions = action.condition === undefined ? {} : conditionsOf(action.condition);
   if (action.kind === 'put') {
     noteEtags(action.value);
@@ -39,6 +41,24 @@ export async function perform(target: Target, action: Action, inParts: boolean):
   const versionId = action.versionId === undefined ? {} : { versionId: action.versionId };
   const removed = await target.request((layer) => layer.remove({ bucket, key, conditions, ...versionId }));
   return { kind: 'ok', versionId: removed.versionId };
+}
+
+/** Where there is nothing to put a tag on, it is refused in one way, whatever was there instead. */
+async function tag(
+  { bucket, key }: Target,
+  layer: ObjectLayer,
+  { tag: text, versionId }: Extract<Action, { kind: 'tag' }>,
+): Promise<Answer> {
+  const named = versionId === undefined ? {} : { versionId };
+  try {
+    await layer.setTags({ bucket, key, ...named, tags: [['tag', text]] });
+    return { kind: 'ok' };
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    const { code } = error;
+    if (code !== 'NoSuchVersion' && code !== 'MethodNotAllowedOnDeleteMarker') throw error;
+    throw new StorageError('NoSuchKey', 'there is nothing to put a tag on', { cause: error });
+  }
 }
 
 function conditionsOf(condition: Condition): Conditions {
@@ -134,7 +154,9 @@ async function get({ bucket, key }: Target, layer: ObjectLayer, versionId: strin
       const { info } = opened;
       const chunks: Uint8Array[] = [];
       await opened.send(0, info.sizeBytes - 1, collector(chunks));
-      return { kind: 'ok', value: verified(info, Buffer.concat(chunks)), versionId: info.shownVersionId };
+      const [kept] = tagsOf(info);
+      const value = verified(info, Buffer.concat(chunks));
+      return { kind: 'ok', value, versionId: info.shownVersionId, tag: kept?.[1] };
     } finally {
       opened.close();
     }

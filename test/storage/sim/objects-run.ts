@@ -134,6 +134,7 @@ function chooseAction(
       ? { ifNoneMatch: '*' }
       : { ifMatch: random.chance(0.2) ? '*' : current };
   if (chance < 0.4) return { kind: 'get', ...someVersion };
+  if (chance < 0.48) return { kind: 'tag', tag: value, ...someVersion };
   if (chance < 0.65) return { kind: 'put', value };
   if (chance < 0.77) return { kind: 'delete', ...someVersion };
   if (chance < 0.82 && 'ifMatch' in condition) return { kind: 'delete', condition };
