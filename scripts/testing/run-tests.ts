@@ -35,7 +35,7 @@ const quickFolders = [
 const serverFolders = [
   ...['chaos', 'clients', 'cluster'].map(inStorage),
   ...['bucket', 'base-backup', 'postgres'].map((name) => path.join('backup', name)),
-  ...['cli-repo', 'ledger', 'mover', 'objects', 'protection'],
+  ...['cli-repo', 'ledger', 'mover', 'objects', 'protection', 'replay', 'temporal'],
 ];
 
 /** A file that takes longer hangs. */
