@@ -134,6 +134,12 @@ export class HotKeys {
 
 /** Whether the condition of a write was not met: by another value, or by nothing being there. */
 function isRefusal(error: unknown, action: Action): boolean {
-  if (action.kind === 'get' || action.kind === 'tag' || action.condition === undefined || !(error instanceof S3ServiceException)) return false;
+  if (
+    action.kind === 'get' ||
+    action.kind === 'tag' ||
+    action.condition === undefined ||
+    !(error instanceof S3ServiceException)
+  )
+    return false;
   return error.$metadata.httpStatusCode === 412 || error.name === 'NoSuchKey';
 }
