@@ -207,6 +207,69 @@ test('new metadata on old bytes is carried; on both sides it is a conflict', asy
   assert.equal((await pass()).counts.conflicts, 1);
 });
 
+/** A user's tool that writes other bytes and keeps the metadata, our marks among them. */
+async function rewrite(bucket: MemoryBucket, key: string, text: string): Promise<void> {
+  const { metadata } = await bucket.client.head(key);
+  bucket.set(key, text, { metadata });
+}
+
+for (const [what, call, marked] of [
+  ['put', 'put', false],
+  ['put, by one who keeps the metadata', 'put', true],
+  ['look before a delete', 'head', false],
+] as const)
+  test(`what is written right before the ${what} is neither overwritten nor deleted`, async () => {
+    let meanwhile = (): void => {};
+    const { a, b, pass, ledgers } = worldOf({
+      b: {
+        before(now, key) {
+          if (now !== call || key !== 'k') return;
+          const act = meanwhile;
+          meanwhile = () => {};
+          act();
+        },
+      },
+    });
+    a.set('k', 'agreed');
+    await pass();
+    const { metadata } = await b.client.head('k');
+    if (call === 'put') a.set('k', 'by a');
+    else a.remove('k');
+    meanwhile = () => b.set('k', 'by b', marked ? { metadata } : {});
+    await pass();
+    const [left] = await allOf(pairConflicts(ledgers));
+    assert.deepEqual([b.text('k'), left?.key], ['by b', 'k']);
+    assert.equal(a.has('k') ? a.text('k') : '', call === 'put' ? 'by a' : '');
+  });
+
+/** The pass copies, and a kill takes what it wrote down of that. */
+async function passThatForgets({ a, b, ledgers }: World): Promise<void> {
+  const forgetful = (way: 'aToB' | 'bToA'): PairLedgers['aToB'] =>
+    new Proxy(ledgers[way], {
+      get: (ledger, name, self) => (name === 'settle' ? () => Promise.resolve() : Reflect.get(ledger, name, self)),
+    });
+  await runPair({
+    ...{ a: { client: a.client, prefix: '' }, b: { client: b.client, prefix: '' }, rule: usualPairRule },
+    ledgers: { aToB: forgetful('aToB'), bToA: forgetful('bToA') },
+  }).finished;
+}
+
+test('a copy that a kill left unrecorded is known by its mark, but not when users wrote over it', async () => {
+  const world = worldOf();
+  const { a, b, pass } = world;
+  a.set('k', 'one of a');
+  b.set('other', 'one of b');
+  a.set('over', 'one of a');
+  await passThatForgets(world);
+  assert.equal(b.text('k'), 'one of a');
+  a.set('k', 'two of a');
+  b.set('other', 'two of b');
+  await rewrite(b, 'over', 'six of b');
+  const next = await pass();
+  assert.deepEqual([next.counts.conflicts, b.text('k'), a.text('other')], [1, 'two of a', 'two of b']);
+  assert.deepEqual([a.text('over'), b.text('over')], ['one of a', 'six of b']);
+});
+
 test('what a pair cannot do is refused', () => {
   const { pass } = worldOf();
   const usual = usualPairRule.pass;
@@ -223,7 +286,7 @@ test('what a pair cannot do is refused', () => {
 const userOp = fc.record({
   side: fc.constantFrom('a' as const, 'b' as const),
   key: fc.constantFrom('k1', 'k2', 'k3'),
-  what: fc.constantFrom('write' as const, 'write' as const, 'write same' as const, 'delete' as const),
+  what: fc.constantFrom('write' as const, 'rewrite' as const, 'write same' as const, 'delete' as const),
 });
 type UserOp = typeof userOp extends fc.Arbitrary<infer T> ? T : never;
 
@@ -270,7 +333,8 @@ test('whatever both sides write and whenever a pass dies, in the end they are eq
         if (bucket.has(key)) superseded.add(`${key}: ${bucket.text(key)}`);
         if (what === 'delete') return bucket.remove(key);
         const text = what === 'write same' ? 'same' : `${side}${(writes += 1)}`;
-        bucket.set(key, text);
+        // Some tools keep the metadata they find, our marks among them.
+        bucket.set(key, text, what === 'rewrite' && bucket.has(key) ? { metadata: bucket.metadata(key) } : {});
         written.add(`${key}: ${text}`);
       }
       for (const { ops, meanwhile, killedAt } of rounds) {

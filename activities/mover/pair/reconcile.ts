@@ -56,8 +56,8 @@ export async function reconcile(session: PairSession, key: string, rows: PairRow
 function withoutOwnCopies(session: PairSession, look: PairLook, rows: PairRows, { a, b }: Heads): PairLook {
   const { names } = session.input.rule;
   let { base } = look;
-  if (isUnrecorded(rows.aToB, b, names.a)) base = { a: rows.aToB!.sourceEtag, b: b!.etag };
-  else if (isUnrecorded(rows.bToA, a, names.b)) base = { a: a!.etag, b: rows.bToA!.sourceEtag };
+  if (isUnrecorded(rows.aToB, { from: a, to: b }, names.a)) base = { a: rows.aToB!.sourceEtag, b: b!.etag };
+  else if (isUnrecorded(rows.bToA, { from: b, to: a }, names.b)) base = { a: a!.etag, b: rows.bToA!.sourceEtag };
   const ours = (info: ObjectInfo | undefined, otherEtag: string, name: string): boolean => {
     const marks = info === undefined ? undefined : readMarks(info.metadata);
     return marks?.origin === name && marks.sourceEtag === otherEtag;
@@ -69,11 +69,20 @@ function withoutOwnCopies(session: PairSession, look: PairLook, rows: PairRows, 
   return { ...look, base, touched };
 }
 
-/** A copy that arrived, of the very write that the ledger still has pending. */
-function isUnrecorded(row: LedgerRow | undefined, info: ObjectInfo | undefined, origin: string): boolean {
-  if (row === undefined || row.state === 'verified' || row.op === 'delete' || info === undefined) return false;
-  const marks = readMarks(info.metadata);
-  return marks?.origin === origin && marks.sourceEtag === row.sourceEtag && row.sizeBytes === info.sizeBytes;
+/**
+ * A copy that arrived, of the very write that the ledger still has pending. Its mark is not enough: users may write other
+ * bytes and keep the metadata.
+ */
+function isUnrecorded(
+  row: LedgerRow | undefined,
+  { from, to }: { from: ObjectInfo | undefined; to: ObjectInfo | undefined },
+  origin: string,
+): boolean {
+  if (row === undefined || row.state === 'verified' || row.op === 'delete' || to === undefined) return false;
+  const marks = readMarks(to.metadata);
+  if (marks?.origin !== origin || marks.sourceEtag !== row.sourceEtag || row.sizeBytes !== to.sizeBytes) return false;
+  if (to.etag.toLowerCase() === row.sourceEtag.toLowerCase()) return true;
+  return from?.etag === row.sourceEtag && compareChecksums(from.checksums, to.checksums).kind === 'same';
 }
 
 async function holdTheSame(session: PairSession, key: string, { a, b }: Heads): Promise<boolean> {
@@ -81,11 +90,11 @@ async function holdTheSame(session: PairSession, key: string, { a, b }: Heads): 
   return (await sameBytes(session, key, a, b)) && sameProperties(a, b);
 }
 
+/** A mark proves nothing here: users may write other bytes and keep the metadata. */
 async function sameBytes(session: PairSession, key: string, a: ObjectInfo, b: ObjectInfo): Promise<boolean> {
   const said = compareChecksums(a.checksums, b.checksums);
   if (said.kind !== 'unknown') return said.kind === 'same';
   if (a.etag.toLowerCase() === b.etag.toLowerCase() && !a.etag.includes('-')) return true;
-  if (readMarks(b.metadata)?.sourceEtag === a.etag || readMarks(a.metadata)?.sourceEtag === b.etag) return true;
   if (!session.input.rule.pass.compareBytes) return false;
   const { setup } = session.runs.aToB;
   const [left, right] = await Promise.all([hashObject(setup, setup.source, key), hashObject(setup, setup.target, key)]);

@@ -24,6 +24,7 @@ export interface MemoryBucket {
   set(key: string, text: string, options?: PutOptions): void;
   remove(key: string): void;
   has(key: string): boolean;
+  metadata(key: string): Record<string, string>;
   keys(): string[];
   text(key: string): string;
   /** Listings asked for, by their largest page. */
@@ -144,6 +145,7 @@ export function memoryBucket(name: string, { now = Date.now, before = () => {} }
     set: (key, text, options) => void set(key, Buffer.from(text), options),
     remove,
     has: (key) => objects.has(key),
+    metadata: (key) => at(key).info.metadata,
     keys: order,
     text: (key) => at(key).bytes.toString(),
     listings,
