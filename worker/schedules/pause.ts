@@ -17,8 +17,8 @@ export interface ScheduleChoice {
 }
 
 /**
- * Pauses schedules for a failover, with a note by which it finds them again; those that follow their service go on. What is paused already stays as it is,
- * whoever paused it. Repeating it changes nothing.
+ * Pauses schedules for a failover, with a note by which it finds them again; those that follow their service go on. What
+ * is paused already stays as it is, whoever paused it. Repeating it changes nothing.
  * @returns ids of those it has paused
  * @throws MusterError TEMPORAL_UNREACHABLE
  */
