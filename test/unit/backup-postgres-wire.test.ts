@@ -162,8 +162,13 @@ function take(major: number, chunks: Buffer[]) {
   const flow = new BackupFlow('CRC32C', () => undefined);
   const parts = new BackupParts(major, flow);
   const reader = new BackendReader();
-  const pieces: BackendPiece[] = chunks.flatMap((chunk) => [...reader.feed(chunk)]);
-  for (const piece of pieces) parts.take(piece);
+  for (const chunk of chunks) {
+    // As a socket does that reads into one buffer again and again.
+    const read = Buffer.from(chunk);
+    const pieces: BackendPiece[] = [...reader.feed(read)];
+    for (const piece of pieces) parts.take(piece);
+    read.fill(0xff);
+  }
   const files: { tablespace: number | null; name: string; data: Buffer }[] = [];
   for (const event of flow.events) {
     const last = files.at(-1);

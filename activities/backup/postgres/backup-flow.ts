@@ -60,7 +60,8 @@ export class BackupFlow implements BackupSink {
   }
 
   manifest(bytes: Buffer): void {
-    this.#manifest.push(bytes);
+    // What it came in is read into anew.
+    this.#manifest.push(Buffer.from(bytes));
   }
 
   get manifestBytes(): Buffer {

@@ -16,7 +16,7 @@ export interface BackupEnd {
   timeline: number;
 }
 
-/** Takes the parts of a base backup as they come. */
+/** Takes the parts of a base backup as they come. Bytes are good until a call returns. */
 export interface BackupSink {
   /** A tar archive begins: of a tablespace, or (`null`) of the data directory. */
   archive(tablespace: Tablespace | null): void;
@@ -96,9 +96,9 @@ export class BackupParts {
     if (first) this.#letter = String.fromCharCode(bytes[0] ?? 0);
     const rest = first ? bytes.subarray(1) : bytes;
     if (this.#letter === 'd') return this.#takeData(rest);
-    this.#message.push(rest);
+    this.#message.push(Buffer.from(rest));
     if (!last) return;
-    const message = this.#message.length === 1 ? rest : Buffer.concat(this.#message);
+    const message = Buffer.concat(this.#message);
     this.#message = [];
     if (this.#letter === 'n') this.#enter(this.#tablespaceOf(message));
     else if (this.#letter === 'm') {

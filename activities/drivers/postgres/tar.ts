@@ -64,9 +64,11 @@ export class TarReader {
   }
 
   #collectHeader(part: Buffer): void {
-    this.#header.push(part);
     this.#headerBytes += part.length;
-    if (this.#headerBytes < BLOCK) return;
+    const isWhole = this.#headerBytes === BLOCK;
+    // What it came in may be read into anew before the rest is there.
+    this.#header.push(isWhole ? part : Buffer.from(part));
+    if (!isWhole) return;
     const block = this.#header.length === 1 ? part : Buffer.concat(this.#header);
     this.#header = [];
     this.#headerBytes = 0;
