@@ -5,6 +5,9 @@ import type { Ledger } from './ledger/ledger.ts';
 
 /** What waits for a ledger that is away; the oldest goes when it is more. At one a quarter minute, more than a day of four. */
 const mostWaiting = 25_000;
+/** Every figure is kept for a month, then the worst of each quarter of an hour. */
+const keptWholeMs = 30 * 86_400_000;
+const thinEveryMs = 86_400_000;
 
 /**
  * Remembers how far each replication was behind, each time it is called. Nothing waits for the ledger: what it does not
@@ -13,9 +16,10 @@ const mostWaiting = 25_000;
 export function keepReplicationHistory(
   { replications }: Pick<ProtectionPlan, 'replications'>,
   stateDir: string,
-  ledger: Pick<Ledger, 'addReplicationFigures'>,
+  ledger: Pick<Ledger, 'addReplicationFigures' | 'thinReplicationFigures'>,
 ): (nowMs: number) => Promise<void> {
   const waiting: ReplicationStatus[] = [];
+  let thinnedAtMs = 0;
   return async (nowMs) => {
     for (const { order } of replications) {
       const status = replicationFigures(stateDir, order.service, order.resource.name, nowMs);
@@ -26,5 +30,8 @@ export function keepReplicationHistory(
     const batch = [...waiting];
     await ledger.addReplicationFigures(batch);
     waiting.splice(0, batch.length);
+    if (nowMs - thinnedAtMs < thinEveryMs) return;
+    await ledger.thinReplicationFigures(nowMs - keptWholeMs);
+    thinnedAtMs = nowMs;
   };
 }

@@ -46,6 +46,12 @@ async function runTests(name: string): Promise<{ passed: boolean; output: string
   return { passed: code === 0, output };
 }
 
+/** One version's totals are no news beside its verdict, and are not to be taken for those of `npm test`. */
+function withoutTotals(output: string): string {
+  const lines = output.trimEnd().split('\n');
+  return lines.filter((line) => !line.startsWith('ℹ ')).join('\n');
+}
+
 async function take({ major, name, fetch }: Turn): Promise<boolean> {
   const startedAt = performance.now();
   try {
@@ -57,7 +63,7 @@ async function take({ major, name, fetch }: Turn): Promise<boolean> {
   const fetchSeconds = (performance.now() - startedAt) / 1000;
   const { passed, output } = await runTests(name);
   const seconds = (performance.now() - startedAt) / 1000;
-  console.log(output.trimEnd());
+  console.log(withoutTotals(output));
   const verdict = passed ? 'passed' : 'FAILED';
   console.log(
     `PostgreSQL ${major}: ${verdict} in ${seconds.toFixed(0)} s, ${fetchSeconds.toFixed(0)} s of it to fetch\n`,

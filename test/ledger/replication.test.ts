@@ -57,14 +57,37 @@ test('figures come back in their order, unknown ones as unknown, and none of the
   assert.deepEqual(await ledger.replicationFiguresOf(known, { fromMs: 3_000, toMs: 5_000 }), []);
 });
 
+test('of old figures the worst of each quarter of an hour stays, and an unknown one is the worst', async () => {
+  const hour = 3_600_000;
+  const at = (atMs: number, oldestPendingAgeSeconds: number | null): ReplicationStatus => ({
+    ...{ ...known, resource: 'thinned', atMs, oldestPendingAgeSeconds },
+  });
+  const old = [at(hour, 1), at(hour + 1, 9), at(hour + 2, 3), at(2 * hour, 5), at(2 * hour + 1, null)];
+  const young = [at(10 * hour, 1), at(10 * hour + 1, 2)];
+  await ledger.addReplicationFigures([...old, ...young]);
+  for (let times = 0; times < 2; times++) await ledger.thinReplicationFigures(10 * hour);
+  const found = await ledger.replicationFiguresOf(at(0, 0), { fromMs: 0, toMs: 11 * hour });
+  assert.deepEqual(
+    found.map(({ atMs, oldestPendingAgeSeconds }) => [atMs, oldestPendingAgeSeconds]),
+    [[hour + 1, 9], [2 * hour + 1, null], ...young.map((one) => [one.atMs, one.oldestPendingAgeSeconds])],
+  );
+  const others = await ledger.replicationFiguresOf(known, { fromMs: 0, toMs: 5_000 });
+  assert.deepEqual(
+    others.map(({ atMs }) => atMs),
+    [2_000],
+    'each resource by itself',
+  );
+});
+
 test('what a replication tells is remembered by the moment, also what it told while the ledger was away', async () => {
   const dir = await mkdtemp(path.join(tmpdir(), 'muster-history-'));
   const order = { service: 'shop', resource: { name: 'letters' } };
   writeStatus(replicationDir(dir, 'shop', 'letters'), { ...known, resource: 'letters', atMs: 10_000 });
   const away = openLedger('postgres://nobody@127.0.0.1:9/nothing');
   let there = away;
-  const through: Pick<Ledger, 'addReplicationFigures'> = {
+  const through: Pick<Ledger, 'addReplicationFigures' | 'thinReplicationFigures'> = {
     addReplicationFigures: (batch) => there.addReplicationFigures(batch),
+    thinReplicationFigures: (beforeMs) => there.thinReplicationFigures(beforeMs),
   };
   const remember = keepReplicationHistory({ replications: [{ order }] } as never, dir, through);
   await assert.rejects(remember(11_000));

@@ -24,6 +24,7 @@ import { insertProof, selectProofs, type ProofFilter } from './restore-proofs.ts
 import {
   insertLostObjects,
   insertReplicationFigures,
+  thinReplicationFigures,
   selectLostObjects,
   selectReplicationFigures,
   type LostObject,
@@ -89,6 +90,8 @@ export interface Ledger {
   restoreProofs(filter?: ProofFilter): Promise<RestoreProof[]>;
 
   addReplicationFigures(batch: readonly ReplicationStatus[]): Promise<void>;
+  /** Leaves of figures from before a moment (Unix milliseconds) the worst of each quarter of an hour. */
+  thinReplicationFigures(beforeMs: number): Promise<void>;
   /** What a replication said between two moments, oldest first. */
   replicationFiguresOf(
     of: { service: string; resource: string },
@@ -196,6 +199,7 @@ function protectionOf(db: LedgerConnection) {
 function replicationOf(db: LedgerConnection) {
   return {
     addReplicationFigures: (batch: readonly ReplicationStatus[]) => insertReplicationFigures(db, batch),
+    thinReplicationFigures: (beforeMs: number) => thinReplicationFigures(db, beforeMs),
     replicationFiguresOf: (of: { service: string; resource: string }, between: { fromMs: number; toMs: number }) =>
       selectReplicationFigures(db, of, between),
     addLostObjects: (of: { runId: string; resource: string }, lost: readonly LostObject[]) =>

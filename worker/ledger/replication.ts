@@ -31,6 +31,21 @@ export async function insertReplicationFigures(sql: Sql, batch: readonly Replica
   );
 }
 
+const thinSpanMs = 15 * 60_000;
+
+/** Leaves of figures from before a moment the worst of each quarter of an hour; an unknown one is the worst there is. */
+export async function thinReplicationFigures(sql: Sql, beforeMs: number): Promise<void> {
+  await sql.rows(
+    `DELETE FROM ledger.replication_figures figure USING (
+       SELECT ctid, row_number() OVER (
+         PARTITION BY service, resource, floor(taken_at_ms / $2)
+         ORDER BY oldest_pending_age_seconds DESC NULLS FIRST, taken_at_ms) AS rank
+       FROM ledger.replication_figures WHERE taken_at_ms < $1) ranked
+     WHERE figure.ctid = ranked.ctid AND ranked.rank > 1`,
+    [beforeMs, thinSpanMs],
+  );
+}
+
 /** A figure of the past, oldest first. */
 export type ReplicationFigure = Pick<
   ReplicationStatus,
