@@ -12,19 +12,23 @@ export interface EvidenceFile {
   of: 'rows' | 'objects';
 }
 
-/** The conflict sets that a run saved before an old primary was rewound, or copied over. Those of objects lie at the control plane. */
+/**
+ * The conflict sets that a run saved before an old primary was rewound, or copied over: by a step of its own, or where a
+ * planned move found an old writer that had been ended hard, by its rejoin. Those of objects lie at the control plane.
+ */
 export function conflictFilesOf(
   steps: readonly Pick<RunView['steps'][number], 'id' | 'evidence'>[],
   site: string,
 ): EvidenceFile[] {
   return steps.flatMap(({ id, evidence }) => {
     const file = evidence?.['file'];
-    if (!id.startsWith('backup-') || typeof file !== 'string') return [];
-    const sha256 = evidence?.['sha256'];
+    const [, resource] = /^(?:backup|rejoin)-(.+)$/.exec(id) ?? [];
+    if (resource === undefined || typeof file !== 'string') return [];
+    const [sha256, at] = [evidence?.['sha256'], evidence?.['site']];
     return [
       {
-        site: evidence?.['at'] === 'control' ? 'control' : site,
-        resource: id.slice('backup-'.length),
+        site: evidence?.['at'] === 'control' ? 'control' : typeof at === 'string' ? at : site,
+        resource,
         name: file.split('/').at(-1) ?? file,
         sha256: typeof sha256 === 'string' ? sha256 : null,
         of: typeof evidence?.['objects'] === 'number' ? ('objects' as const) : ('rows' as const),

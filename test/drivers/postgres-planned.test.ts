@@ -5,7 +5,9 @@ import { newestCanary, writeCanary } from '../../activities/drivers/postgres/can
 import { slotOf } from '../../activities/drivers/postgres/config.ts';
 import { judgeLag, observeLag } from '../../activities/drivers/postgres/lag.ts';
 import { signalProcess } from '../../activities/drivers/postgres/process.ts';
+import { killServer } from '../../activities/drivers/postgres/server.ts';
 import { connectSql, dropSql, withSql } from '../../activities/drivers/postgres/sql.ts';
+import { conflictFilesOf } from '../../console/conflict-sets.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { doneWith, eventually, rowsOf, startRun, startWorld, textOf, type World } from './postgres-world.ts';
 import { FakeAgent } from './fake-agent.ts';
@@ -186,6 +188,36 @@ test('and home again, the same way', async () => {
   assert.ok(seen !== null);
 });
 
+test('an old writer that was ended hard in a planned move rejoins, and what it alone has is saved first', async () => {
+  const run = startRun(world, agents, { mode: 'graceful', epoch: 5 });
+  const { onClose } = agents.hangzhou;
+  agents.hangzhou.onClose = async () => {
+    const closed = await world.access.hangzhou.close();
+    await killServer(world.serverOf('hangzhou').dataDir);
+    return { state: 'stopped', ...closed };
+  };
+  doneWith(await run.perform('check'));
+  doneWith(await run.perform('observe', { prepare: true }, { stepId: 'observe-orders-lag' }));
+  doneWith(await run.perform('fence'));
+  assert.equal(doneWith(await run.perform('observe', { freeze: true }))['complete'], true);
+  doneWith(await run.perform('promote'));
+  const steps = [{ id: 'rejoin-orders', evidence: doneWith(await run.perform('rejoin')) }];
+  assert.deepEqual(
+    conflictFilesOf(steps, 'nowhere').map(({ site, resource, of }) => [site, resource, of]),
+    [['hangzhou', 'orders', 'rows']],
+  );
+  assert.equal(steps[0]?.evidence['rows'], 0, 'the standby had everything');
+  doneWith(await run.perform('replicate', { standby: 'hangzhou' }));
+  agents.hangzhou.onClose = onClose;
+
+  const home = startRun(world, agents, {
+    ...{ kind: 'failback', mode: 'graceful', from: 'beijing', to: 'hangzhou', epoch: 6 },
+  });
+  for (const verb of ['fence', 'promote', 'rejoin'] as const) doneWith(await home.perform(verb));
+  const rows = await rowsOf<{ n: number }>(world.url('hangzhou'), 'SELECT count(*)::int AS n FROM orders');
+  assert.equal(rows[0]?.n, 2004);
+});
+
 test('a copy of another server is no target', async () => {
   const other = await startWorld({ schema: '', tables: '*' });
   try {
@@ -209,7 +241,7 @@ test('a copy of another server is no target', async () => {
 
 test('a move to a dead standby is refused before anything is changed', async () => {
   await world.access.beijing.stop();
-  const run = startRun(world, agents, { epoch: 5 });
+  const run = startRun(world, agents, { epoch: 7 });
   await assert.rejects(run.perform('check'), (err) => err instanceof MusterError && err.code === 'TARGET_DEAD');
 });
 

@@ -10,7 +10,7 @@ import { exportConflicts, type ConflictSet } from './conflicts.ts';
 import { readFork } from './fork.ts';
 import { forkAfter, readHistory } from './history.ts';
 import { readControlFile } from './control-file.ts';
-import { rejoining, relationOf } from './rejoin.ts';
+import { rejoining, relationOf } from './returning.ts';
 import { isStandbyDir, serverState, startServer } from './server.ts';
 import type { DriverServices } from '../guarded/services.ts';
 import { connectSql, dropSql } from './sql.ts';
@@ -29,6 +29,17 @@ async function perform(input: VerbInput, context: VerbContext, services: DriverS
   if (input.args['diverged'] !== true) {
     throw new MusterError('CONFIG_INVALID', `backup of ${input.resource.name}: only { diverged: true } is known here`);
   }
+  return { status: 'done', ...(await saveDiverged(input, context, services)) };
+}
+
+/** What a step that saved conflicts says of it. */
+export type Saved = Omit<Extract<PerformOutcome, { status: 'done' }>, 'status'>;
+
+/**
+ * Writes what only the former writer has into the evidence of this process; nothing where it has nothing of its own.
+ * @throws MusterError CONFLICT_EXPORT_FAILED
+ */
+export async function saveDiverged(input: VerbInput, context: VerbContext, services: DriverServices): Promise<Saved> {
   const { site, upstream } = rejoining(input);
   const server = siteServer(input.resource, site, upstream);
   const file = fileOf(input, services);
@@ -107,10 +118,13 @@ async function startAlone({ dataDir, binDir, settings }: SiteServer, context: Ve
   });
 }
 
-function outcome(input: VerbInput, set: ConflictSet | null, why: string): PerformOutcome {
+function outcome(input: VerbInput, set: ConflictSet | null, why: string): Saved {
   const empty = { file: null, sha256: null, rows: 0, keys: [] };
   const evidence: JsonObject = { ...(set === null ? empty : { ...set, fileName: path.basename(set.file) }), why };
-  return done(evidence, [measure(input, 'conflictRows', 'rows', { value: set?.rows ?? 0, method: 'count' })]);
+  return {
+    evidence,
+    measurements: [measure(input, 'conflictRows', 'rows', { value: set?.rows ?? 0, method: 'count' })],
+  };
 }
 
 /** The file is there; its figures are the ones that were counted when it was written, so only an intact one counts. */

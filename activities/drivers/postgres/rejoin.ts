@@ -4,11 +4,14 @@ import path from 'node:path';
 import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
 import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
+import type { DriverServices } from '../guarded/services.ts';
 import { cloneServer } from './clone.ts';
 import { siteServer, urlOf, type SiteServer } from './config.ts';
-import { readHistory, relationTo, type Relation } from './history.ts';
+import { type Relation } from './history.ts';
+import { saveDiverged, type Saved } from './backup.ts';
+import { rejoining, relationOf } from './returning.ts';
 import { rewind } from './rewind.ts';
-import { lastComplaint, serverState, startServer, stopServer } from './server.ts';
+import { lastComplaint, startServer, stopServer } from './server.ts';
 import { writeOwned } from './settings.ts';
 import { dropIdleSlots, ensureSlot, isStreaming, receivedTimeline, writtenTimeline } from './slots.ts';
 import { withSql } from './sql.ts';
@@ -25,26 +28,15 @@ const FOLLOW_MS = 8_000;
  */
 export const rejoin: DriverVerb = { perform, confirm: readStreaming };
 
-/** The site that rejoins and the one it is to follow, as the step says, else by the kind of run. */
-export function rejoining(input: VerbInput): { site: string; upstream: string } {
-  const { from, to, kind } = input.plan;
-  const [site, upstream] = kind === 'reprotect' ? [to, from] : [from, to];
-  return { site: textArg(input, 'site') ?? site, upstream: textArg(input, 'upstream') ?? upstream };
-}
-
-function textArg(input: VerbInput, name: string): string | null {
-  const value = input.args[name];
-  return typeof value === 'string' ? value : null;
-}
-
-async function perform(input: VerbInput, context: VerbContext): Promise<PerformOutcome> {
+async function perform(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const startedAt = performance.now();
   const { site, upstream } = rejoining(input);
   const already = await readStreaming(input);
   if (already.status === 'done') return already;
   const server = siteServer(input.resource, site, upstream);
   const relation = await relationOf(input, server);
-  refuseLoss(input, relation);
+  const saved = await savedByPlannedMove(input, context, services, relation);
+  if (saved === null) refuseLoss(input, relation);
   return afterChange(async () => {
     await stopServer(server.dataDir);
     await withSql(urlOf(input.resource, upstream), {}, (client) => ensureSlot(client, slotName(server)));
@@ -53,7 +45,8 @@ async function perform(input: VerbInput, context: VerbContext): Promise<PerformO
     if (outcome.status !== 'done') return outcome;
     await withSql(server.url, {}, dropIdleSlots).catch((err: unknown) => context.log(toMusterError(err).message));
     const seconds = (performance.now() - startedAt) / 1000;
-    return done({ ...outcome.evidence, ...how, seconds }, [
+    return done({ ...saved?.evidence, ...outcome.evidence, ...how, seconds }, [
+      ...(saved?.measurements ?? []),
       measure(input, 'rejoinSeconds', 's', { value: seconds, method: 'clock' }),
     ]);
   });
@@ -63,17 +56,19 @@ function slotName(server: SiteServer): string {
   return server.settings.upstream?.slot ?? '';
 }
 
-/** How the server at hand stands to its upstream; one that runs as a primary is judged by what it will be once stopped. */
-export async function relationOf(input: VerbInput, server: SiteServer): Promise<Relation> {
-  const state = await serverState(server.dataDir);
-  if (state.kind === 'absent') return { kind: 'behind' };
-  const history = await withSql(urlOf(input.resource, rejoining(input).upstream), {}, readHistory);
-  if (state.kind === 'stopped') return relationTo(state.control, history);
-  const isStandby = await withSql(server.url, {}, async (client) => {
-    const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
-    return rows[0]?.standby === true;
-  });
-  return isStandby ? { kind: 'behind' } : { kind: 'diverged', why: 'it runs as a primary' };
+/**
+ * A planned move has no step of its own for it, because its old writer ends cleanly. Where its guard had to end it hard
+ * in that very moment (it was not run for longer than its lease), what it alone has is saved here. Null: nothing was.
+ */
+async function savedByPlannedMove(
+  input: VerbInput,
+  context: VerbContext,
+  services: DriverServices,
+  relation: Relation,
+): Promise<Saved | null> {
+  const isPlannedMove = input.plan.mode === 'graceful' && input.plan.kind !== 'reprotect';
+  if (relation.kind !== 'diverged' || !isPlannedMove || evidenceText(input, 'sha256') !== null) return null;
+  return saveDiverged(input, context, services);
 }
 
 /** What only this server has is erased by what follows; somebody must have saved it. */
