@@ -1,6 +1,6 @@
 /**
- * `npm test`: every test file with node:test, first the quick ones two at a time, then those that start servers three at
- * a time, then those with whole sites one after another, so that they measure themselves and not each other. One report,
+ * `npm test`: every test file with node:test, first the quick ones two at a time, then those that start servers two at a
+ * time, then those with whole sites one after another, so that they measure themselves and not each other. One report,
  * one sum.
  */
 import { globSync } from 'node:fs';
@@ -31,7 +31,7 @@ const quickFolders = [
   ...['engine', 'repository'].map((name) => path.join('backup', name)),
 ];
 
-/** Real servers and clusters, which wait more than they work, and measure nothing: three at a time. The rest runs alone. */
+/** Real servers and clusters, which measure nothing: two at a time, since more only wait for a processor. The rest runs alone. */
 const serverFolders = [
   ...['chaos', 'clients', 'cluster'].map(inStorage),
   ...['bucket', 'base-backup', 'postgres'].map((name) => path.join('backup', name)),
@@ -107,7 +107,7 @@ async function* runAll(files: string[], wanted: Wanted, totals: Totals): AsyncGe
     ? [[files, 1]]
     : [
         [files.filter((file) => isIn(quickFolders, file)), 2],
-        [files.filter((file) => isIn(serverFolders, file)), 3],
+        [files.filter((file) => isIn(serverFolders, file)), 2],
         [alone, 1],
       ];
   const interrupted = new AbortController();

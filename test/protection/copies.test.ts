@@ -133,7 +133,9 @@ const statusOf = (workflowId: string): Promise<CopyView> =>
 
 test('a copy in many pieces goes on in new runs of its workflow, counts each object once, and is recorded', async () => {
   const { from, to } = await pairWith('many', 60);
-  const started = await start(orderOf('many'));
+  // What is begun when a piece is large enough is brought to its end: how many pieces there are, the machine decides.
+  const perRun = 2;
+  const started = await start(orderOf('many', {}, { shard: { ...orderOf('many').shard, perRun } }));
   const result = await started.result();
   assert.equal(result.verdict, 'done', JSON.stringify(result));
   const { sourceObjects, copied: objects, copiedBytes, failed, kept } = result.counts;
@@ -143,7 +145,7 @@ test('a copy in many pieces goes on in new runs of its workflow, counts each obj
       ...{ sourceObjects: 60, objects: 60, copiedBytes: 120_000, failed: 0, kept: 0 },
     },
   );
-  assert.ok(result.pieces > 4, `${result.pieces} pieces`);
+  assert.ok(result.pieces > perRun, `${result.pieces} pieces`);
   const { runId } = await world.temporal.client.workflow.getHandle('copy/many').describe();
   assert.notEqual(runId, started.runId);
   assert.deepEqual(await keysOf(to), await keysOf(from));
