@@ -27,13 +27,8 @@ export type Judgement =
  *
  * @param known registers of different drives of the set, at least N/2 of them
  * @param size N
- * @param dropped ballots found out by other means not to have been chosen
  */
-export function judge(
-  known: readonly LayeredRegister[],
-  size: number,
-  dropped: ReadonlySet<Ballot> = nothingDropped,
-): Judgement {
+export function judge(known: readonly LayeredRegister[], size: number): Judgement {
   const quorum = writeQuorum(size);
   const unknown = size - known.length;
   let below = Number.POSITIVE_INFINITY;
@@ -51,15 +46,13 @@ export function judge(
     if (decided !== undefined || holders >= quorum) {
       return { kind: 'value', ballot: top.ballot, register: decided ?? top };
     }
-    if (holders + unknown >= quorum && !dropped.has(top.ballot)) {
+    if (holders + unknown >= quorum) {
       const complete = top.tombstone || holders >= readQuorum(size);
       return { kind: 'maybe', ballot: top.ballot, register: top, complete };
     }
     below = top.ballot;
   }
 }
-
-const nothingDropped: ReadonlySet<Ballot> = new Set();
 
 /** What a drive has of one ballot, on top or under it. */
 export function layerAt<Top extends LayeredRegister>(

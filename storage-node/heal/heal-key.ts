@@ -41,9 +41,16 @@ export async function healKey(deps: HealDeps, target: HealTarget, verify: boolea
     return absentees(survey, result);
   }
   try {
+    // Once they are named, those that drives lack can be computed from them.
+    const ready = new Map(lacking.size === 0 ? [] : [...staged].filter(([drive]) => !lacking.has(drive)));
+    if (ready.size > 0) {
+      const own = lagging.filter((drive) => ready.has(drive));
+      await install(deps, survey, own, ready);
+    }
     const puts = await rebuildAll(deps, survey, lacking, result);
-    for (const [drive, own] of staged) puts.set(drive, [...own, ...(puts.get(drive) ?? [])]);
-    await install(deps, survey, lagging, puts);
+    for (const [drive, own] of staged) if (!ready.has(drive)) puts.set(drive, [...own, ...(puts.get(drive) ?? [])]);
+    const others = lagging.filter((drive) => !ready.has(drive));
+    await install(deps, survey, others, puts);
     return absentees(survey, { ...result, kind: 'healed' });
   } catch (error) {
     return { ...result, kind: 'short', reason: error instanceof Error ? error.message : String(error) };

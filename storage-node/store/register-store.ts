@@ -21,7 +21,7 @@ import { type Guards } from './guards.ts';
 import { createMarks, type Marks } from './marks.ts';
 import { type Promises } from './promises.ts';
 import { quarantineRow } from './quarantine.ts';
-import { acceptWrites } from './register-writes.ts';
+import { acceptWrites, forgetWrites } from './register-writes.ts';
 import {
   ballotIn,
   decodeLog,
@@ -181,7 +181,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
             return false;
           }
           marks.drop(id);
-          const rows = [...writes, { table: 'registers' as const, key, value: undefined }];
+          const rows = [...writes, ...forgetWrites(index, key, ballot)];
           await writeDown(core, shards, { writes: rows, appended: [], staged: [] });
           return true;
         }),

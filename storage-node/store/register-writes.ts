@@ -51,7 +51,12 @@ function layersUnder(before: RegisterRow | undefined, request: AcceptRequest | L
   return older;
 }
 
-/** The log row of a ballot that a newer one replaces: from now on only the row itself can say that it was decided. */
+/** Takes away a register whose ballot was decided, beside what it frees. */
+export function forgetWrites(index: IndexStore, key: IndexKey, ballot: Ballot): IndexWrite[] {
+  return [...confirmLog(index, key, ballot), { table: 'registers', key, value: undefined }];
+}
+
+/** The log row of a ballot whose register goes: from now on only the row itself can say that it was decided. */
 function confirmLog(index: IndexStore, key: IndexKey, ballot: Ballot): IndexWrite[] {
   const at = logKey(key, ballot);
   const value = index.get('log', at);

@@ -16,7 +16,7 @@ const sizeMiB = 2_048;
 const env = { MUSTER_RESERVE_MIB: '64' };
 const nodes = [0, 1, 2, 3];
 
-const images = repeated(4, 100);
+const images = repeated(2, 100);
 
 function homesIn(dir: string): string[] {
   return nodes.map((node) => path.join(dir, `node${node + 1}`));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { repeated } from '../../support/long.ts';
 import { type ChaosCluster, pause, signal, startOn, until } from './support/cluster.ts';
 import { canStop, isWhole } from './support/health.ts';
 import { Journal } from './support/journal.ts';
@@ -9,6 +10,7 @@ import { verifyReads } from './support/verify.ts';
 
 const frozen = 3;
 const others = [0, 1, 2];
+const times = repeated(1, 3);
 
 /** Writers that must never fail, for their nodes live. */
 function startLoad(cluster: ChaosCluster, journal: Journal, goesOn: () => boolean): Promise<unknown> {
@@ -47,7 +49,7 @@ function stoppable(cluster: ChaosCluster, node: number): Promise<number> {
   return canStop(cluster.endpoints[0]!, new URL(cluster.endpoints[node]!).host);
 }
 
-test('a node freezes under load and thaws, twice: the others go on, nothing is lost, and it heals', async () => {
+test('a node freezes under load and thaws: the others go on, nothing is lost, and it heals', async () => {
   using homes = tempHomes(4);
   await using cluster = await startOn(homes.dirs);
   await createBuckets(cluster.client(0));
@@ -56,7 +58,7 @@ test('a node freezes under load and thaws, twice: the others go on, nothing is l
   const load = startLoad(cluster, journal, () => running);
   const through = writeThroughFrozen(cluster, journal, () => running);
   const freezes = async (): Promise<void> => {
-    for (let i = 0; i < 2; i++) {
+    for (let i = 0; i < times; i++) {
       await journal.reached(journal.acknowledged + 20);
       await freeze(cluster, journal);
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type S3Client } from '@aws-sdk/client-s3';
+import { repeated } from '../../support/long.ts';
 import { createRandom, type Random } from '../sim/random.ts';
 import { pause, until } from './support/cluster.ts';
 import { isWhole } from './support/health.ts';
@@ -65,7 +66,7 @@ test('ways between nodes come and go, one way or both: every key stays one objec
   const { cluster, clients } = await startWithBucket();
   await using _ = cluster;
   const load = startLoad(clients);
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < repeated(5, 24); round++) {
     cutAtRandom(cluster, random);
     await pause(random.between(200, 1_100));
     cluster.network.heal();

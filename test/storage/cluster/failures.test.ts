@@ -15,6 +15,7 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { repeated } from '../../support/long.ts';
 import { signal, startCluster } from '../support/dev-cluster.ts';
 
 const Bucket = 'chaos';
@@ -92,6 +93,8 @@ test('one node dies under load: every acknowledged object is right; with a secon
   }
 });
 
+const rounds = repeated(2, 6);
+
 test('all nodes are killed at once, again and again: nothing acknowledged is lost or torn', async () => {
   await using world = await startCluster();
   await world.client(0).send(new CreateBucketCommand({ Bucket }));
@@ -101,7 +104,7 @@ test('all nodes are killed at once, again and again: nothing acknowledged is los
   const gone = new Set<string>();
   // A delete that was cut off without an answer may have happened.
   const unsure = new Set<string>();
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < rounds; round++) {
     let running = true;
     const load = [0, 1, 2, 3].map(async (node) => {
       const client = world.client(node);

@@ -1,6 +1,6 @@
 import { type Mock, mock } from 'node:test';
 import { Command } from 'commander';
-import { addStorageNode } from '../../../cli/storage-node.ts';
+import { addStorageNode } from '../../../cli/commands/storage-node.ts';
 
 /**
  * Runs `muster storage-node ...` in this process. `out` may also hold what the runner of the tests wrote meanwhile, for

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { recountSet } from '../../../storage-node/heal/recount.ts';
 import { decodeChange, encodeChange } from '../../../storage-node/object/change-codec.ts';
-import { type Tags, type Version } from '../../../storage-node/object/model.ts';
+import { type ObjectLayer } from '../../../storage-node/object/layer.ts';
+import { type Change, type Tags, type Version } from '../../../storage-node/object/model.ts';
 import { decodeState, encodeState } from '../../../storage-node/object/state-codec.ts';
 import { extraWith, sameTags, tagCountOf, tagsOf } from '../../../storage-node/object/tags.ts';
 import { decodeUpload } from '../../../storage-node/object/upload-state.ts';
@@ -84,17 +85,25 @@ test('a drive that slept while tags changed does not bring the old ones back, an
   assert.deepEqual(tagsOf(await nodes[3]!.head(bucket, 'key', {})), two);
 });
 
+/** So many changes, or as many as there are. The log stays a little behind the present: a page may end in their midst. */
+async function toldBy(node: ObjectLayer, count: number): Promise<Change[]> {
+  const all: Change[] = [];
+  for (let after = 0; ;) {
+    const { changes, position } = await node.changes(bucket, { after, limit: 100, waitMs: 2_000 });
+    all.push(...changes);
+    after = position;
+    if (changes.length === 0 || all.length >= count) return all;
+  }
+}
+
 test('of nodes that tag a key at the same time the last one counts, and the log has them in that order', async () => {
   const { nodes, tagged } = await world();
   await store(nodes[0]!, bucket, 'key', Buffer.from('x'));
   await Promise.all(nodes.map((node, i) => node.setTags({ bucket, key: 'key', tags: [['by', `n${i}`]] })));
   const told = await tagged(0, 'key');
   for (const node of nodes.keys()) assert.deepEqual(await tagged(node, 'key'), told);
-  const { changes } = await nodes[1]!.changes(bucket, { after: 0, limit: 100, waitMs: 2_000 });
-  assert.deepEqual(
-    changes.map(({ kind }) => kind),
-    ['put', 'tags', 'tags', 'tags', 'tags'],
-  );
+  const kinds = (await toldBy(nodes[1]!, 5)).map(({ kind }) => kind);
+  assert.deepEqual(kinds, ['put', 'tags', 'tags', 'tags', 'tags']);
 });
 
 test('the change log tells of tags, of which version, and not of tags that stayed as they were', async () => {
@@ -109,7 +118,7 @@ test('the change log tells of tags, of which version, and not of tags that staye
   await nodes[1]!.setTags({ bucket, key: 'key', tags: two });
   await nodes[1]!.setTags({ bucket, key: 'key', tags: one });
   await nodes[2]!.setTags({ bucket, key: 'key', versionId: old, tags: [] });
-  const { changes } = await nodes[3]!.changes(bucket, { after: 0, limit: 100, waitMs: 2_000 });
+  const changes = await toldBy(nodes[3]!, 4);
   const etag = '5d41402abc4b2a76b9719d911017c592';
   assert.deepEqual(
     changes.map((change) => [change.kind, change.versionId, change.sizeBytes, change.etag]),

@@ -7,6 +7,7 @@ import { type ClusterLayer } from '../../../storage-node/object/cluster-layer.ts
 import { multipartEtag } from '../../../storage-node/object/multipart-etag.ts';
 import { dataOf, headOf } from '../../../storage-node/object/state-codec.ts';
 import { createBallotClock } from '../../../storage-node/consensus/ballot.ts';
+import { repeated } from '../../support/long.ts';
 import { fill, layerNode, load, store } from '../support/layer-node.ts';
 import { type MemoryDrive } from '../support/memory-drive.ts';
 import { memoryDrives, realClock, seeded, setOf, testEnv } from '../support/memory-set.ts';
@@ -169,10 +170,12 @@ async function removeAll({ join }: World): Promise<void> {
   for (const { versionId } of versions) await layer.remove({ bucket, key, versionId });
 }
 
+const seeds = repeated(50, 1_000);
+
 for (const versioning of [false, true]) {
   const where = versioning ? 'a bucket with versions' : 'a plain bucket';
   test(`parts, completions, aborts and overwrites at the same time in ${where} lose nothing`, async (context) => {
-    for (let seed = 1; seed <= 150; seed++) {
+    for (let seed = 1; seed <= seeds; seed++) {
       const made = await world(seed, versioning);
       await act(made, { deaths: false });
       await checkEnd(made).catch((cause: unknown) => {
@@ -189,7 +192,7 @@ for (const versioning of [false, true]) {
   });
 
   test(`the same in ${where} with nodes that die half-way loses nothing`, async () => {
-    for (let seed = 1000; seed < 1150; seed++) {
+    for (let seed = 1000; seed < 1000 + seeds; seed++) {
       const made = await world(seed, versioning);
       await act(made, { deaths: true });
       if (seed % 2 === 0) await heal(made);

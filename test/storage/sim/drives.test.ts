@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('drives', 45);
+simulationTests('drives', 15);

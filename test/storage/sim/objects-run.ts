@@ -10,12 +10,13 @@ import { createRandom, type Random } from './random.ts';
 import { type Answer, askFrom, createRecorder, NoServer, outcomeOfError, type Recorder } from './recorder.ts';
 import { type RunOptions, type RunResult, untilIdle } from './run.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
-import { startStorageProgram, type StorageProgram } from './storage-program.ts';
+import { type Deadlines, startStorageProgram, type StorageProgram } from './storage-program.ts';
 
 const modes: Record<string, Mode> = { plain: 'off', versioned: 'enabled' };
 const buckets = Object.keys(modes);
 
-interface World {
+/** One run's cluster, and what is seen of it. */
+export interface World {
   seed: number;
   cluster: Cluster<StorageProgram>;
   scheduler: Scheduler;
@@ -25,6 +26,12 @@ interface World {
   keys: string[];
 }
 
+export interface ObjectsOptions extends RunOptions {
+  /** Something more to happen, when the faults are over and before the last look. */
+  interlude?: (world: World) => Promise<void>;
+  deadlines?: Deadlines;
+}
+
 /**
  * One run: clients of all nodes write, read, list and delete objects, in parts and whole, with conditions and versions,
  * while things go wrong; then everything is mended, healed and looked at.
@@ -32,7 +39,7 @@ interface World {
 export async function runObjects(
   seed: number,
   makeDisk: (name: string, random: Random) => SimDisk,
-  options: RunOptions = {},
+  options: ObjectsOptions = {},
 ): Promise<RunResult> {
   const scheduler = createScheduler({ keepLines: options.keepLines ?? false });
   const random = createRandom(seed, 'clients');
@@ -41,7 +48,7 @@ export async function runObjects(
     size: options.size ?? 4,
     sets: random.chance(0.2) ? 2 : 1,
     makeDisk,
-    startProgram: startStorageProgram,
+    startProgram: (node) => startStorageProgram(node, options.deadlines),
     stopProgram: ({ healer }) => void healer.stop().catch(() => {}),
     ...(options.wrapDrive === undefined ? {} : { wrapDrive: options.wrapDrive }),
   });
@@ -63,6 +70,10 @@ export async function runObjects(
     cluster.network.straggling = options.straggling ?? random.pick([0, 0.01, 0.05]);
     await untilIdle(scheduler, allClients(world, random, options.operations ?? 40));
     faults.heal();
+    if (options.interlude !== undefined) {
+      await untilIdle(scheduler, options.interlude(world));
+      cluster.network.mend();
+    }
     cluster.network.straggling = 0;
     violation = await untilIdle(scheduler, lastLook(world, random));
   } catch (error) {
@@ -148,7 +159,11 @@ interface Request {
 }
 
 /** An operation of several requests takes them to several nodes, with pauses between. */
-async function ask(world: World, node: SimNode<StorageProgram>, { key, action, inParts }: Request): Promise<Answer> {
+export async function ask(
+  world: World,
+  node: SimNode<StorageProgram>,
+  { key, action, inParts }: Request,
+): Promise<Answer> {
   const slash = key.indexOf('/');
   const [bucket, name] = [key.slice(0, slash), key.slice(slash + 1)];
   const { cluster, scheduler } = world;
@@ -382,7 +397,7 @@ async function wholeFeed(world: World, bucket: string): Promise<FeedEntry[]> {
   return feed;
 }
 
-function pause(scheduler: Scheduler, delayMs: number): Promise<void> {
+export function pause(scheduler: Scheduler, delayMs: number): Promise<void> {
   return new Promise((resolve) => {
     scheduler.after(delayMs, resolve);
   });

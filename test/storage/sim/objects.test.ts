@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('objects', 60);
+simulationTests('objects', 20);

@@ -1,3 +1,3 @@
 import { simulationTests } from './suite.ts';
 
-simulationTests('registers', 350);
+simulationTests('registers', 120);

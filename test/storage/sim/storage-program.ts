@@ -30,11 +30,14 @@ function plainMd5(): Md5Stream {
   };
 }
 
-export function startStorageProgram(world: NodeWorld): StorageProgram {
+/** How long calls of drives are waited for, milliseconds: less than in production, so that a run sees more of it. */
+const usualDeadlines = { readDeadlineMs: 2_000, writeDeadlineMs: 4_000 };
+export type Deadlines = typeof usualDeadlines;
+
+export function startStorageProgram(world: NodeWorld, deadlines: Deadlines = usualDeadlines): StorageProgram {
   const { env, nodeIndex, sets } = world;
   const ballots = createBallotClock(nodeIndex, env.clock);
   ballots.observe(world.floor);
-  const deadlines = { readDeadlineMs: 2_000, writeDeadlineMs: 4_000 };
   const layer = createClusterLayer({
     ...{ env, kernels, ballots, sets, ...deadlines },
     siteEpoch: () => 0,

@@ -197,6 +197,21 @@ function registers(check: Check): void {
     assert.equal(await drive.forget({ key, ballot: now }), false);
   });
 
+  check('the change log goes on telling that a forgotten tombstone was decided', async (one) => {
+    const change = { note: Buffer.from('gone') };
+    await put(one.drive, acceptOf(key, now, { tombstone: true, state: Buffer.alloc(0), change }));
+    one.drive.decide([{ key, ballot: now }]);
+    assert.equal(await one.drive.forget({ key, ballot: now }), true);
+    for (const life of [1, 2]) {
+      const drive = life === 1 ? one.drive : await one.again();
+      const rows = await drive.log({ bucketId, after: 0, upTo: now, limit: 9 });
+      assert.deepEqual(
+        rows.map(({ ballot, decided }) => [ballot, decided]),
+        [[now, true]],
+      );
+    }
+  });
+
   check('keys may be 1,200 bytes long and hold any bytes', async ({ drive }) => {
     const long = Buffer.concat([keyOf(''), Buffer.alloc(1191, 0xff)]);
     const zeros = Buffer.concat([keyOf(''), Buffer.alloc(5)]);

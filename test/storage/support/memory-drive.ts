@@ -41,6 +41,8 @@ export interface MemoryDrive extends DriveApi {
   before: (method: string) => Promise<void> | void;
   readonly rows: Map<string, Row>;
   readonly data: Map<string, Stored>;
+  /** What no register names yet. */
+  readonly staged: Map<string, Stored>;
   /** What a restart takes away: promises (kept as a floor) and staged data. */
   restart(): void;
 }
@@ -152,6 +154,7 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
     before: () => {},
     rows,
     data,
+    staged,
     restart() {
       floor = Math.max(floor, highest, ...promises.values());
       promises.clear();
@@ -218,7 +221,10 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
         return { kind: 'blocks', shard: stored.shard, blocks, release: () => {} };
       }),
     pin: () => ({ release: () => {} }),
-    checkData: (dataIds) => call('checkData', () => dataIds.map((id) => (data.has(text(id)) ? 'ok' : 'missing'))),
+    checkData: (dataIds) =>
+      call('checkData', () =>
+        dataIds.map((id) => (data.has(text(id)) ? 'ok' : staged.has(text(id)) ? 'staged' : 'missing')),
+      ),
     repair: ({ key, ballot, puts }) => call('repair', () => rows.get(text(key))?.ballot === ballot && take(puts)),
     scan: (request) => call('scan', () => scan(rows, request)),
     scanDigest: (request) => call('scanDigest', () => digestOf(scan(rows, request))),

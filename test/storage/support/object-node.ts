@@ -3,11 +3,12 @@ import { createHedgeBudget } from '../../../storage-node/consensus/hedge.ts';
 import { createRegisters, type Registers } from '../../../storage-node/consensus/registers.ts';
 import { createKernels } from '../../../storage-node/erasure/kernels.ts';
 import { type Kernels } from '../../../storage-node/erasure/types.ts';
+import { rebuildLost } from '../../../storage-node/heal/rebuild.ts';
 import { type HealDeps } from '../../../storage-node/heal/types.ts';
 import { type Bucket, type ByteTarget, type Conditions, type PutResult } from '../../../storage-node/object/model.ts';
 import { createObjects, type Objects } from '../../../storage-node/object/objects.ts';
 import { createSetScanner } from '../../../storage-node/object/set-scan.ts';
-import { dataIdsOf, dataOf, headOf } from '../../../storage-node/object/state-codec.ts';
+import { dataIdsOf, dataOf, headOf, lentDataOf } from '../../../storage-node/object/state-codec.ts';
 import { type ErasureSet } from '../../../storage-node/store/set.ts';
 import { realClock, testEnv } from './memory-set.ts';
 
@@ -27,7 +28,7 @@ export interface ObjectNode {
 export function objectNode(
   set: ErasureSet,
   nodeIndex: number,
-  settings: { versioning?: Bucket['versioning']; random?: () => number } = {},
+  settings: { versioning?: Bucket['versioning']; random?: () => number; beforeRebuild?: () => Promise<void> } = {},
 ): ObjectNode {
   const env = testEnv(settings.random ?? Math.random);
   const ballots = createBallotClock(nodeIndex, realClock);
@@ -36,7 +37,11 @@ export function objectNode(
   const registers = createRegisters({
     env,
     ballots,
-    dataIdsOf,
+    ...{ dataIdsOf, lentDataOf },
+    rebuild: async (lost) => {
+      await settings.beforeRebuild?.();
+      return rebuildLost({ env, kernels, deadlineMs: 1_000 }, lost);
+    },
     siteEpoch: () => 0,
     lagging: (_, key) => lagging.push(Buffer.from(key).toString('latin1')),
     readDeadlineMs: 1_000,
