@@ -98,13 +98,15 @@ function all(code: ErrorCode, names: readonly string[]): Record<string, ErrorCod
 
 /** S3 has no code for a lock that forbids: only these words, with one of these codes. */
 const lockWords = /object lock|worm|retention|legal hold|immutab/i;
+/** Of a bucket that has no locks to give: nothing is locked. */
+const noLockWords = /missing object lock/i;
 const lockCodes = new Set(['AccessDenied', 'InvalidRequest', 'MethodNotAllowed', 'Forbidden']);
 
 /** Which of our failures a refusal is. Pure. */
 export function judge(refusal: Refusal): ErrorCode {
   const { status, code, message, about } = refusal;
   if (refusal.deleteMarker === true) return 'OBJECT_UNKNOWN';
-  if (lockCodes.has(code) && lockWords.test(message)) return 'OBJECT_LOCKED';
+  if (lockCodes.has(code) && lockWords.test(message) && !noLockWords.test(message)) return 'OBJECT_LOCKED';
   const known = byServerCode[code];
   if (known !== undefined) return known;
   switch (status) {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { type Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type ObjectClient } from '../../activities/objects/types.ts';
 
@@ -26,10 +28,8 @@ interface Ended {
   lines: Record<string, unknown>[];
   stderr: string;
 }
-const copy = (args: readonly string[], whileRunning?: (interrupt: () => void) => void): Promise<Ended> =>
-  muster(['copy', ...args], whileRunning);
-function muster(args: readonly string[], whileRunning: (interrupt: () => void) => void = () => {}): Promise<Ended> {
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'support', 'copy-command.ts'), ...args], {
+function start(args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
+  return spawn(process.execPath, [path.join(import.meta.dirname, 'support', 'copy-command.ts'), ...args], {
     env: {
       ...process.env,
       ...{ AWS_ACCESS_KEY_ID: account.accessKeyId, AWS_SECRET_ACCESS_KEY: account.secretAccessKey },
@@ -37,25 +37,23 @@ function muster(args: readonly string[], whileRunning: (interrupt: () => void) =
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+}
+const copy = (args: readonly string[], whileRunning?: (interrupt: () => void) => void): Promise<Ended> =>
+  muster(['copy', ...args], whileRunning);
+function muster(args: readonly string[], whileRunning: (interrupt: () => void) => void = () => {}): Promise<Ended> {
+  const child = start(args);
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   whileRunning(() => child.kill('SIGINT'));
   return new Promise((resolve) =>
     child.once('close', (code) => {
-      const lines = args.includes('--json') ? stdout.trim().split('\n').flatMap(parsed) : [];
+      const lines = args.includes('--json') ? stdout.trim().split('\n').map(parsed) : [];
       resolve({ code, lines, stderr: stderr + stdout });
     }),
   );
 }
-/** An error is one object over several lines. */
-function parsed(line: string): Record<string, unknown>[] {
-  try {
-    return [JSON.parse(line) as Record<string, unknown>];
-  } catch {
-    return [];
-  }
-}
+const parsed = (line: string): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>;
 async function keysOf(client: ObjectClient): Promise<string[]> {
   return (await client.list()).objects.map(({ key }) => key);
 }
@@ -111,6 +109,35 @@ for (const [args, why] of [
     assert.match(refused.stderr, why);
   });
 }
+
+test('a refusal is one line of JSON', async () => {
+  const { code, lines } = await copy(['s3://aaa', 's3://bbb', '--min-size', 'big', '--json']);
+  assert.equal(code, 2);
+  assert.deepEqual(
+    lines.map((line) => [line['type'], line['code'], line['message']]),
+    [['error', 'CONFIG_INVALID', '--min-size: "big" is no size such as 500B, 10K or 2G (a number alone is KiB)']],
+  );
+});
+
+test('a state that cannot be kept is named', { timeout: 60_000 }, async () => {
+  const file = path.join(work, 'a-file');
+  writeFileSync(file, '');
+  const { code, stderr } = await copy(['s3://cmd-a/in', 's3://cmd-b/out', '--state', path.join(file, 'below')]);
+  assert.equal(code, 2);
+  assert.match(stderr, /CONFIG_INVALID: the state directory .*a-file\/below cannot be made/);
+});
+
+test('a reader that has seen enough ends a copy without a word about it', { timeout: 60_000 }, async () => {
+  const a = await cluster.bucket('head-a');
+  await cluster.bucket('head-b');
+  for (let i = 0; i < 40; i++) await a.put(`k${i}`, randomBytes(50_000));
+  const child = start(['copy', 's3://head-a', 's3://head-b', '--json', '--dry-run', '--tpslimit', '20']);
+  child.stdout.once('data', () => child.stdout.destroy());
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  assert.deepEqual([code, said], [0, '']);
+});
 
 test('Ctrl-C stops in order, and the next run goes on where it was', { timeout: 60_000 }, async () => {
   const [a, b] = [await cluster.bucket('stop-a'), await cluster.bucket('stop-b')];

@@ -93,6 +93,8 @@ async function settles(assertion: () => void | Promise<void>): Promise<void> {
 
 interface Following extends AsyncDisposable {
   ledger: ReplicationLedger;
+  /** The change log has been read up to this moment. */
+  caughtUp: () => Promise<void>;
   /** Nothing is left to be brought. */
   idle: () => Promise<void>;
 }
@@ -101,7 +103,7 @@ function following(from: ObjectClient, to: ObjectClient, rule: Partial<PassRule>
   const stop = new AbortController();
   const input: Omit<FollowInput, 'log'> = {
     ...{ source: { client: from, prefix: '' }, target: { client: to, prefix: '' }, ledger },
-    ...{ everyMs: 3_600_000, signal: stop.signal, rule: { ...usualPassRule, ...rule } },
+    ...{ everyMs: 3_600_000, paceMs: 20, signal: stop.signal, rule: { ...usualPassRule, ...rule } },
   };
   const ended = (async () => {
     await using log = openNodeLog(from.place, () => Promise.resolve(account));
@@ -110,6 +112,13 @@ function following(from: ObjectClient, to: ObjectClient, rule: Partial<PassRule>
   ended.catch(() => {});
   return {
     ledger,
+    caughtUp: () => {
+      const nowMs = Date.now();
+      return settles(async () => {
+        const observed = await ledger.observed();
+        assert.ok(observed?.by === 'change-log' && observed.upToMs >= nowMs);
+      });
+    },
     idle: () =>
       settles(async () => {
         const { pending, copied, failed } = await ledger.totals();
@@ -129,7 +138,8 @@ test('tags that changed alone follow the change log, also where the object came 
   await a.put('old', body, { metadata: { v: '1' } });
   await using replication = following(a, b);
   await settles(async () => assert.equal((await b.head('old')).sizeBytes, 1));
-  await settles(async () => assert.ok(((await replication.ledger.getNote('position')) ?? 0) !== 0));
+  // The log tells of the first write again, at a later time than the listing: of its metadata, as far as anyone can tell.
+  await replication.caughtUp();
   await replication.idle();
   const first = await b.head('old');
   await a.putTags('old', { a: '1' });

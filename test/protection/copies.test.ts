@@ -6,11 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { Registry } from 'prom-client';
 import { parse, stringify } from 'yaml';
 import { openNodeLog } from '../../activities/mover/changes/node-log.ts';
 import { parseLocation } from '../../activities/objects/location.ts';
 import { openObjects } from '../../activities/objects/open.ts';
 import type { ObjectClient } from '../../activities/objects/types.ts';
+import type { EstateCopy } from '../../runbooks/copies-estate.ts';
+import { copyLooks } from '../../worker/copy-watch.ts';
 import { progressOf, startProtection, type StartedProtection } from '../../worker/protection-start.ts';
 import type {
   CopyBeat,
@@ -188,7 +191,7 @@ test('a pause ends what is under way and keeps its place; resumed it goes on to 
   );
   const started = await start(slow);
   const handle = world.temporal.client.workflow.getHandle(started.workflowId);
-  await settles(async () => assert.ok((await keysOf(to)).length >= 5), 60_000);
+  await settles(async () => assert.ok((await keysOf(to)).length >= 5), 120_000);
   await handle.signal('pause');
   await settles(async () => {
     const { raw } = await handle.describe();
@@ -200,11 +203,42 @@ test('a pause ends what is under way and keeps its place; resumed it goes on to 
   assert.equal(paused.counts.copied, there);
   assert.deepEqual(paused.toDo, { objects: 90, bytes: 180_000 });
   assert.ok(there < 90);
+  const exported = exportOf('paused');
+  assert.deepEqual(await exported(), {
+    ...{ running: 1, paused: 1, done_objects: there, done_bytes: there * 2_000, failed_objects: 0, left_objects: 0 },
+    ...{ total_objects: 90, total_bytes: 180_000 },
+  });
   await handle.signal('resume');
   const result = await started.result();
   assert.deepEqual([result.verdict, result.counts.copied, result.counts.sourceObjects], ['done', 90, 90]);
   assert.deepEqual(await writtenTwice(to), []);
+  const seconds = result.endedAtMs / 1_000;
+  await settles(async () =>
+    assert.deepEqual(await exported(), {
+      ...{ running: 0, paused: 0, last_failed_objects: 0, last_left_objects: 0, last_incomplete: 0 },
+      ...{ last_success_timestamp_seconds: seconds, last_end_timestamp_seconds: seconds },
+    }),
+  );
 });
+
+/** What `/metrics` says of a copy, without what is absent. */
+function exportOf(name: string): () => Promise<Record<string, number>> {
+  const registry = new Registry();
+  const looks = copyLooks({
+    ...{ estate: { copies: { [name]: {} as EstateCopy } }, registry, ledger: world.ledger },
+    client: () => Promise.resolve(world.temporal.client),
+  });
+  return async () => {
+    await Promise.all([looks.now(), looks.ended()]);
+    const all = await registry.getMetricsAsJSON();
+    return Object.fromEntries(
+      all.flatMap(({ name: figure, values }) => {
+        const value = values.find(({ labels }) => labels['copy'] === name)?.value;
+        return value === undefined ? [] : [[figure.replace('dr_copy_', ''), value]];
+      }),
+    );
+  };
+}
 
 test('a dry run names what would be done and does nothing; the guard stops deletes, and lets them pass when it is raised', async () => {
   const { to } = await pairWith('guarded', 20);
@@ -270,6 +304,45 @@ test('rules tier, migrate and keep or remove what they are about, by prefix, siz
   assert.equal((await from.head('large')).storageClass, 'STANDARD_IA');
   const again = await copied(order);
   assert.deepEqual([again.verdict, again.counts.copied, again.counts.deleted], ['done', 0, 0]);
+});
+
+test('what is removed after its copy is removed piece by piece, on from the cursor when its worker is killed', async () => {
+  const { from, to } = await pairWith('removed', 90);
+  const [leg] = orderOf('removed').legs;
+  assert.ok(leg?.kind === 'copy');
+  const removal = { requests: '40', transfers: 4 };
+  const shard = { ...orderOf('removed').shard, bytes: 20_000, pageKeys: 4 };
+  const order = orderOf('removed', removal, { legs: [{ ...leg, removeSource: true }], shard, measure: false });
+  const started = await start(order);
+  // A piece of the removal has ended, and another is under way.
+  await settles(async () => {
+    const { phase, counts } = await statusOf(started.workflowId);
+    assert.ok(phase === 'removing' && counts.deleted >= 10, `${phase} ${counts.deleted}`);
+  }, 120_000);
+  const before = await statusOf(started.workflowId);
+  await killed(worker);
+  const there = await keysOf(from);
+  assert.ok(there.length > 0);
+  worker = startWorkerProcess();
+  const result = await started.result();
+  assert.equal(result.verdict, 'done', JSON.stringify(result));
+  assert.ok(result.counts.deleted >= before.counts.deleted + there.length && result.counts.deleted <= 90);
+  assert.equal(result.counts.copied, 90);
+  assert.deepEqual(await keysOf(from), []);
+  assert.equal((await keysOf(to)).length, 90);
+  assert.deepEqual(await writtenTwice(to), []);
+});
+
+test('versions are copied piece by piece, too: a page of theirs is no larger than one of objects', async () => {
+  const [from, to] = [await newBucket('aged-from'), await newBucket('aged-to')];
+  await Promise.all([from, to].map((client) => client.setVersioning('enabled')));
+  for (let i = 0; i < 60; i++) await from.put(keyOf(i % 30), Buffer.alloc(2_000, i));
+  const result = await copied(orderOf('aged', { versions: true }, { shard: { ...orderOf('aged').shard, perRun: 50 } }));
+  assert.deepEqual([result.verdict, result.counts.copied], ['done', 60], JSON.stringify(result));
+  // Uncut, all of them are one page of a listing: one piece to measure, one to copy.
+  assert.ok(result.pieces > 3, `${result.pieces} pieces`);
+  const { versions } = await to.listVersions();
+  assert.equal(versions.length, 60);
 });
 
 test('of a pair what each side wrote or deleted goes to the other, and what both wrote is named and stays', async () => {

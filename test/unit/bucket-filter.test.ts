@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { validateBucket } from '../../activities/drivers/bucket/config.ts';
 import { compileFilter } from '../../activities/mover/run/filter.ts';
-import { filterOf, ruleOf } from '../../activities/protection/replicate/rule.ts';
+import { filterOf, ruleOf } from '../../activities/drivers/bucket/replication/rule.ts';
 import { type Json, type PlanResource } from '../../workflows/engine/plan.ts';
 
 const site = { endpoints: 'env:URLS', accessKey: 'env:USER', secretKey: 'env:PASSWORD' };

@@ -9,7 +9,7 @@ import { kindsToCompute, proveCopy } from '../../activities/mover/copy/proof.ts'
 import { isTooMuch } from '../../activities/mover/run/delete-guard.ts';
 import { compileFilter } from '../../activities/mover/run/filter.ts';
 import { createLimiter } from '../../activities/mover/run/limiter.ts';
-import { parseRate, parseTimetable, rateAt } from '../../activities/mover/run/timetable.ts';
+import { parseRate, parseSize, parseTimetable, rateAt } from '../../activities/mover/run/timetable.ts';
 
 const globs: [glob: string, key: string, matches: boolean][] = [
   ['*.jpg', 'a/b/c.jpg', true],
@@ -213,7 +213,8 @@ const proofs: { name: string; source: object; own: object; target: object; want:
     target: { crc64nvme: 'b' },
     want: 'target-only',
   },
-  { name: 'the target is silent', source: { md5: 'a' }, own: { md5: 'a' }, target: {}, want: 'none' },
+  { name: 'the target is silent', source: { md5: 'a' }, own: { md5: 'a' }, target: {}, want: 'source-only' },
+  { name: 'both are silent', source: {}, own: { md5: 'a' }, target: {}, want: 'none' },
   {
     name: 'the read differs',
     source: { md5: 'x' },
@@ -248,3 +249,20 @@ test('one checksum is computed where source and target keep the same, else one o
   assert.deepEqual(kindsToCompute({ md5: 'b' }, 'crc64nvme'), ['crc64nvme', 'md5']);
   assert.deepEqual(kindsToCompute({}, 'crc64nvme'), ['crc64nvme']);
 });
+
+const sizes: [text: string, bytes: number | null][] = [
+  ['500B', 500],
+  ['10K', 10_240],
+  ['2', 2_048],
+  ['1.5M', 1_572_864],
+  ['0', 0],
+  ['off', null],
+  ['10X', null],
+  ['', null],
+];
+for (const [text, bytes] of sizes) {
+  test(`"${text}" as a size is ${bytes === null ? 'refused, as a size' : `${bytes} bytes`}`, () => {
+    if (bytes === null) assert.throws(() => parseSize(text), { code: 'CONFIG_INVALID', message: /is no size such as/ });
+    else assert.equal(parseSize(text), bytes);
+  });
+}

@@ -54,6 +54,12 @@ const rows: Row[] = [
     message: 'Object is WORM protected and cannot be overwritten',
     want: 'OBJECT_LOCKED',
   },
+  {
+    status: 400,
+    code: 'InvalidRequest',
+    message: 'Bucket is missing Object Lock Configuration',
+    want: 'OBJECT_STORE_REFUSED',
+  },
   { status: 409, code: 'FileImmutable', want: 'OBJECT_LOCKED' },
   { status: 400, code: 'BadDigest', want: 'CHECKSUM_MISMATCH' },
   { status: 400, code: 'XAmzContentSHA256Mismatch', want: 'CHECKSUM_MISMATCH' },

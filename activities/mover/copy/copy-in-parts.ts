@@ -48,6 +48,7 @@ export async function copyInParts(setup: CopySetup, task: CopyTask, conditions: 
   }
   const delivery = await prepare(setup, task, info, true);
   const upload = await openUpload(setup, task, { plan, info, delivery });
+  for (const { sizeBytes } of upload.done.values()) setup.arrived?.(task.key, sizeBytes, 'before');
   try {
     const kinds = kindsToCompute(info.checksums, setup.target.client.supports.wholeChecksum, isCombinable);
     const running = digestFor(info.checksums, kinds);
@@ -153,6 +154,7 @@ async function keep({ setup, task, upload }: Parts, part: DonePart): Promise<voi
   const { partNumber, etag, sizeBytes, checksums, own } = part;
   upload.done.set(partNumber, { partNumber, etag, sizeBytes, checksums, own });
   await setup.ledger?.savePart(idOf(task), { partNumber, etag, sizeBytes, checksums, own });
+  setup.arrived?.(task.key, sizeBytes, 'now');
 }
 
 async function readThrough(read: HashedRead): Promise<void> {

@@ -15,6 +15,10 @@ export interface CopySetup {
   throttle?: (bytes: number) => Promise<void> | undefined;
   /** Runs the parts of large objects, as many at once as the run allows; larger ones count for more. */
   parts: <T>(sizeBytes: number, run: () => Promise<T>) => Promise<T>;
+  /** Told of each part of a large object that is at the target, also of those that an earlier run has sent. */
+  arrived?: (key: string, bytes: number, since: 'now' | 'before') => void;
+  /** Told of tags that were put on an object at the target by themselves, without its bytes. */
+  tagsPut?: (key: string, tags: Readonly<Record<string, string>>) => void;
   /** What this target has refused: learnt on the way. */
   refused: Set<Extra>;
   /** Whether the target's bucket keeps versions: OSS ignores `ifAbsent` there. */

@@ -25,7 +25,9 @@ export type Proof =
   | 'three-way'
   /** The source told no checksum of the whole; own and target's agree. */
   | 'target-only'
-  /** The target told none: it has to be asked or read. */
+  /** Source and own agree; the target told none: it has to be asked or read. */
+  | 'source-only'
+  /** Neither told one. */
   | 'none';
 
 export interface ThreeChecksums {
@@ -39,8 +41,9 @@ export function proveCopy(key: string, { source, own, target }: ThreeChecksums):
   proveRead(key, source, own);
   const written = compareChecksums(own, target);
   if (written.kind === 'different') throw mismatch(key, 'what the target took is not what was sent', written);
-  if (written.kind === 'unknown') return 'none';
-  return compareChecksums(source, own).kind === 'same' ? 'three-way' : 'target-only';
+  const read = compareChecksums(source, own).kind === 'same';
+  if (written.kind === 'unknown') return read ? 'source-only' : 'none';
+  return read ? 'three-way' : 'target-only';
 }
 
 /** @throws CHECKSUM_MISMATCH when what was read is not what the source told */

@@ -40,8 +40,9 @@ export async function refreshProperties(setup: CopySetup, task: CopyTask): Promi
   if (sameProperties(info, there) && sameTags) return { kind: 'same', targetEtag };
   if (sameProperties(info, there)) {
     await withoutRefused(setup, delivery, async () => {
-      if (delivery.carried.tags !== undefined || Object.keys(tags).length === 0)
-        await fromTarget(target.client.putTags(key, tags, {}, callOf(setup)));
+      if (delivery.carried.tags === undefined && Object.keys(tags).length > 0) return;
+      await fromTarget(target.client.putTags(key, tags, {}, callOf(setup)));
+      setup.tagsPut?.(task.key, tags);
     });
     return { kind: 'refreshed', targetEtag };
   }

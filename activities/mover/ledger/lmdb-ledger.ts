@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open } from 'lmdb';
 import { MusterError } from '../../../workflows/engine/errors.ts';
+import { makeDirectories } from '../../make-directories.ts';
 import { noteWrite, settleWrite } from './advance-row.ts';
 import {
   type DonePart,
@@ -45,13 +45,24 @@ const formatVersion = 1;
 /** Rows handed out before others get their turn. */
 const scanRows = 512;
 
+function prepare(directory: string): void {
+  try {
+    makeDirectories(directory);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it, or what it lies in, is no directory' : String(code);
+    throw new MusterError('CONFIG_INVALID', `the state directory ${directory} cannot be made (${why})`, { cause });
+  }
+}
+
 /**
  * A ledger in a directory of this machine: one LMDB file. One process at a time. Writes of one turn of the event loop
  * are one transaction; a call resolves when it is synced. LMDB syncs in a thread of its own.
- * @throws LEDGER_CONFLICT when another process has it open, or another version of Muster wrote it
+ * @throws LEDGER_CONFLICT when another process has it open, or another version of Muster wrote it; CONFIG_INVALID when
+ * the directory cannot be made
  */
 export function openLmdbLedger(directory: string): ReplicationLedger {
-  mkdirSync(directory, { recursive: true });
+  prepare(directory);
   const release = holdDirectory(directory);
   const root = open<Buffer, Buffer>({
     ...{ path: path.join(directory, 'ledger.mdb'), noSubdir: true, maxDbs: 5, overlappingSync: false, noMemInit: true },

@@ -43,6 +43,8 @@ export interface AssessInput {
 }
 
 const mostExamples = 5;
+/** A small share of a small bucket is often nothing, of which nothing can be said. */
+const fewestLooked = 20;
 const archiveClass = /GLACIER|ARCHIVE/i;
 /** Looks at objects at once. */
 const wide = 16;
@@ -65,7 +67,8 @@ export async function assess(input: AssessInput): Promise<Assessment> {
   for (let page = await pages.next(); page !== undefined; page = await pages.next()) {
     const objects = page.filter((entry) => isObject(found, entry, { filter, all: input.versions === true }));
     for (const entry of objects) count(found, entry, input);
-    const sample = objects.filter(({ key }) => isSampled(key, input.sampleShare));
+    const first = input.sampleShare > 0 ? fewestLooked - found.sampled : 0;
+    const sample = objects.filter(({ key }, i) => i < first || isSampled(key, input.sampleShare));
     for (let at = 0; at < sample.length; at += wide)
       await Promise.all(sample.slice(at, at + wide).map(({ key }) => look(found, { input, refused }, key)));
   }

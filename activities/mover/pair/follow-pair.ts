@@ -7,7 +7,9 @@ import { writesOf } from '../changes/note-changes.ts';
 import { type LedgerRow, type NotedWrite } from '../ledger/ledger.ts';
 import { replicationFigures, type ReplicationFigures } from '../ledger/figures.ts';
 import { type DeleteLater, settleNow } from './carry.ts';
+import { type CarriedTags, createCarriedTags } from './carried-tags.ts';
 import { deleteAgreed } from './deletes.ts';
+import { type PairSide } from './judge.ts';
 import { checkPairRule, type PairInput, type PairResult, type Way, ways } from './pair.ts';
 import { begin, runPair } from './run-pair.ts';
 import { openPairSession, type PairSession } from './session.ts';
@@ -37,6 +39,7 @@ interface Following {
   wake: () => void;
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   later: DeleteLater;
+  tags: CarriedTags;
 }
 
 /**
@@ -54,6 +57,7 @@ export async function followPair(input: FollowPairInput): Promise<void> {
   const following: Following = {
     ...{ input, session, signal, positions: {}, gap: false, wake: () => {}, inTurn: oneAtATime() },
     later: deleteAtOnce(session),
+    tags: createCarriedTags(session),
   };
   const figures = setInterval(() => void tellFigures(following).catch(() => {}), input.figuresEveryMs ?? 1_000);
   try {
@@ -179,20 +183,24 @@ async function tail(following: Following, way: Way): Promise<void> {
 }
 
 /** The position is kept only after its writes are settled: what a kill loses is read again. */
-async function settlePage({ session, later, signal }: Following, way: Way, page: LogPage): Promise<void> {
-  const { filter, lanes } = session.runs[way];
+async function settlePage(following: Following, way: Way, page: LogPage): Promise<void> {
+  const { session, signal, tags } = following;
+  const { filter, lanes, source } = session.runs[way];
   const ledger = session.ledgers[way];
   const writes = writesOf(page.changes, {
-    ...{ prefix: session.runs[way].source.prefix, versions: false, deletes: true, named: filter.named },
+    ...{ prefix: source.prefix, versions: false, deletes: true, named: filter.named },
   });
+  const tagged = keysWithTags(page, source.prefix);
   const rows = await ledger.lookUp(writes.map(({ key }) => ({ key, version: '' })));
   await Promise.all(
     writes.map(async (write, i) => {
-      if (isKnown(write, rows[i])) return;
+      const { key, op } = write;
+      if (op !== 'tags') tags.forget(sideOf(way), key);
+      const isTagged = op !== 'delete' && tagged.has(key);
+      if (!isTagged && isKnown(write, rows[i])) return;
       const leave = await lanes.take(1);
       // What cannot be reached is no fault of the object: the page waits.
-      const tagged = write.op === 'tags' ? { touchedBy: way === 'aToB' ? ('a' as const) : ('b' as const) } : {};
-      await untilReachable(() => settleNow(session, write.key, { later, ...tagged }), signal).finally(leave);
+      await untilReachable(() => settleTold(following, way, { key, isTagged }), signal).finally(leave);
     }),
   );
   const before = await ledger.observed();
@@ -202,9 +210,30 @@ async function settlePage({ session, later, signal }: Following, way: Way, page:
   await ledger.setNote('position', page.position);
 }
 
+/** Relative to the prefix. */
+function keysWithTags({ changes }: LogPage, prefix: string): ReadonlySet<string> {
+  const told = changes.filter(({ kind, key }) => kind === 'tags' && key.startsWith(prefix));
+  return new Set(told.map(({ key }) => key.slice(prefix.length)));
+}
+
+/** No time of the object tells of new tags, only the log does. */
+function settleTold(
+  { session, later, tags }: Following,
+  way: Way,
+  { key, isTagged }: { key: string; isTagged: boolean },
+): Promise<void> {
+  if (!isTagged) return settleNow(session, key, { later });
+  const touchedBy = sideOf(way);
+  return tags.carryFrom(touchedBy, key, () => settleNow(session, key, { later, touchedBy }));
+}
+
+function sideOf(way: Way): PairSide {
+  return way === 'aToB' ? 'a' : 'b';
+}
+
 /** Our own copies and deletes come back in the log of the side they were made at. */
 function isKnown(write: NotedWrite, row: LedgerRow | undefined): boolean {
-  if (row?.state !== 'verified' || write.op === 'tags') return false;
+  if (row?.state !== 'verified') return false;
   if (write.op === 'delete') return row.op === 'delete';
   return row.op !== 'delete' && row.sourceEtag === write.sourceEtag && write.writtenAtMs < row.writtenAtMs + 1_000;
 }

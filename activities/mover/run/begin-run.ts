@@ -12,6 +12,7 @@ import { type PassInput, type PassRule } from './pass.ts';
 import { type Counts, createMeter, etaMs, type Meter, noCounts, type Progress } from './progress.ts';
 import { createSettler, type Settler } from './settler.ts';
 import { rateAt, type Timetable } from './timetable.ts';
+import { createUnderWay } from './under-way.ts';
 import { type Work } from './work.ts';
 
 /** A pass under way. */
@@ -68,19 +69,22 @@ export function createRun(input: PassInput): Run {
   const source = { ...input.source, client: governClient(input.source.client, governor) };
   const target = { ...input.target, client: governClient(input.target.client, governor) };
   const partLanes = createLanes(rule.parallelParts);
+  const meter = createMeter();
+  const underWay = createUnderWay((bytes) => meter.add(0, bytes));
   const setup: CopySetup = {
     ...{ source, target, rule: rule.copy, signal, refused: new Set(), targetVersioned: true },
     parts: async (sizeBytes, work) => {
       const leave = await partLanes.take(Math.ceil(sizeBytes / largePartBytes));
       return work().finally(leave);
     },
+    arrived: (key, bytes, since) => underWay.add(key, bytes, since),
     ...(input.ledger === undefined ? {} : { ledger: input.ledger }),
     ...(rule.bandwidth === undefined ? {} : { throttle: createLimiter(rateOf(rule.bandwidth), signal) }),
   };
   const counts = cursor === undefined ? noCounts() : { ...cursor.counts };
-  const meter = createMeter();
   const settler = createSettler(input.ledger);
-  const work: Work = { setup, rule, counts, meter, settler, tell: (event) => input.onObject?.(event), unreachable: 0 };
+  const tell: Work['tell'] = (event) => input.onObject?.(event);
+  const work: Work = { setup, rule, counts, meter, underWay, settler, tell, unreachable: 0 };
   signal.addEventListener('abort', () => listing.abort(signal.reason));
   const run: Run = {
     ...{ input, rule, source, target, setup, work, counts, meter, settler, gate, credentials, stop, listing },
@@ -92,9 +96,10 @@ export function createRun(input: PassInput): Run {
     begunAtMs: cursor?.begunAtMs ?? Date.now(),
     progress: () => ({
       counts: { ...counts },
+      underWayBytes: underWay.bytes,
       elapsedMs: performance.now() - run.startedAtMs,
       rate: meter.rate(),
-      etaMs: etaMs(counts, meter.rate(), run.listed),
+      etaMs: etaMs({ counts, underWayBytes: underWay.bytes }, meter.rate(), run.listed),
       listed: run.listed,
       paused: gate.why ?? (credentials.waitingFor === undefined ? undefined : `new keys for ${credentials.waitingFor}`),
     }),

@@ -51,6 +51,8 @@ export function noCounts(): Counts {
 
 export interface Progress {
   counts: Counts;
+  /** Arrived of large objects that are not whole yet; not in the counts. */
+  underWayBytes: number;
   elapsedMs: number;
   /** Of the last seconds; undefined before anything was moved. */
   rate: DrainRate | undefined;
@@ -99,12 +101,18 @@ export function createMeter(now: () => number = () => performance.now()): Meter 
 }
 
 /** Whichever of objects and bytes takes longer; undefined while the list grows or nothing moves. */
-export function etaMs(counts: Counts, rate: DrainRate | undefined, listed: boolean): number | undefined {
+export function etaMs(
+  { counts, underWayBytes }: Pick<Progress, 'counts' | 'underWayBytes'>,
+  rate: DrainRate | undefined,
+  listed: boolean,
+): number | undefined {
   const done = counts.copied + counts.kept + counts.archived + counts.gone + counts.changing + counts.failed;
   const objects = counts.wanted - done;
   if (objects <= 0) return listed ? 0 : undefined;
-  if (!listed || rate === undefined || rate.objectsPerSecond === 0) return undefined;
-  const bytes = Math.max(0, counts.wantedBytes - counts.copiedBytes);
+  if (!listed || rate === undefined || (rate.objectsPerSecond === 0 && rate.bytesPerSecond === 0)) return undefined;
+  const bytes = Math.max(0, counts.wantedBytes - counts.copiedBytes - underWayBytes);
   const byBytes = rate.bytesPerSecond === 0 ? 0 : bytes / rate.bytesPerSecond;
-  return Math.round(1_000 * Math.max(objects / rate.objectsPerSecond, byBytes));
+  // Parts of large objects move for long before the first of the objects is whole.
+  const byObjects = rate.objectsPerSecond === 0 ? 0 : objects / rate.objectsPerSecond;
+  return Math.round(1_000 * Math.max(byObjects, byBytes));
 }

@@ -20,6 +20,18 @@ export function parseRate(text: string): number | undefined {
   return rate;
 }
 
+/** Bytes; without a unit KiB, as in rclone. @throws CONFIG_INVALID */
+export function parseSize(text: string): number {
+  if (/^0[BKMGT]?$/i.test(text)) return 0;
+  try {
+    const bytes = parseRate(text);
+    if (bytes !== undefined) return bytes;
+  } catch {
+    // What it should have been is said below, of a size.
+  }
+  throw new MusterError('CONFIG_INVALID', `"${text}" is no size such as 500B, 10K or 2G (a number alone is KiB)`);
+}
+
 /** @throws CONFIG_INVALID naming the entry that cannot be read */
 export function parseTimetable(text: string, rateOf = parseRate): Timetable {
   const entries = text.trim().split(/\s+/);

@@ -14,6 +14,7 @@ import { type ChainTask, type Step } from './plan-batch.ts';
 import { type Counts, type Meter } from './progress.ts';
 import { hashObject, resolveSameness } from './resolve.ts';
 import { type Settler } from './settler.ts';
+import { type UnderWay } from './under-way.ts';
 
 /** What carrying out a step needs and tells. */
 export interface Work {
@@ -21,6 +22,8 @@ export interface Work {
   rule: PassRule;
   counts: Counts;
   meter: Meter;
+  /** Of large objects; without it they count when they are whole. */
+  underWay?: UnderWay;
   settler: Settler;
   tell: (event: ObjectEvent) => void;
   /** Objects in a row whose store did not answer. */
@@ -114,7 +117,7 @@ async function placeMarker({ setup, counts, meter, settler }: Work, task: ChainT
 /** Copies one object, proves it as far as the rule asks, counts it, and settles its row. */
 export async function copyAndSettle(work: Work, task: CopyTask): Promise<CopyOutcome> {
   const outcome = await proveFurther(work, task, await copyObject(work.setup, task));
-  count(work, task, outcome);
+  count(work, task, { outcome, metered: work.underWay?.end(task.key) ?? 0 });
   if (isNews(outcome))
     work.tell({ key: task.key, version: task.versionId ?? '', sizeBytes: task.sizeBytes, kind: 'outcome', outcome });
   const row = settledBy(task, outcome);
@@ -130,7 +133,8 @@ function isNews(outcome: CopyOutcome): boolean {
 /** Reads back where the target told nothing, and of the others the share that was asked for. */
 async function proveFurther(work: Work, task: CopyTask, outcome: CopyOutcome): Promise<CopyOutcome> {
   if (outcome.kind !== 'copied') return outcome;
-  if (outcome.proof !== 'none' && !isSampled(task.key, work.rule.verifyShare)) return outcome;
+  const untold = outcome.proof === 'none' || outcome.proof === 'source-only';
+  if (!untold && !isSampled(task.key, work.rule.verifyShare)) return outcome;
   const kinds = Object.keys(outcome.checksums) as ChecksumKind[];
   const found = await hashObject(work.setup, work.setup.target, task.key, kinds);
   if (compareChecksums(outcome.checksums, found).kind === 'different') {
@@ -138,7 +142,7 @@ async function proveFurther(work: Work, task: CopyTask, outcome: CopyOutcome): P
     return { kind: 'failed', code: 'CHECKSUM_MISMATCH', message };
   }
   work.counts.readBack += 1;
-  return outcome.proof === 'none' ? { ...outcome, proof: 'target-only' } : outcome;
+  return untold ? { ...outcome, proof: outcome.proof === 'none' ? 'target-only' : 'three-way' } : outcome;
 }
 
 /** The same keys each time, spread evenly. */
@@ -150,7 +154,8 @@ export function isSampled(key: string, share: number): boolean {
 /** So many in a row and nothing in between: it is not about single objects any more. */
 const mostUnreachable = 20;
 
-function count(work: Work, task: CopyTask, outcome: CopyOutcome): void {
+/** `metered`: bytes of its parts, of which the meter knows. */
+function count(work: Work, task: CopyTask, { outcome, metered }: { outcome: CopyOutcome; metered: number }): void {
   const { counts, meter } = work;
   if (outcome.kind === 'failed' && outcome.code === 'OBJECT_STORE_UNREACHABLE') {
     work.unreachable += 1;
@@ -163,7 +168,7 @@ function count(work: Work, task: CopyTask, outcome: CopyOutcome): void {
       counts.wantedBytes += outcome.sizeBytes - task.sizeBytes;
       if (outcome.proof !== 'three-way') counts.sourceUntold += 1;
       if (outcome.notCarried.length > 0) counts.notCarried += 1;
-      meter.add(1, outcome.sizeBytes);
+      meter.add(1, Math.max(0, outcome.sizeBytes - metered));
       return;
     case 'same':
       counts.same += 1;

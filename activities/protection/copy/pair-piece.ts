@@ -2,7 +2,6 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { addCounts, type CopyCounts, type CopyRate } from '../../../workflows/engine/copying.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import { conflictLines } from '../../mover/pair/conflicts.ts';
 import {
   usualPairRule,
@@ -17,12 +16,12 @@ import {
 } from '../../mover/pair/pair.ts';
 import { runPair } from '../../mover/pair/run-pair.ts';
 import { sideName } from '../../mover/side.ts';
-import { shareLedgerWithin } from '../replicate/shared-ledger.ts';
+import { shareLedgerWithin } from '../../mover/ledger/shared-ledger.ts';
 import { inPieces } from './cut-pages.ts';
 import { trimDoomed } from './doomed-file.ts';
 import { namedBy } from './named.ts';
 import { passRuleOf } from './rule.ts';
-import { endBy, endInOrder, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
+import { asJson, endInOrder, endOfRun, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
 
 const ledgerWithinMs = 10_000;
 
@@ -60,13 +59,7 @@ export async function pairPiece(work: PieceWork): Promise<WorkEnd> {
   const result = await run.finished;
   release();
   if (piece.copy.mode === 'do' && piece.stage === 'copying') await listConflicts(ledgers, remembered);
-  const [counts, rate] = [countsOf(result.counts), rateOf(run.progress())];
-  if (result.kind === 'complete') return { kind: 'complete', cursor: null, counts, rate };
-  const goOn = asJson(result.cursor);
-  if (result.kind === 'more') return { kind: 'more', cursor: goOn, counts, rate };
-  if (signal.aborted || result.code === 'ABORTED')
-    return { ...endBy(undefined, { signal }, { cursor: goOn, counts }), rate };
-  return { kind: 'stopped', code: result.code, message: result.message, cursor: goOn, counts, rate };
+  return endOfRun(result, work, { counts: countsOf(result.counts), rate: rateOf(run.progress()) });
 }
 
 function pairRuleOf({ piece, leg, places }: PieceWork): PairRule {
@@ -127,8 +120,4 @@ async function listConflicts(ledgers: PairLedgers, directory: string): Promise<v
   const file = path.join(directory, 'conflicts.jsonl');
   await writeFile(`${file}.new`, conflictLines(ledgers));
   await rename(`${file}.new`, file);
-}
-
-function asJson(cursor: PairCursor): JsonObject {
-  return cursor as unknown as JsonObject;
 }

@@ -1,11 +1,10 @@
-import type { JsonObject } from '../../../workflows/engine/plan.ts';
 import { runPass } from '../../mover/run/run-pass.ts';
 import type { PassCursor, PassInput } from '../../mover/run/pass.ts';
 import { inPieces } from './cut-pages.ts';
 import { trimDoomed } from './doomed-file.ts';
 import { namedBy } from './named.ts';
 import { passRuleOf } from './rule.ts';
-import { endBy, endInOrder, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
+import { asJson, endInOrder, endOfRun, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
 
 /** A piece of a pass of the mover: of counting, copying or comparing. */
 export async function passPiece(work: PieceWork): Promise<WorkEnd> {
@@ -31,14 +30,7 @@ export async function passPiece(work: PieceWork): Promise<WorkEnd> {
   const release = endInOrder(signal, until, stop);
   const result = await run.finished;
   release();
-  const { counts } = result;
-  const rate = run.progress().rate ?? null;
-  if (result.kind === 'complete') return { kind: 'complete', cursor: null, counts, rate };
-  const goOn = asJson(result.cursor);
-  if (result.kind === 'more') return { kind: 'more', cursor: goOn, counts, rate };
-  if (signal.aborted || result.code === 'ABORTED')
-    return { ...endBy(undefined, { signal }, { cursor: goOn, counts }), rate };
-  return { kind: 'stopped', code: result.code, message: result.message, cursor: goOn, counts, rate };
+  return endOfRun(result, work, { counts: result.counts, rate: run.progress().rate ?? null });
 }
 
 /** The cursor, with counts and the list of deletes as they were before what is gone over once more. */
@@ -50,8 +42,4 @@ async function resumed({ cursor, directory }: PieceWork): Promise<PassCursor | u
   counts.onlyTarget += toDelete - counts.toDelete;
   counts.toDelete = toDelete;
   return { ...from, counts };
-}
-
-function asJson(cursor: PassCursor): JsonObject {
-  return cursor as unknown as JsonObject;
 }

@@ -11,7 +11,7 @@ import {
 import { errorCatalogue, MusterError } from '../../../workflows/engine/errors.ts';
 import type { ProtectionContext } from '../context.ts';
 import { takePlace } from '../replicate/place.ts';
-import { shareLedgerWithin } from '../replicate/shared-ledger.ts';
+import { shareLedgerWithin } from '../../mover/ledger/shared-ledger.ts';
 import { pairPiece } from './pair-piece.ts';
 import { passPiece } from './pass-piece.ts';
 import { copyDir, openCopyPlaces } from './places.ts';

@@ -1,64 +1,66 @@
 import { noCopyCounts, type CopyCounts } from '../../../workflows/engine/copying.ts';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { moveVerified } from '../../mover/lifecycle/move-verified.ts';
+import type { JsonObject } from '../../../workflows/engine/plan.ts';
+import { wholeRange, type KeyRange } from '../../mover/compare/ranges.ts';
+import { removeVerified } from '../../mover/lifecycle/remove-verified.ts';
+import { governClient } from '../../mover/run/governed-client.ts';
+import { createLimiter } from '../../mover/run/limiter.ts';
+import type { PassRule } from '../../mover/run/pass.ts';
+import { createMeter } from '../../mover/run/progress.ts';
+import { rateAt } from '../../mover/run/timetable.ts';
 import type { Side } from '../../mover/side.ts';
-import type { ObjectClient } from '../../objects/types.ts';
-import { namedBy } from './named.ts';
 import { passRuleOf } from './rule.ts';
-import { endBy, tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
+import { tellEveryMs, type PieceWork, type WorkEnd } from './work.ts';
 
-/**
- * Deletes at the source what is proved at the target, looking at each object on both sides right before. Begun anew
- * after a kill: what is gone is gone, and the rest is looked at again.
- */
+/** Where a removal goes on, and what this piece has done before: the next piece begins to count anew. */
+interface RemoveCursor {
+  ranges: KeyRange[];
+  counts: CopyCounts;
+}
+
+/** A piece of deleting at the source what is proved at the target, looking at each object on both sides right before. */
 export async function removePiece(work: PieceWork): Promise<WorkEnd> {
-  const { piece, leg, places, directory, ledger, signal } = work;
+  const { piece, leg, places, ledger, signal } = work;
   if (ledger === undefined || places.target === undefined)
     throw new MusterError('INTERNAL', `copy ${piece.copy.name}: nothing is proved without a ledger and a target`);
-  const counts: CopyCounts = noCopyCounts();
-  try {
-    const moved = await moveVerified({
-      ...{ source: counting(stoppable(places.source, signal), counts), target: stoppable(places.target, signal) },
-      ...{ rule: passRuleOf(piece.copy, leg, 'removing'), ledger, workDirectory: directory, signal },
-      checkpointMs: tellEveryMs,
-      onObject: (event) => work.name(namedBy(event)),
-      onCheckpoint: () => work.tell({ cursor: null, counts, rate: null, waits: null }),
-    });
-    if (moved.kind === 'stopped') {
-      const { code, message } = moved;
-      if (signal.aborted || code === 'ABORTED') return endBy(undefined, work, { cursor: null, counts });
-      return { kind: 'stopped', code, message, cursor: null, counts, rate: null };
-    }
-    return {
-      ...{ kind: 'complete', cursor: null, rate: null },
-      counts: { ...counts, deleted: moved.removed, kept: moved.kept, copied: moved.copied },
-    };
-  } catch (err) {
-    return endBy(err, work, { cursor: null, counts });
-  }
-}
-
-/** The same side, no call of which is begun once the attempt is to end. */
-function stoppable(side: Side, signal: AbortSignal): Side {
-  return onCall(side, () => signal.throwIfAborted());
-}
-
-function counting(side: Side, counts: CopyCounts): Side {
-  return onCall(side, (name) => {
-    if (name === 'delete') counts.deleted += 1;
-  });
-}
-
-function onCall(side: Side, before: (name: string) => void): Side {
-  const client = new Proxy(side.client, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function' || typeof name !== 'string') return value;
-      return (...args: unknown[]): unknown => {
-        before(name);
-        return (value as (...given: unknown[]) => unknown).apply(target, args);
-      };
+  const begin = (work.cursor ?? { ranges: [wholeRange], counts: noCopyCounts() }) as unknown as RemoveCursor;
+  const counts = { ...begin.counts };
+  const meter = createMeter();
+  const rate = (): WorkEnd['rate'] => meter.rate() ?? null;
+  const rule = passRuleOf(piece.copy, leg, 'removing');
+  const { bytes, ms } = piece.copy.shard;
+  const end = await removeVerified({
+    ...{ ...governed(work, places.target, rule), rule, ledger, ranges: begin.ranges, until: { bytes, ms }, signal },
+    checkpointMs: tellEveryMs,
+    pageKeys: Math.min(piece.copy.shard.pageKeys ?? Infinity, 4 * rule.transfers),
+    onObject(event) {
+      const { key, sizeBytes } = event;
+      if (event.kind === 'removed') {
+        counts.deleted += 1;
+        return meter.add(1, sizeBytes);
+      }
+      counts.kept += 1;
+      work.name({ key, what: 'kept', why: event.why });
     },
-  }) as ObjectClient;
-  return { ...side, client };
+    onCheckpoint: (ranges) => work.tell({ cursor: cursorOf(ranges, counts), counts, rate: rate(), waits: null }),
+  });
+  if (end.kind === 'complete') return { kind: 'complete', cursor: null, counts, rate: rate() };
+  if (end.kind === 'more') return { kind: 'more', cursor: cursorOf(end.ranges, noCopyCounts()), counts, rate: rate() };
+  const { code, message, ranges } = end;
+  return { kind: 'stopped', code, message, cursor: cursorOf(ranges, counts), counts, rate: null };
+}
+
+function cursorOf(ranges: KeyRange[], counts: CopyCounts): JsonObject {
+  return { ranges: ranges.map((range) => ({ ...range })), counts: { ...counts } };
+}
+
+/** Both sides under the limit of requests. */
+function governed({ places, signal }: PieceWork, target: Side, { requests }: PassRule): { source: Side; target: Side } {
+  const { source } = places;
+  if (requests === undefined) return { source, target };
+  const governor = { requests: createLimiter(() => rateAt(requests, new Date()), signal) };
+  return {
+    source: { ...source, client: governClient(source.client, governor) },
+    target: { ...target, client: governClient(target.client, governor) },
+  };
 }

@@ -69,3 +69,27 @@ export function endBy(
   const { code, message } = toMusterError(err);
   return { kind: 'stopped', code, message, cursor, counts, rate: null };
 }
+
+/** How the mover ended, one way or both; its cursor is plain JSON. */
+type MoverEnd =
+  | { kind: 'complete' }
+  | { kind: 'more'; cursor: object }
+  | { kind: 'stopped'; code: ErrorCode | 'ABORTED'; message: string; cursor: object };
+
+/** What the end of the mover is to a piece: one that was to end anyway says nothing about the copy. */
+export function endOfRun(
+  result: MoverEnd,
+  { signal }: Pick<PieceWork, 'signal'>,
+  { counts, rate }: Pick<WorkEnd, 'counts' | 'rate'>,
+): WorkEnd {
+  if (result.kind === 'complete') return { kind: 'complete', cursor: null, counts, rate };
+  const cursor = asJson(result.cursor);
+  if (result.kind === 'more' || signal.aborted || result.code === 'ABORTED')
+    return { kind: 'more', cursor, counts, rate };
+  return { kind: 'stopped', code: result.code, message: result.message, cursor, counts, rate };
+}
+
+/** A cursor of the mover as it travels. */
+export function asJson(cursor: object): JsonObject {
+  return cursor as JsonObject;
+}

@@ -5,12 +5,12 @@ import { follow } from '../../mover/changes/follow.ts';
 import type { NodeLog } from '../../mover/changes/node-log.ts';
 import { toMusterError } from '../../../workflows/engine/errors.ts';
 import type { ReplicationLedger } from '../../mover/ledger/ledger.ts';
-import { openBucketEnds, type BucketEnds } from './bucket-ends.ts';
+import { openBucketEnds, type BucketEnds } from '../../drivers/bucket/replication/bucket-ends.ts';
 import type { Replication } from './replication.ts';
-import { compareEveryMs, ruleOf } from './rule.ts';
-import { shareLedgerWithin } from './shared-ledger.ts';
+import { compareEveryMs, ruleOf } from '../../drivers/bucket/replication/rule.ts';
+import { shareLedgerWithin } from '../../mover/ledger/shared-ledger.ts';
 import type { Teller } from './teller.ts';
-import { readTurn, sameTurn, type Turn } from './turn.ts';
+import { readTurn, sameTurn, type Turn } from '../../drivers/bucket/replication/turn.ts';
 
 const lookEveryMs = 100;
 /** A page of the change log so often: what it costs the cluster, and how exact the lag is. */

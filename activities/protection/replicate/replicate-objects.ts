@@ -8,12 +8,12 @@ import { bucketSite, isReplicated } from '../../drivers/bucket/config.ts';
 import type { ProtectionContext } from '../context.ts';
 import { continueLedger } from '../../mover/ledger/continue.ts';
 import { followTurn } from './follow-turn.ts';
-import { replicationDir } from './home.ts';
+import { replicationDir } from '../../drivers/bucket/replication/home.ts';
 import { takePlace } from './place.ts';
 import type { Replication } from './replication.ts';
-import { shareLedger } from './shared-ledger.ts';
+import { shareLedger } from '../../mover/ledger/shared-ledger.ts';
 import { createTeller, type Teller } from './teller.ts';
-import { newTurn, readTurn, sameTurn, writeTurn, type Turn } from './turn.ts';
+import { newTurn, readTurn, sameTurn, writeTurn, type Turn } from '../../drivers/bucket/replication/turn.ts';
 
 /** After so long it answers, so that the workflow shows how far it is; it is ordered again at once. */
 const usualPieceMs = 10 * 60_000;

@@ -2,8 +2,8 @@ import type { ReplicateOrder } from '../../../workflows/engine/protection.ts';
 import type { ReplicationStatus } from '../../../workflows/engine/replication.ts';
 import { replicationFigures as figuresOf, type ReplicationFigures } from '../../mover/ledger/figures.ts';
 import type { ReplicationLedger } from '../../mover/ledger/ledger.ts';
-import { unknownFigures, writeStatus } from './status.ts';
-import type { Turn } from './turn.ts';
+import { unknownFigures, writeStatus } from '../../drivers/bucket/replication/status.ts';
+import type { Turn } from '../../drivers/bucket/replication/turn.ts';
 
 const everyMs = 500;
 /** Of a source whose log is silent for longer nobody knows how much was written, milliseconds. */

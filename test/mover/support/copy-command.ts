@@ -1,8 +1,8 @@
 /** The commands of the mover and nothing else. */
 import { Command } from 'commander';
-import { addCopy } from '../../../cli/copy.ts';
-import { addLifecycle } from '../../../cli/lifecycle.ts';
-import { addMigrate } from '../../../cli/migrate.ts';
+import { addCopy } from '../../../cli/commands/copy.ts';
+import { addLifecycle } from '../../../cli/commands/lifecycle.ts';
+import { addMigrate } from '../../../cli/commands/migrate.ts';
 
 const program = new Command('muster').exitOverride((err) => process.exit(err.exitCode === 0 ? 0 : 2));
 addCopy(program);

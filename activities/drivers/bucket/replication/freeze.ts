@@ -8,10 +8,10 @@ import type { LedgerRow, ReplicationLedger } from '../../../mover/ledger/ledger.
 import { lostWrite, type LostWrite } from '../../../mover/ledger/lost.ts';
 import { compileFilter } from '../../../mover/run/filter.ts';
 import type { Side } from '../../../mover/side.ts';
-import { openBucketEnds, type BucketEnds } from '../../../protection/replicate/bucket-ends.ts';
-import { filterOf } from '../../../protection/replicate/rule.ts';
-import { shareLedgerWithin } from '../../../protection/replicate/shared-ledger.ts';
-import { writeTurn, type Turn } from '../../../protection/replicate/turn.ts';
+import { openBucketEnds, type BucketEnds } from './bucket-ends.ts';
+import { filterOf } from './rule.ts';
+import { shareLedgerWithin } from '../../../mover/ledger/shared-ledger.ts';
+import { writeTurn, type Turn } from './turn.ts';
 import type { PerformOutcome, VerbContext, VerbInput } from '../../../driver.ts';
 import type { DriverServices } from '../../guarded/services.ts';
 import { done, measure, poll, waitMs } from '../../guarded/verb.ts';

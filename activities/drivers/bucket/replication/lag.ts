@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { MusterError } from '../../../../workflows/engine/errors.ts';
 import type { Measurement } from '../../../../workflows/engine/measure.ts';
-import { shareLedger } from '../../../protection/replicate/shared-ledger.ts';
+import { shareLedger } from '../../../mover/ledger/shared-ledger.ts';
 import type { PerformOutcome, VerbInput } from '../../../driver.ts';
 import type { DriverServices } from '../../guarded/services.ts';
 import { done, measure } from '../../guarded/verb.ts';

@@ -1,9 +1,9 @@
 import { MusterError } from '../../../../workflows/engine/errors.ts';
 import type { Measurement } from '../../../../workflows/engine/measure.ts';
 import type { LedgerTotals, Observed } from '../../../mover/ledger/ledger.ts';
-import { protectionDir, replicationDir } from '../../../protection/replicate/home.ts';
-import { replicationFigures, type ReplicationStatus } from '../../../protection/replicate/status.ts';
-import { readTurn, type Turn } from '../../../protection/replicate/turn.ts';
+import { protectionDir, replicationDir } from './home.ts';
+import { replicationFigures, type ReplicationStatus } from './status.ts';
+import { readTurn, type Turn } from './turn.ts';
 import type { VerbInput } from '../../../driver.ts';
 import type { DriverServices } from '../../guarded/services.ts';
 import { measure } from '../../guarded/verb.ts';

@@ -3,7 +3,7 @@ import { MusterError } from '../../../../workflows/engine/errors.ts';
 import type { CallOptions, ObjectClient } from '../../../objects/types.ts';
 import type { Conflict } from '../../../mover/ledger/conflicts.ts';
 import type { ReplicationLedger } from '../../../mover/ledger/ledger.ts';
-import { ownKeys } from '../../../protection/replicate/rule.ts';
+import { ownKeys } from './rule.ts';
 
 /** S3 and OSS: bytes of a key. */
 const longestKeyBytes = 1_024;

@@ -1,10 +1,10 @@
-import { toMusterError, type MusterError } from '../../workflows/engine/errors.ts';
-import type { PlanResource } from '../../workflows/engine/plan.ts';
-import { bucketSite } from '../drivers/bucket/config.ts';
-import { openObjects } from '../objects/open.ts';
-import type { ObjectLimits, ObjectPlace } from '../objects/place.ts';
-import type { ObjectClient } from '../objects/types.ts';
-import { resolveReference } from '../references.ts';
+import { toMusterError, type MusterError } from '../../../workflows/engine/errors.ts';
+import type { PlanResource } from '../../../workflows/engine/plan.ts';
+import { bucketSite } from './config.ts';
+import { openObjects } from '../../objects/open.ts';
+import type { ObjectLimits, ObjectPlace } from '../../objects/place.ts';
+import type { ObjectClient } from '../../objects/types.ts';
+import { resolveReference } from '../../references.ts';
 
 const askMs = 2_000;
 

@@ -1,12 +1,12 @@
-import { MusterError, toMusterError } from '../../../workflows/engine/errors.ts';
-import type { PlanResource } from '../../../workflows/engine/plan.ts';
-import { bucketSite, type BucketSite } from '../../drivers/bucket/config.ts';
-import { openNodeLog, type NodeLog } from '../../mover/changes/node-log.ts';
-import type { Side } from '../../mover/side.ts';
-import { openObjects } from '../../objects/open.ts';
-import type { ObjectLimits, ObjectPlace } from '../../objects/place.ts';
-import type { ObjectClient } from '../../objects/types.ts';
-import { placesOf } from '../bucket-place.ts';
+import { MusterError, toMusterError } from '../../../../workflows/engine/errors.ts';
+import type { PlanResource } from '../../../../workflows/engine/plan.ts';
+import { bucketSite, type BucketSite } from '../config.ts';
+import { openNodeLog, type NodeLog } from '../../../mover/changes/node-log.ts';
+import type { Side } from '../../../mover/side.ts';
+import { openObjects } from '../../../objects/open.ts';
+import type { ObjectLimits, ObjectPlace } from '../../../objects/place.ts';
+import type { ObjectClient } from '../../../objects/types.ts';
+import { placesOf } from '../place.ts';
 
 /** A dead site is noticed by its silence: nothing here waits for it long. */
 const limits: ObjectLimits = { connectMs: 1_000, answerMs: 4_000, stallMs: 10_000, tries: 2, deadlineMs: 10_000 };

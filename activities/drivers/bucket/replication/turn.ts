@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { MusterError } from '../../../workflows/engine/errors.ts';
+import { MusterError } from '../../../../workflows/engine/errors.ts';
 
 const schema = z.object({
   version: z.literal(1),

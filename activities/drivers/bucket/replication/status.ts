@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ReplicationStatus } from '../../../workflows/engine/replication.ts';
+import type { ReplicationStatus } from '../../../../workflows/engine/replication.ts';
 import { replicationDir } from './home.ts';
 
-export type { ReplicationPhase, ReplicationStatus } from '../../../workflows/engine/replication.ts';
+export type { ReplicationPhase, ReplicationStatus } from '../../../../workflows/engine/replication.ts';
 
 /** What is left of a status when nothing is known. */
 export const unknownFigures = {

@@ -1,8 +1,8 @@
-import type { PlanResource } from '../../../workflows/engine/plan.ts';
-import { durationMs, parseCount, replicateSettings } from '../../drivers/bucket/config.ts';
-import type { FilterRule } from '../../mover/run/filter.ts';
-import { usualPassRule, type PassRule } from '../../mover/run/pass.ts';
-import { parseTimetable } from '../../mover/run/timetable.ts';
+import type { PlanResource } from '../../../../workflows/engine/plan.ts';
+import { durationMs, parseCount, replicateSettings } from '../config.ts';
+import type { FilterRule } from '../../../mover/run/filter.ts';
+import { usualPassRule, type PassRule } from '../../../mover/run/pass.ts';
+import { parseTimetable } from '../../../mover/run/timetable.ts';
 import type { Turn } from './turn.ts';
 
 /** What Muster keeps in a bucket for itself: marks, probes and what a move left over. It stays where it is. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { openLmdbLedger } from '../../mover/ledger/lmdb-ledger.ts';
-import { type ReplicationLedger } from '../../mover/ledger/ledger.ts';
+import { openLmdbLedger } from './lmdb-ledger.ts';
+import { type ReplicationLedger } from './ledger.ts';
 
 interface Held {
   ledger: ReplicationLedger;
