@@ -1,11 +1,23 @@
 /**
  * `node scripts/run.mjs bench/base-backup.ts [--megabytes N] [--runs N] [--bin-dir DIR]`: takes base backups of one server
- * into a plain directory, in turn with ours and with pg_basebackup (same options: WAL fetched, CRC-32C manifest, synced),
- * and prints MB/s and CPU seconds per GB of each client (median of the runs), as a table and as JSON. Without
- * pg_basebackup in DIR only ours is measured.
+ * into a plain directory, in turn with ours and with pg_basebackup (same options: TCP, WAL fetched, fast checkpoint, CRC-32C
+ * manifest, synced unless `--no-sync`; who is first changes from run to run), and prints MB/s and CPU seconds per GB of each
+ * client (median of the runs), as a table and as JSON; before that the seconds that a server without data takes, which every
+ * backup costs. Our runs are in one process: all but the first find compiled code. Without pg_basebackup in DIR only ours is
+ * measured.
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -27,6 +39,7 @@ const { values: args } = parseArgs({
 });
 
 interface Run {
+  seconds: number;
   megabytesPerSecond: number;
   cpuSecondsPerGigabyte: number;
   bytes: number;
@@ -38,25 +51,26 @@ const binaries = hasPeer ? { binDir: args['bin-dir'] } : {};
 const root = mkdtempSync(path.join(usableDataHome(tmpdir()), 'muster-base-backup-'));
 chmodSync(root, 0o711);
 const source = path.join(root, 'sites', 'source');
+let discarded = 0;
 try {
   const port = await freePort('127.0.0.1', 27_100);
-  await startSource(port, Number(args.megabytes));
-  const [ours, theirs]: [Run[], Run[]] = [[], []];
-  for (let run = 0; run < Number(args.runs); run++) {
-    ours.push(await backUp(port));
-    if (hasPeer) theirs.push(await peerBackUp(port, ours[0]?.bytes ?? 0));
-  }
-  print(ours, theirs);
+  await startSource(port);
+  const empty = await inTurn(port);
+  await fill(port, Number(args.megabytes));
+  print(empty, await inTurn(port));
 } finally {
   await killServer(source);
   rmSync(root, { recursive: true, force: true });
 }
 
-async function startSource(port: number, megabytes: number): Promise<void> {
+async function startSource(port: number): Promise<void> {
   await makeOwnedDir(path.dirname(source));
   await initServer({ dataDir: source, superuser: 'muster', password: 'bench', ...binaries });
   const settings = { host: '127.0.0.1', port, extra: { max_wal_size: '4GB' } };
   await startServer({ dataDir: source, settings, ...binaries });
+}
+
+async function fill(port: number, megabytes: number): Promise<void> {
   await withSql(urlOf(port), { connectMs: 30_000, statementMs: 600_000 }, async (client) => {
     // About 1 KB a row.
     const rows = Math.round(megabytes * 990);
@@ -71,6 +85,21 @@ function urlOf(port: number): string {
   return `postgres://muster:bench@127.0.0.1:${port}/postgres`;
 }
 
+interface Runs {
+  ours: Run[];
+  theirs: Run[];
+}
+
+async function inTurn(port: number): Promise<Runs> {
+  const [ours, theirs]: [Run[], Run[]] = [[], []];
+  for (let run = 0; run < Number(args.runs); run++) {
+    if (run % 2 === 0) ours.push(await backUp(port));
+    if (hasPeer) theirs.push(await peerBackUp(port, ours[0]?.bytes ?? 0));
+    if (run % 2 === 1) ours.push(await backUp(port));
+  }
+  return { ours, theirs };
+}
+
 async function backUp(port: number): Promise<Run> {
   const target = path.join(root, 'ours');
   const [before, startedAt] = [process.cpuUsage(), performance.now()];
@@ -78,7 +107,7 @@ async function backUp(port: number): Promise<Run> {
   const { bytes } = await saveBackup(backup, target, { sync: !args['no-sync'] });
   const seconds = (performance.now() - startedAt) / 1000;
   const { user, system } = process.cpuUsage(before);
-  rmSync(target, { recursive: true });
+  discard(target);
   return figuresOf(bytes, seconds, (user + system) / 1e6);
 }
 
@@ -95,8 +124,19 @@ async function peerBackUp(port: number, bytes: number): Promise<Run> {
   const code = await new Promise((resolve) => child.once('exit', resolve));
   if (code !== 0) throw new Error(`pg_basebackup ended with ${String(code)}`);
   const seconds = (performance.now() - startedAt) / 1000;
-  rmSync(target, { recursive: true });
+  discard(target);
   return figuresOf(bytes, seconds, childCpuSeconds() - cpuBefore);
+}
+
+/**
+ * Empties a backup's files and keeps them until the end: ext4 does not use the numbers of files just removed, and looks
+ * past them, one by one, for each file of the next backup.
+ */
+function discard(target: string): void {
+  for (const entry of readdirSync(target, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) truncateSync(path.join(entry.parentPath, entry.name));
+  }
+  renameSync(target, path.join(root, `done-${++discarded}`));
 }
 
 /** CPU time of the children that have ended (fields 16 and 17 of /proc/self/stat, in hundredths); 0 elsewhere. */
@@ -107,20 +147,27 @@ function childCpuSeconds(): number {
 }
 
 function figuresOf(bytes: number, seconds: number, cpuSeconds: number): Run {
-  return { bytes, megabytesPerSecond: bytes / 1e6 / seconds, cpuSecondsPerGigabyte: cpuSeconds / (bytes / 1e9) };
+  return {
+    bytes,
+    seconds,
+    megabytesPerSecond: bytes / 1e6 / seconds,
+    cpuSecondsPerGigabyte: cpuSeconds / (bytes / 1e9),
+  };
 }
 
-function print(ours: Run[], theirs: Run[]): void {
+function print(empty: Runs, { ours, theirs }: Runs): void {
   const median = (runs: Run[], pick: (run: Run) => number): number | null => {
     const sorted = runs.map(pick).toSorted((a, b) => a - b);
     const middle = sorted[Math.floor(sorted.length / 2)];
     return middle === undefined ? null : Math.round(middle * 100) / 100;
   };
-  const row = (runs: Run[]) => ({
+  const row = (runs: Run[], withoutData: Run[]) => ({
+    firstSecondsWithoutData: median(withoutData.slice(0, 1), (run) => run.seconds),
+    secondsWithoutData: median(withoutData, (run) => run.seconds),
     megabytesPerSecond: median(runs, (run) => run.megabytesPerSecond),
     cpuSecondsPerGigabyte: median(runs, (run) => run.cpuSecondsPerGigabyte),
   });
-  const [muster, pgBasebackup] = [row(ours), row(theirs)];
+  const [muster, pgBasebackup] = [row(ours, empty.ours), row(theirs, empty.theirs)];
   const ratio =
     muster.megabytesPerSecond === null || pgBasebackup.megabytesPerSecond === null
       ? null

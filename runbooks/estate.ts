@@ -77,6 +77,16 @@ export function parseEstate(text: string, fileName: string, catalogue: DriverCat
   return deepFreeze(buildEstate(estateSchema.parse(source.value), fileName));
 }
 
+/** @throws MusterError SERVICE_UNKNOWN naming the services there are */
+export function serviceOf(estate: Estate, name: string): EstateService {
+  const service = Object.hasOwn(estate.services, name) ? estate.services[name] : undefined;
+  if (service !== undefined) return service;
+  throw new MusterError(
+    'SERVICE_UNKNOWN',
+    `no service is named "${name}"; known: ${Object.keys(estate.services).join(', ')}`,
+  );
+}
+
 /** @throws MusterError with the given code when the file cannot be read */
 export function readTextFile(path: string, code: 'ESTATE_INVALID' | 'RUNBOOK_INVALID'): string {
   try {

@@ -15,10 +15,13 @@ import { createActivities } from './activities.ts';
 import { agentAddresses, controlAddress } from './addresses.ts';
 import { hostAndPort, loadAgentConfig } from './config.ts';
 import { evidenceRoute } from './evidence-route.ts';
+import { every } from './every.ts';
+import { removeLeftCopies } from './left-copies.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { announceReady, onShutdown } from './ready.ts';
+import { keepClient } from './schedules/kept-client.ts';
 import { siteProtection } from './site-protection.ts';
 import { installRuntime, keepWorking } from './temporal-worker.ts';
 import { startVantage } from './vantage.ts';
@@ -60,8 +63,14 @@ const more = siteProtection({ home, log });
 const activities = createActivities({ drivers, log, metrics, more });
 const place = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE };
 const worker = keepWorking(place, { taskQueue: `site-${site}`, activities, identity: `${site}/${process.pid}` }, log);
+const temporal = keepClient(place);
+const clearing = every(60_000, async () => {
+  await removeLeftCopies({ estate, sites: [site], client: () => temporal.get(), log });
+});
 announceReady({ url: server.url });
 onShutdown([
+  () => clearing.stop(),
+  () => temporal.close(),
   () => server.close(),
   () => vantage.stop(),
   () => Promise.all(guards.map((guard) => guard.stop())),

@@ -1,7 +1,7 @@
 /** The control plane as a program: Temporal worker, granter, watch, ledger writer, `/metrics`. */
 import path from 'node:path';
 import { driverCatalogue, drivers } from '../activities/drivers/index.ts';
-import { protectionDir } from '../activities/protection/replicate/home.ts';
+import { protectionDir } from '../activities/drivers/bucket/replication/home.ts';
 import { openGranter } from '../activities/guard/granter-store.ts';
 import { startAgentServer } from '../activities/guard/server.ts';
 import { loadEstate } from '../runbooks/estate.ts';
@@ -9,17 +9,21 @@ import { createActivities } from './activities.ts';
 import { agentAddresses } from './addresses.ts';
 import { workflowBundle } from './bundle.ts';
 import { hostAndPort, loadWorkerConfig } from './config.ts';
+import { watchCopies } from './copy-watch.ts';
 import { watchDependencies } from './dependencies.ts';
 import { syncEpochs } from './epoch-sync.ts';
 import { every, type Repeating } from './every.ts';
 import { evidenceRoute } from './evidence-route.ts';
 import { openLedger, type Ledger } from './ledger/ledger.ts';
+import { removeLeftCopies } from './left-copies.ts';
+import { sealLeftRuns } from './left-runs.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { openPastDeclarations } from './past-declarations.ts';
 import { protectionActivities } from './protection-activities.ts';
 import { watchProtection } from './protection-watch.ts';
+import { watchWalArchives } from './wal-archive-watch.ts';
 import { announceReady, onShutdown } from './ready.ts';
 import { recordBatch } from './record.ts';
 import { controlQueue } from './run-start.ts';
@@ -34,6 +38,8 @@ import { installRuntime, keepWorking } from './temporal-worker.ts';
 import { startWatch } from './watch-loop.ts';
 
 const syncEveryMs = 1_000;
+/** What was ended from outside is cleared up. */
+const clearEveryMs = 60_000;
 
 const config = loadWorkerConfig(process.env);
 const log = createLog('worker', config.MUSTER_LOG_LEVEL);
@@ -107,15 +113,30 @@ const schedules = startScheduleWatch({
   client: () => temporal.get(),
   metrics: createScheduleMetrics(metrics.registry),
 });
+const walArchives = watchWalArchives({ estate, registry: metrics.registry, client: () => temporal.get() });
+const copies = watchCopies({
+  ...{ estate, ledger, registry: metrics.registry },
+  client: () => temporal.get(),
+});
+// Sites without an agent have their files here.
+const here = Object.values(estate.sites).flatMap(({ name, agentUrl }) => (agentUrl === null ? [name] : []));
+const clearing = every(clearEveryMs, async () => {
+  const clears = { client: () => temporal.get(), log };
+  await sealLeftRuns({ ...clears, ledger });
+  await removeLeftCopies({ ...clears, estate, sites: here });
+});
 const checks: Repeating[] = [];
 const worker = keepWorking(place, options, log, () => {
   if (checks.length === 0) checks.push(startSelfChecks(place, metrics, log));
   announceReady({ url: server.url });
 });
 onShutdown([
+  () => clearing.stop(),
   () => ledger.close(),
   () => temporal.close(),
   () => schedules.stop(),
+  () => Promise.all(copies.map((one) => one.stop())),
+  () => walArchives.stop(),
   () => server.close(),
   () => syncing.stop(),
   () => Promise.all(protection.map((one) => one.stop())),

@@ -1,4 +1,4 @@
-import { driverCatalogue } from '../activities/drivers/index.ts';
+import { driverCatalogue } from '../activities/drivers/catalogue.ts';
 import { compile, compileLiveDrill } from '../runbooks/compile.ts';
 import type { Estate, EstateService } from '../runbooks/estate.ts';
 import type { Runbook } from '../runbooks/runbook.ts';
@@ -15,16 +15,6 @@ export interface PlanRequest {
   runbook?: Runbook;
   /** Who accepts a loss over the RPO beforehand, by name. */
   acceptDataLossBy?: string;
-}
-
-/** @throws MusterError SERVICE_UNKNOWN naming the services there are */
-export function serviceOf(estate: Estate, name: string): EstateService {
-  const service = Object.hasOwn(estate.services, name) ? estate.services[name] : undefined;
-  if (service !== undefined) return service;
-  throw new MusterError(
-    'SERVICE_UNKNOWN',
-    `no service is named "${name}"; known: ${Object.keys(estate.services).join(', ')}`,
-  );
 }
 
 /**

@@ -9,7 +9,7 @@ import type { ProtectionContext } from '../activities/protection/context.ts';
 import { copyPiece } from '../activities/protection/copy/piece.ts';
 import { listPoints } from '../activities/protection/list-points.ts';
 import { mirrorVault } from '../activities/protection/mirror.ts';
-import { pruneVault } from '../activities/protection/prune.ts';
+import { pruneVault, type GoodOf } from '../activities/protection/prune.ts';
 import { renewVaultLocks } from '../activities/protection/renew-locks.ts';
 import { replicateObjects } from '../activities/protection/replicate/replicate-objects.ts';
 import { restoreTest, type TestedPoints } from '../activities/protection/restore-test.ts';
@@ -24,11 +24,13 @@ import type {
   BackupOrder,
   MirrorOrder,
   ProtectionBatch,
+  PruneOrder,
   RecoveryPoint,
   ReplicateOrder,
   RestoreProof,
   RestoreTestOrder,
 } from '../workflows/engine/protection.ts';
+import { lastKnownGood } from '../workflows/engine/recovery-choice.ts';
 import { aimAtWriter, type AimDeps } from './aim.ts';
 import { toApplicationFailure } from './failures.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -61,7 +63,7 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
       await noteStandIn(order);
       return saveBackup(order, context);
     }),
-    'prune vault': long(pruneVault),
+    'prune vault': long((order: PruneOrder, context) => pruneVault(order, context, goodOf(ledger))),
     'verify vault': long(verifyVault),
     'mirror vault': long(async (order: MirrorOrder, context) => {
       const files = await bringHome(order, context);
@@ -78,13 +80,31 @@ export function protectionActivities(deps: ProtectionDeps): Record<string, Activ
     ),
     'archive wal': long(async (order: ArchiveWalOrder, context) => {
       await noteStandIn(order);
-      const done = await archiveWal(order, context);
+      const done = await archiveWal(order, context, gapTeller(deps, order));
       // What came after a mirroring is noted again.
       await noteStandIn(order);
       return done;
     }),
     'list points': long(async (of: Parameters<typeof listPoints>[0]) => knownPoints(ledger, of)),
     'record protection': (batch: ProtectionBatch) => ledger.addProtection(batch),
+  };
+}
+
+/** Without the ledger nobody knows what was proven: then nothing is removed, and the prune is tried again. */
+function goodOf(ledger: Ledger): GoodOf {
+  return async (of, points) =>
+    lastKnownGood(points, await ledger.restoreProofs({ ...of, limit: 10_000 }))?.point.id ?? null;
+}
+
+/** What an archive has lost for good is a finding under its workflow: who restores across it must know before. */
+function gapTeller({ ledger, log }: ProtectionDeps, order: ArchiveWalOrder): (why: string) => void {
+  const runId = Context.current().info.workflowExecution?.workflowId ?? null;
+  const whose = `${order.service}/${order.resource.name} into ${order.vault.name}`;
+  return (why) => {
+    const what = `the WAL of ${whose} has a gap: ${why}; take a base backup, nothing behind the gap is reached without one`;
+    ledger
+      .addFinding({ service: order.service, runId, stepId: null, severity: 'critical', what, atMs: Date.now() })
+      .catch((err: unknown) => log.warn({ err: err instanceof Error ? err.message : String(err) }, what));
   };
 }
 

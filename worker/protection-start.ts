@@ -73,6 +73,8 @@ export interface ProtectionProgress {
   startedAtMs: number;
   /** What the activity told, e.g. `{ phase: 'saving', bytesDone, totalBytes }`; empty when it has said nothing yet. */
   detail: Record<string, unknown>;
+  /** When it told that; null when it has said nothing yet. */
+  toldAtMs: number | null;
   attempt: number;
   /** Why the attempt before failed, or null. */
   lastFailure: string | null;
@@ -94,9 +96,15 @@ export async function progressOf(client: Client, workflowId: string): Promise<Pr
     workflowId,
     startedAtMs: found.startTime.getTime(),
     detail: parseDetail(payload?.data),
+    toldAtMs: millisOf(pending?.lastHeartbeatTime),
     attempt: pending?.attempt ?? 1,
     lastFailure: pending?.lastFailure?.message ?? null,
   };
+}
+
+function millisOf(time: { seconds?: unknown; nanos?: number | null } | null | undefined): number | null {
+  const seconds = Number(time?.seconds ?? 0);
+  return seconds > 0 ? seconds * 1_000 + (time?.nanos ?? 0) / 1e6 : null;
 }
 
 function parseDetail(data: Uint8Array | null | undefined): Record<string, unknown> {

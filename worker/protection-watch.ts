@@ -1,8 +1,9 @@
 import { Gauge, type Registry } from 'prom-client';
-import { replicationFigures } from '../activities/protection/replicate/status.ts';
+import { forecastRestore } from '../activities/protection/proof/restore-forecast.ts';
+import { replicationFigures } from '../activities/drivers/bucket/replication/status.ts';
 import type { Estate } from '../runbooks/estate.ts';
 import { compileProtection, type ProtectionPlan } from '../runbooks/protection.ts';
-import { lastKnownGood } from '../workflows/engine/recovery-choice.ts';
+import { lastKnownGood, untilNow } from '../workflows/engine/recovery-choice.ts';
 import { every, type Repeating } from './every.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { keepReplicationHistory } from './replication-history.ts';
@@ -53,6 +54,11 @@ function createGauges(registry: Registry) {
     lastGood: gauge('backup_proven_timestamp_seconds', 'Moment of the newest recovery point that was proven', backup),
     lastProofFailed: gauge('restore_test_last_failed', '1 when the newest restore test failed', backup),
     restoreSeconds: gauge('restore_test_seconds', 'Until the copy could be used, in the newest proof', backup),
+    restoreForecast: gauge(
+      'restore_forecast_seconds',
+      'A restore of the newest point, told from the proofs of its vault',
+      backup,
+    ),
     unverified: gauge('vault_oldest_verified_timestamp_seconds', 'When the pack read longest ago was read', ['vault']),
     neverRead: gauge('vault_packs_never_read', 'Packs not read since they were written, at the last check', ['vault']),
     damaged: gauge('vault_damaged', '1 when the last check found damage', ['vault']),
@@ -74,14 +80,20 @@ async function showBackups(plan: ProtectionPlan, gauges: Gauges, ledger: Ledger)
   for (const { order } of plan.backups) {
     const of = { service: order.service, resource: order.resource.name };
     const labels = { ...of, vault: order.vault.name };
-    const points = await ledger.recoveryPoints({ ...labels, limit: looked });
+    const nowMs = Date.now();
+    // Dated into the future by a clock that was wrong, one would look young for as long.
+    const points = untilNow(await ledger.recoveryPoints({ ...labels, limit: looked }), nowMs);
     const ids = new Set(points.map(({ id }) => id));
-    const proofs = (await ledger.restoreProofs({ ...of, limit: looked })).filter(({ pointId }) => ids.has(pointId));
+    const all = await ledger.restoreProofs({ ...of, limit: looked });
+    const proofs = all.filter(({ pointId }) => ids.has(pointId));
     set(gauges.lastBackup, labels, secondsOf(points.find(({ status }) => status === 'complete')?.takenAtMs));
     set(gauges.lastGood, labels, secondsOf(lastKnownGood(points, proofs)?.point.takenAtMs));
     const [newest] = proofs;
     set(gauges.lastProofFailed, labels, newest === undefined ? null : newest.verdict === 'failed' ? 1 : 0);
     set(gauges.restoreSeconds, labels, newest?.restoreSeconds ?? null);
+    const told = { vault: order.vault.name, walToLsn: null, nowMs };
+    const forecast = forecastRestore(points, all, told);
+    set(gauges.restoreForecast, labels, forecast.confidence === 'unknown' ? null : forecast.seconds);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ProtectionPlan } from '../runbooks/protection.ts';
-import { replicationFigures } from '../activities/protection/replicate/status.ts';
+import { replicationFigures } from '../activities/drivers/bucket/replication/status.ts';
 import type { ReplicationStatus } from '../workflows/engine/replication.ts';
 import type { Ledger } from './ledger/ledger.ts';
 

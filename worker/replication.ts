@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { freshOrUnknown } from '../activities/protection/replicate/status.ts';
+import { freshOrUnknown } from '../activities/drivers/bucket/replication/status.ts';
 import type { ReplicateOrder } from '../workflows/engine/protection.ts';
 import type { ReplicationStatus } from '../workflows/engine/replication.ts';
 import type { ReplicationView } from '../workflows/replicate.ts';

@@ -73,6 +73,13 @@ export interface LedgerBatch {
   finished: { run: Omit<Run, 'plan'>; atMs: number } | null;
 }
 
+/** A run as it stands, and what the ledger may not know of it yet. */
+export interface RunAccount {
+  run: Run;
+  opened: LedgerBatch['opened'];
+  records: RunRecord[];
+}
+
 export interface Order {
   by: string;
   why: string;

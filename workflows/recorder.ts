@@ -15,6 +15,8 @@ type LedgerActivities = Record<'record ledger', (batch: LedgerBatch) => Promise<
 export interface Recorder {
   add(record: RunRecord): void;
   pending(): number;
+  /** What the ledger has not answered for: it may have some of it. */
+  left(): Pick<LedgerBatch, 'opened' | 'records'>;
   finish(run: Run): Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export function startRecorder(runId: string, opened: NonNullable<LedgerBatch['op
   return {
     add: (record) => void records.push(record),
     pending: () => records.length,
+    left: () => ({ opened: first, records: [...records] }),
     finish: async ({ plan: _plan, ...run }) => {
       last = { run, atMs: Date.now() };
       if (await condition(() => flushed, patienceMs, { summary: 'waits for the ledger' })) return;

@@ -29,7 +29,7 @@ export async function restoreTest(order: RestoreTestOrder): Promise<RestoreProof
       now = await aimed(order);
       phase('choosing');
       const { points, proofs } = await activities['list points']({ service, resource, vault: now.vault });
-      const chosen = choosePoint(points, seeded(order.point), proofs);
+      const chosen = choosePoint(points, seeded(order.point), proofs, Date.now());
       if (chosen.kind === 'none') throw noPoint(nameOf(job), chosen.why);
       phase('proving');
       return activities['prove restore']({ order: now, point: chosen.point, before: chosen.before });

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { RecoveryPoint, RestoreDone, RestoreOrder, RestoreProof } from './engine/protection.ts';
-import { choosePoint } from './engine/recovery-choice.ts';
+import { choosePoint, leadingTo } from './engine/recovery-choice.ts';
 import { siteThatReads } from './engine/site-files.ts';
 import { conduct, longActivities, nameOf } from './protection-run.ts';
 
@@ -19,7 +19,10 @@ export async function restore(order: RestoreOrder): Promise<RestoreDone> {
     async (phase) => {
       phase('choosing');
       const { points } = await activities['list points']({ service, resource, vault });
-      const chosen = choosePoint(points, order.point);
+      const leading =
+        order.point.kind === 'id' ? ({ kind: 'points', points } as const) : leadingTo(points, order.target);
+      if (leading.kind === 'none') throw unreachable(nameOf(job), leading.why);
+      const chosen = choosePoint(leading.points, order.point, [], Date.now());
       if (chosen.kind === 'none') throw noPoint(nameOf(job), chosen.why);
       phase('restoring');
       const there = longActivities<Activities>(`${nameOf(job)} into ${order.into}`, siteThatReads(order));
@@ -35,6 +38,11 @@ export async function restore(order: RestoreOrder): Promise<RestoreDone> {
 export interface KnownPoints {
   points: RecoveryPoint[];
   proofs: RestoreProof[];
+}
+
+function unreachable(name: string, why: string): ApplicationFailure {
+  const message = `${name}: ${why}`;
+  return ApplicationFailure.create({ type: 'RECOVERY_TARGET_UNREACHABLE', message, nonRetryable: true });
 }
 
 export function noPoint(name: string, why: string): ApplicationFailure {

@@ -207,6 +207,7 @@ function failed(stepId: string, err: unknown, run: Run): Undated {
 
 function listen(shell: Shell): void {
   setHandler(messages.statusQuery, () => viewOf(shell.run, shell.recorder.pending()));
+  setHandler(messages.accountQuery, () => ({ run: shell.run, ...shell.recorder.left() }));
   onOrder(shell, messages.pauseUpdate, 'pause', 'Hold the run: no new step starts. Args: by, why');
   onOrder(shell, messages.resumeUpdate, 'resume', 'Go on; failed steps are read back and tried again. Args: by, why');
   onOrder(shell, messages.skipUpdate, 'skip', 'Go on without a step. Args: by, why, stepId');

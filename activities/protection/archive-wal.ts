@@ -60,10 +60,15 @@ const lastFlushMs = 10_000;
  * server must name the archive as well: `synchronous_standby_names = 'FIRST 1 (muster_wal_<vault>)'`, or beside a standby
  * whose rows must not be lost either `'FIRST 2 (muster_<site>, muster_wal_<vault>)'`. Whether it does is in the progress
  * (`syncState`). Without `synchronous` the server is told nothing that a commit could wait for, not even under `'*'`.
+ * @param onGap told of each piece of WAL that is lost to the archive for good
  * @throws MusterError DATABASE_UNREACHABLE when the server does not answer at the beginning (later it is waited for);
  * WAL_CONFLICT, CHECKSUM_MISMATCH, TARGET_FULL (this machine's disk), CREDENTIALS_REFUSED, REPOSITORY_MISSING, ...
  */
-export async function archiveWal(order: ArchiveWalOrder, context: ProtectionContext): Promise<ArchiveWalProgress> {
+export async function archiveWal(
+  order: ArchiveWalOrder,
+  context: ProtectionContext,
+  onGap: (why: string) => void = () => undefined,
+): Promise<ArchiveWalProgress> {
   const repository = await openVault(order.vault);
   try {
     // First what an earlier attempt received and could not send any more: for that no server is needed.
@@ -71,7 +76,7 @@ export async function archiveWal(order: ArchiveWalOrder, context: ProtectionCont
     const url = (): string => replicationUrlOf(order.resource, order.site);
     const systemId = await systemAt(url(), archiveName(order.vault.name), context.signal);
     await using store = await openSpool(order, { repository, systemId, context });
-    return await new Archiving(order, context, { store, systemId }).run();
+    return await new Archiving(order, context, { store, systemId, onGap }).run();
   } finally {
     await repository.close();
   }
@@ -116,6 +121,7 @@ class Archiving {
   readonly #systemId: string;
   readonly #name: string;
   readonly #sql: KeptSql;
+  readonly #onGap: (why: string) => void;
   #gaps: string[] = [];
   #syncState: string | null = null;
   /** Why the server could not be asked, or its slot not be moved. */
@@ -124,12 +130,13 @@ class Archiving {
   constructor(
     order: ArchiveWalOrder,
     context: ProtectionContext,
-    { store, systemId }: { store: SpooledWalStore; systemId: string },
+    { store, systemId, onGap }: { store: SpooledWalStore; systemId: string; onGap: (why: string) => void },
   ) {
     this.#order = order;
     this.#context = context;
     this.#store = store;
     this.#systemId = systemId;
+    this.#onGap = onGap;
     this.#name = archiveName(order.vault.name);
     this.#sql = new KeptSql(urlOf(order.resource, order.site), { connectMs: 3_000, statementMs: 5_000 });
   }
@@ -159,7 +166,10 @@ class Archiving {
 
   #note(event: ReceiverEvent): void {
     const { log } = this.#context;
-    if (event.kind === 'gap') this.#gaps = [...this.#gaps, event.why].slice(-10);
+    if (event.kind === 'gap') {
+      this.#gaps = [...this.#gaps, event.why].slice(-10);
+      this.#onGap(event.why);
+    }
     if (event.kind !== 'archived') {
       log(`wal of ${this.#order.service}/${this.#order.resource.name}: ${event.kind}`, { ...event });
     }

@@ -8,8 +8,10 @@ import { openBaseBackup } from '../backup/postgres/base-backup.ts';
 import { bucketEntries } from '../backup/source/bucket.ts';
 import { baseBackupEntries, basePaths } from '../backup/source/postgres.ts';
 import { urlOf } from '../drivers/postgres/config.ts';
-import { openBucketAt } from './bucket-place.ts';
+import { openBucketAt } from '../drivers/bucket/place.ts';
+import { planTags } from './bucket-tags.ts';
 import { openDirectory } from './directory-source.ts';
+import { pointOf } from './points.ts';
 
 /** How it is saved, whatever it is. */
 export type SavingOptions = Omit<SaveStreamOptions, 'entries' | 'paths'>;
@@ -67,13 +69,20 @@ async function openPostgres({ resource, site }: Protected, signal: AbortSignal):
 async function openBucket({ resource, site }: Protected, signal: AbortSignal): Promise<BackupSource> {
   const client = await openBucketAt(resource, site, signal);
   const takenAtMs = Date.now();
+  let tagFacts: JsonObject = {};
   return {
-    save: (options) =>
-      saveStream({ ...options, entries: bucketEntries({ client, signal }), paths: [`/${client.bucket}`] }),
+    async save(options) {
+      const point = options.parent === null ? null : pointOf('', options.parent);
+      const before = point?.site === site && point.facts['bucket'] === client.bucket ? point.facts : {};
+      const { isAskedAnew, facts } = await planTags({ client, before, nowMs: takenAtMs, signal });
+      tagFacts = facts;
+      const entries = bucketEntries({ client, isAskedAnew, signal });
+      return saveStream({ ...options, entries, paths: [`/${client.bucket}`] });
+    },
     totalBytes: () => null,
     facts: ({ filesNew, filesChanged, filesUnmodified }) => ({
       takenAtMs,
-      facts: { bucket: client.bucket, objects: filesNew + filesChanged + filesUnmodified },
+      facts: { bucket: client.bucket, objects: filesNew + filesChanged + filesUnmodified, ...tagFacts },
     }),
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };

@@ -1,4 +1,4 @@
-import type { PruneOrder, Retention } from '../../workflows/engine/protection.ts';
+import type { PruneOrder, RecoveryPoint, Retention } from '../../workflows/engine/protection.ts';
 import { expireWal } from '../backup/postgres/expire-wal.ts';
 import { prune, type PruneResult } from '../backup/engine/prune.ts';
 import type { Repository } from '../backup/repository/attach.ts';
@@ -23,16 +23,24 @@ export interface PruneDone {
   dryRun: boolean;
 }
 
+export type GoodOf = (of: { service: string; resource: string }, points: RecoveryPoint[]) => Promise<string | null>;
+
 /**
  * Removes the recovery points that no policy keeps, and gives their space back. Each resource has a policy of its own;
  * snapshots of resources without one, and those that are none of ours, stay. A policy that would leave nothing of a
- * resource is refused before anything is removed. The turn is exclusive, and the lock is looked at again in the store
+ * resource is refused before anything is removed, and the last known good point of each stays whatever its age: what is
+ * younger has not been proven. The turn is exclusive, and the lock is looked at again in the store
  * before anything is removed: one who lost it removes nothing more.
- * @throws MusterError RETENTION_UNSAFE, REPOSITORY_LOCKED, REPOSITORY_DAMAGED, CONFIG_INVALID
+ * @param goodOf tells the id of the last known good among points of one resource; default: none is known
+ * @throws MusterError RETENTION_UNSAFE, REPOSITORY_LOCKED, REPOSITORY_DAMAGED, CONFIG_INVALID, and what `goodOf` throws
  */
-export async function pruneVault(order: PruneOrder, context: ProtectionContext): Promise<PruneDone> {
+export async function pruneVault(
+  order: PruneOrder,
+  context: ProtectionContext,
+  goodOf: GoodOf = async () => null,
+): Promise<PruneDone> {
   return withVault(order.vault, 'exclusive', context, async (open) => {
-    const { going, kept } = await decide(open.repository, order);
+    const { going, kept } = await decide(open.repository, order, goodOf);
     if (!order.dryRun) await forget(open, going, context);
     const result = await prune({
       ...{ repository: open.repository, lock: open.lock, signal: open.signal, dryRun: order.dryRun },
@@ -51,6 +59,7 @@ export async function pruneVault(order: PruneOrder, context: ProtectionContext):
 async function decide(
   repository: Repository,
   { vault, keep }: PruneOrder,
+  goodOf: GoodOf,
 ): Promise<{ going: Snapshot[]; kept: number }> {
   const { snapshots, damaged } = await listSnapshots(repository);
   const [first] = damaged;
@@ -65,7 +74,9 @@ async function decide(
       kept += own.length;
       continue;
     }
-    const remove = removable(own, policy, vault.name);
+    const points = own.map((snapshot) => pointOf(vault.name, snapshot)).filter((point) => point !== null);
+    const good = await goodOf({ service, resource }, points);
+    const remove = removable(own, policy, vault.name).filter(({ id }) => `${vault.name}/${id}` !== good);
     going.push(...remove);
     kept += own.length - remove.length;
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { writeCanary } from '../../activities/drivers/postgres/canary.ts';
-import { findScratch } from '../../activities/drivers/postgres/scratch.ts';
+import { findScratch, removeLeftScratch } from '../../activities/drivers/postgres/scratch.ts';
 import { withSql } from '../../activities/drivers/postgres/sql.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { doneWith, eventually, rowsOf, startRun, startWorld, type World } from './postgres-world.ts';
@@ -90,4 +90,24 @@ test('removed, nothing of it is left; removing it again is done as well', async 
   assert.deepEqual([existsSync(dataDir), existsSync(`${dataDir}.conf`)], [false, false]);
   doneWith(await run.perform('restore', { remove: true }, { stepId: 'restore-orders-remove' }));
   doneWith(await run.confirm('restore', { remove: true }));
+});
+
+test('a copy that a drill left is removed with its server by whoever finds that no drill runs, not while one is made', async () => {
+  const server = world.serverOf('beijing');
+  const making = run.perform('restore');
+  await eventually('the copy is begun', async () => existsSync(`${server.dataDir}.scratch.conf`));
+  let found: string | null | undefined;
+  const whenNeeded = removeLeftScratch(server, async () => {
+    found = (await findScratch(server)).madeBy;
+    return true;
+  });
+  doneWith(await making);
+  assert.equal(await whenNeeded, null);
+  assert.equal(typeof found, 'string', 'it was asked while the copy was not complete');
+  const { dataDir, url } = await findScratch(server);
+  assert.notEqual(url, null, 'the copy that is needed does not run any more');
+  assert.equal(await removeLeftScratch(server, async () => false), dataDir);
+  assert.deepEqual([existsSync(dataDir), existsSync(`${dataDir}.conf`)], [false, false]);
+  await assert.rejects(rowsOf(url ?? '', 'SELECT 1'));
+  assert.equal(await removeLeftScratch(server, () => assert.fail('there is nothing to ask about')), null);
 });

@@ -219,7 +219,7 @@ test('an old writer that was ended hard in a planned move rejoins, and what it a
 });
 
 test('a copy of another server is no target', async () => {
-  const other = await startWorld({ schema: '', tables: '*' });
+  const other = await startWorld({ schema: '', tables: '*', anotherSystem: true });
   try {
     await other.addStandby();
     const mixed = {

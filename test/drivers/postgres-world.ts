@@ -3,12 +3,14 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { guardedDatabase } from '../../activities/drivers/postgres/access.ts';
+import { findPostgres } from '../../activities/drivers/postgres/binaries.ts';
 import { cloneServer } from '../../activities/drivers/postgres/clone.ts';
 import { replicationUrlOf, siteServer, slotOf, urlOf } from '../../activities/drivers/postgres/config.ts';
 import { initServer } from '../../activities/drivers/postgres/init.ts';
 import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
 import { prepareDatabase } from '../../activities/drivers/postgres/prepare.ts';
 import { signalProcess, serverProcesses } from '../../activities/drivers/postgres/process.ts';
+import { configDir } from '../../activities/drivers/postgres/settings.ts';
 import { killServer, startServer } from '../../activities/drivers/postgres/server.ts';
 import { createPostgresDriver } from '../../activities/drivers/postgres/driver.ts';
 import { ensureSlot } from '../../activities/drivers/postgres/slots.ts';
@@ -16,6 +18,8 @@ import { withSql, type SqlClient } from '../../activities/drivers/postgres/sql.t
 import type { PerformOutcome, VerbContext, VerbInput } from '../../activities/driver.ts';
 import type { JsonObject, Mode, PlanResource, RunKind, Verb } from '../../workflows/engine/plan.ts';
 import { freePort } from '../../sandbox/ports.ts';
+import { untilNextLookMs } from '../support/eventually.ts';
+import { makeFromTemplate } from '../support/server-template.ts';
 import type { FakeAgent } from './fake-agent.ts';
 
 /** Two sites with a PostgreSQL each, an application role, and nobody around them but fake granters. */
@@ -24,11 +28,13 @@ export async function startWorld(options: {
   tables: string[] | '*';
   binDir?: string;
   synchronous?: boolean;
+  /** With a system identifier of its own; servers are else copies of one template. */
+  anotherSystem?: boolean;
 }) {
   const root = mkdtempSync(path.join(usableDataHome(tmpdir()), 'muster-pg-'));
   chmodSync(root, 0o711);
   const home = path.join(root, 'home');
-  const password = `s3cret-${randomBytes(6).toString('hex')}`;
+  const password = 's3cret-9c41f0b7';
   const env: Record<string, string> = {};
   const resource: PlanResource = {
     name: 'orders',
@@ -61,12 +67,7 @@ export async function startWorld(options: {
   };
 
   const primary = serverOf('hangzhou');
-  await initServer({
-    dataDir: primary.dataDir,
-    superuser: 'muster',
-    password,
-    ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
-  });
+  await makeServer(primary.dataDir, password, options);
   await start('hangzhou');
   await withSql(url('hangzhou'), { statementMs: 10_000 }, async (client) => {
     await client.query(
@@ -95,6 +96,22 @@ export async function startWorld(options: {
   };
   return { root, home, password, resource, serverOf, url, appUrl, start, access, addStandby, stop };
 }
+const initSource = path.join(import.meta.dirname, '../../activities/drivers/postgres/init.ts');
+
+async function makeServer(
+  dataDir: string,
+  password: string,
+  { binDir, anotherSystem = false }: { binDir?: string; anotherSystem?: boolean },
+): Promise<void> {
+  const make = (): Promise<void> =>
+    initServer({ dataDir, superuser: 'muster', password, ...(binDir !== undefined && { binDir }) });
+  if (anotherSystem) return make();
+  const { initdb } = await findPostgres(binDir);
+  const recipe = { binDir: path.dirname(initdb), variant: 'drivers', sources: [initSource, import.meta.filename] };
+  await makeOwnedDir(configDir(dataDir));
+  return makeFromTemplate(recipe, dataDir, make);
+}
+
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
 /** Signals every process of a site's server. */
@@ -113,10 +130,10 @@ export async function rowsOf<Row extends object>(url: string, text: string, valu
 
 /** Resolves when the question gives true; fails the test after a generous while. */
 export async function eventually(what: string, isSo: () => Promise<boolean>, limitMs = 15_000): Promise<void> {
-  const endsAt = performance.now() + limitMs;
+  const beganAt = performance.now();
   while (!(await isSo().catch(() => false))) {
-    if (performance.now() > endsAt) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (performance.now() > beganAt + limitMs) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, untilNextLookMs(performance.now() - beganAt)));
   }
 }
 

@@ -28,7 +28,7 @@ describe('guards and granters as processes', () => {
   /** Nothing is refused at hangzhou from here on, for longer than a lease lasts. */
   const undisturbed = async (house: House, fault: string): Promise<void> => {
     house.refusedMs.hangzhou.length = 0;
-    await pass(house.leaseMs * 1.5);
+    await pass(house.leaseMs * 1.1);
     assert.equal(house.refusedMs.hangzhou.length, 0, `${fault}: hangzhou refused writes`);
   };
 

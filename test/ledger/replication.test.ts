@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { writeEvidence } from '../../activities/drivers/bucket/replication/evidence.ts';
-import { replicationDir } from '../../activities/protection/replicate/home.ts';
-import { writeStatus } from '../../activities/protection/replicate/status.ts';
+import { replicationDir } from '../../activities/drivers/bucket/replication/home.ts';
+import { writeStatus } from '../../activities/drivers/bucket/replication/status.ts';
 import { openLedger, type Ledger } from '../../worker/ledger/ledger.ts';
 import type { LostObject } from '../../worker/ledger/replication.ts';
 import type { FindingRow } from '../../worker/ledger/types.ts';
 import { recordLosses } from '../../worker/record-losses.ts';
 import { keepReplicationHistory } from '../../worker/replication-history.ts';
 import { newRun } from '../../workflows/engine/advance.ts';
-import type { JsonObject } from '../../workflows/engine/plan.ts';
+import type { JsonObject, Plan } from '../../workflows/engine/plan.ts';
 import type { ReplicationStatus } from '../../workflows/engine/replication.ts';
 import { planOf, step } from '../support/plan.ts';
+import { samplePlan } from './fixtures.ts';
 import { startLedgerPostgres, withClient, type LedgerPostgres } from '../support/ledger-postgres.ts';
 
 let server: LedgerPostgres;
@@ -164,4 +167,30 @@ test('lost objects are kept for good, whatever they are called', async () => {
     withClient(url, (client) => client.query('DELETE FROM ledger.lost_objects')),
     { code: '23001' },
   );
+});
+
+test('the command names what was lost: of the newest failover, or of the run that is asked for', async () => {
+  const muster = async (...args: string[]): Promise<string> => {
+    const env = { ...process.env, MUSTER_LEDGER_URL: url, NO_COLOR: '1' };
+    const program = path.join(import.meta.dirname, '../../cli/main.ts');
+    return promisify(execFile)(process.execPath, [program, 'replicate', 'lost', ...args], { env }).then(
+      ({ stdout }) => stdout,
+      (err: { stderr: string }) => err.stderr,
+    );
+  };
+  assert.match(await muster(), /RUN_UNKNOWN: there was no failover yet/);
+  const opened = (runId: string, openedAtMs: number, kind: Plan['kind']): Promise<void> => {
+    const plan = { ...samplePlan(), kind, resources: [{ name: 'receipts', driver: 'bucket', shared: {}, sites: {} }] };
+    return ledger.runOpened({ runId, plan: { ...plan, hash: runId }, estateHash: 'e', software: 't', openedAtMs });
+  };
+  for (const [at, kind] of (['failover', 'failover', 'reprotect'] as const).entries()) {
+    await opened(`run-${at}`, 1_000 + at, kind);
+    const lost = { key: `of-${at}`, op: 'put', writtenAtMs: 5, sizeBytes: 10, certainty: 'lost' } as const;
+    await ledger.addLostObjects({ runId: `run-${at}`, resource: 'receipts' }, [lost]);
+  }
+  assert.match(
+    await muster(),
+    /^1 object lost in run-1, as its freeze found\n {2}receipts\/of-1 {2}put of .*, 10 B, lost\n$/,
+  );
+  assert.match(await muster('run-0'), /receipts\/of-0/);
 });

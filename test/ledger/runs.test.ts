@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { openLedger, type Ledger } from '../../worker/ledger/ledger.ts';
+import type { FindingRow } from '../../worker/ledger/types.ts';
 import { startLedgerPostgres, withClient, type LedgerPostgres } from '../support/ledger-postgres.ts';
 import { endedRun, opened, samplePlan, sampleRecords } from './fixtures.ts';
 
@@ -218,4 +219,19 @@ test('every frozen plan is remembered as it was first seen', async () => {
   await ledger.addPlanVersion({ plan, estateHash: 'x', firstSeenAtMs: 7 });
   await ledger.runOpened(opened('version-run', { plan, openedAtMs: 9 }));
   assert.deepEqual(await ledger.planVersionsOf('versions'), [{ plan, estateHash: 'x', firstSeenAtMs: 7 }]);
+});
+
+test('findings of all runs are one list, newest first: those of a service and of vaults, from a moment on', async () => {
+  const before = (await ledger.findings()).length;
+  const finding = (what: string, atMs: number, service = 'listed'): FindingRow => ({
+    ...{ service, runId: `run-${what}`, stepId: null, severity: 'critical', what, atMs },
+  });
+  const all = [finding('old', 1_000), finding('new', 3_000), finding('vault', 2_000, ''), finding('else', 2_500, 'x')];
+  for (const one of [...all, ...all]) await ledger.addFinding(one);
+  const names = async (filter: Parameters<Ledger['findings']>[0]): Promise<string[]> =>
+    (await ledger.findings(filter)).map(({ what }) => what);
+  assert.deepEqual(await names({ service: 'listed' }), ['new', 'vault', 'old']);
+  assert.deepEqual(await names({ service: 'listed', sinceMs: 2_000 }), ['new', 'vault']);
+  assert.deepEqual(await names({ service: 'listed', limit: 1 }), ['new']);
+  assert.equal((await ledger.findings()).length, before + 4, 'none of them twice');
 });

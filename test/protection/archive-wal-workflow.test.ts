@@ -13,9 +13,11 @@ import { openRepositoryWalArchive } from '../../activities/backup/postgres/repos
 import { readWalMap } from '../../activities/backup/postgres/recovery-plan.ts';
 import { walRanges } from '../../activities/backup/postgres/wal-gaps.ts';
 import type { Repository } from '../../activities/backup/repository/attach.ts';
+import { walLines } from '../../cli/backups/wal-text.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { toApplicationFailure } from '../../worker/failures.ts';
 import { controlQueue } from '../../worker/run-start.ts';
+import { readWalArchive, type WalArchive } from '../../worker/wal-archives.ts';
 import type { ArchiveWalStatus } from '../../workflows/archive-wal.ts';
 import type { ArchiveWalOrder } from '../../workflows/engine/protection.ts';
 import { testHome, testServer, type TestHome, type TestServer } from '../backup/postgres/support/servers.ts';
@@ -122,15 +124,24 @@ const writeWal = (): Promise<unknown> =>
     ),
   );
 
+const seen = (workflowId = 'archive-wal/shop/orders/vault'): Promise<WalArchive> =>
+  readWalArchive(temporal.client, { workflowId, order }, Date.now());
+/** As `muster backups list` shows it, on a terminal without colours. */
+const shown = async (): Promise<string> => walLines(await seen()).join('\n');
+
 test('an archive is paused, resumed and handed to another worker without a hole, and cancelled when all is in the vault', async () => {
   const handle = await start('archive-wal/shop/orders/vault', order);
   const phase = async (): Promise<string> => (await handle.query<ArchiveWalStatus>('status')).phase;
   await eventually('it streams', streams);
   assert.equal(await phase(), 'archiving');
   await writeWal();
+  await eventually('people see how far it is', async () =>
+    /^WAL streaming, timeline 1, in the vault up to \w+\/\w+, .* not received$/.test(await shown()),
+  );
 
   await handle.signal('pause');
   await eventually('it is paused', async () => (await phase()) === 'paused' && !(await streams()));
+  await eventually('people see it', async () => (await shown()).startsWith('WAL paused'));
   await writeWal();
   await handle.signal('resume');
   await eventually('it streams again', streams);
@@ -157,6 +168,10 @@ test('an archive is paused, resumed and handed to another worker without a hole,
   await handle.cancel();
   await assert.rejects(handle.result(), WorkflowFailedError);
   assert.equal((await handle.describe()).status.name, 'CANCELLED');
+  assert.deepEqual(await seen(), {
+    ...{ service: 'shop', resource: 'orders', vault: 'vault', synchronous: false },
+    ...{ phase: 'not running', now: null, lastFailure: null },
+  });
   const systemId = await server.sql(async (client) => {
     const { rows } = await client.query<{ id: string }>(
       'SELECT system_identifier::text AS id FROM pg_control_system()',

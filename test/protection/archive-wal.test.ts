@@ -208,6 +208,7 @@ test('WAL that the server gave up is a gap that is named, and what comes is arch
   await using second = startArchiving(order, at);
   await eventually('the gap is named', () => (second.progress()?.gaps.length ?? 0) > 0);
   assert.match(second.progress()?.gaps[0] ?? '', /already been removed/);
+  assert.deepEqual(second.gaps, second.progress()?.gaps, 'somebody is told');
   await eventually('it streams', () => second.progress()?.state === 'streaming');
   await eventually(
     'WAL is kept again',

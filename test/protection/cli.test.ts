@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { RecoveryPoint, RestoreProof } from '../../workflows/engine/protection.ts';
+import type { FindingRow } from '../../worker/ledger/types.ts';
 import { writeEstate } from './support/estate.ts';
-import { openWorld, type ProtectionWorld } from './support/world.ts';
+import { madeVault, openWorld, type ProtectionWorld } from './support/world.ts';
 
 let world: ProtectionWorld;
 let env: NodeJS.ProcessEnv;
@@ -41,6 +43,9 @@ test('a vault without a repository is named with what makes one, and nothing is 
   assert.match(err, /REPOSITORY_MISSING/);
   assert.match((await muster('backups', 'init')).out, /vault vault: made/);
   assert.match((await muster('backups', 'init')).out, /vault vault: is there/);
+  // What follows opens it again and again.
+  rmSync(world.vault('vault').repository, { recursive: true });
+  await madeVault(world, 'vault');
 });
 
 test('from nothing to the last known good by the commands alone', async () => {
@@ -65,8 +70,8 @@ test('from nothing to the last known good by the commands alone', async () => {
 test('a proof by a point of its own, a check of the vault, and a dry prune', async () => {
   await muster('backups', 'now');
   await muster('backups', 'now');
-  const [newest, ...older] = await world.ledger.recoveryPoints();
-  const chosen = older.at(-1)!;
+  const [newest, chosen] = await world.ledger.recoveryPoints();
+  assert.ok(chosen !== undefined);
   const proof = await muster('backups', 'prove', '--point', chosen.snapshotId.slice(0, 10), '--json');
   assert.equal((JSON.parse(proof.out) as RestoreProof).pointId, chosen.id);
   assert.match((await muster('backups', 'verify')).out, /^intact vault vault\n/);
@@ -94,4 +99,17 @@ test('what is asked wrongly is named with what there is, and nothing is started'
     assert.match(err, said);
   }
   assert.equal((await world.ledger.protectionRuns()).length, before);
+});
+
+test('what was found is one list by one command', async () => {
+  const before = JSON.parse((await muster('findings', '--json')).out) as FindingRow[];
+  assert.match(before.map(({ what }) => what).join('\n'), /REPOSITORY_MISSING/, 'of the first test');
+  const finding = { service: 'shop', runId: 'schedule/backup/shop/orders/vault', stepId: null } as const;
+  await world.ledger.addFinding({ ...finding, severity: 'critical', what: 'a turn failed', atMs: Date.now() });
+  await world.ledger.addFinding({ ...finding, severity: 'note', what: 'long ago', atMs: Date.now() - 3 * 86_400_000 });
+  const { out } = await muster('findings', 'shop', '--days', '2');
+  assert.match(out, /^\S+ \S+Z {2}critical {2}shop: a turn failed$/m);
+  assert.doesNotMatch(out, /long ago/);
+  assert.equal((JSON.parse((await muster('findings', '--json')).out) as unknown[]).length, before.length + 2);
+  assert.match((await muster('findings', '--days', 'many')).err, /--days must be above 0/);
 });

@@ -13,7 +13,7 @@ import { account, startCluster } from '../storage/support/dev-cluster.ts';
 import { withClient } from '../support/ledger-postgres.ts';
 import { anyPort } from '../support/ports.ts';
 import { writeEstate } from './support/estate.ts';
-import { openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
+import { madeVault, openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
 
 const program = path.join(import.meta.dirname, '../../cli/main.ts');
 
@@ -46,7 +46,7 @@ test('database and objects are brought to one moment: every row has its receipt,
   const muster = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)(process.execPath, [program, ...args], { env })).stdout;
 
-  await muster('backups', 'init');
+  await madeVault(world, 'vault');
   const archive: ArchiveWalOrder = { ...world.order, vault: world.vault('vault'), synchronous: false };
   const workflowId = 'archive-wal/shop/orders/vault';
   const start = { workflowType: 'archiveWal', workflowId, order: archive, service: 'shop', summary: 'WAL' };
@@ -71,7 +71,7 @@ test('database and objects are brought to one moment: every row has its receipt,
   }
 
   const said = JSON.parse(await muster('recovery-points', 'shop', '--consistent', '--json')) as {
-    point: { skewSeconds: number; parts: { resource: string; target: string }[] };
+    point: { atMs: number; skewSeconds: number; parts: { resource: string; target: string }[] };
     dangling: Record<string, { count: number; of: number }>;
   };
   assert.deepEqual(
@@ -115,6 +115,17 @@ test('database and objects are brought to one moment: every row has its receipt,
       err.stdout ?? '',
       /✗ references receipts  1 of 31 rows refer to objects that receipts does not have: gone\.json;/,
     );
+    return true;
+  });
+
+  // Not the base backup of just now, from which no WAL leads back.
+  const toTime = new Date(said.point.atMs).toISOString();
+  const back = ['--into', path.join(world.dir, 'back'), '--to-time', toTime, '--json'];
+  const earlier = JSON.parse(await muster('backups', 'restore', 'shop/orders', ...back)) as RestoreDone;
+  assert.equal(earlier.pointId, done.find(({ into: where }) => where === dataDir)?.pointId);
+  const never = ['--into', path.join(world.dir, 'never'), '--to-time', '2020-01-01T00:00:00Z'];
+  await assert.rejects(muster('backups', 'restore', 'shop/orders', ...never), (err: { stderr?: string }) => {
+    assert.match(err.stderr ?? '', /RECOVERY_TARGET_UNREACHABLE: .* every recovery point was taken after 2020-01-01/);
     return true;
   });
 });

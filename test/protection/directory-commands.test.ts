@@ -6,12 +6,11 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { initRepository } from '../../activities/backup/repository/repository.ts';
 import { createActivities } from '../../worker/activities.ts';
 import { createLog } from '../../worker/log.ts';
 import { createMetrics } from '../../worker/metrics.ts';
 import { siteProtection } from '../../worker/site-protection.ts';
-import { openWorld, type ProtectionWorld } from './support/world.ts';
+import { madeVault, openWorld, type ProtectionWorld } from './support/world.ts';
 
 let world: ProtectionWorld;
 let env: NodeJS.ProcessEnv;
@@ -24,12 +23,7 @@ before(async () => {
   mkdirSync(at('uploads', 'letters'), { recursive: true });
   writeFileSync(at('uploads', 'letters', 'first'), 'all is well');
   symlinkSync('letters/first', at('uploads', 'newest'));
-  const repository = await initRepository({
-    address: { kind: 'directory', path: at('vault') },
-    password: process.env['TEST_VAULT_PASSWORD']!,
-    scrypt: { N: 1024, r: 8, p: 1 },
-  });
-  await repository.close();
+  await madeVault(world, 'vault');
   const connection = await NativeConnection.connect({ address: world.temporal.address });
   agents.defer(() => connection.close());
   for (const site of ['hangzhou', 'beijing']) agents.defer(await startAgent(connection, site));

@@ -5,14 +5,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { initRepository } from '../../activities/backup/repository/repository.ts';
 import { listPoints } from '../../activities/protection/list-points.ts';
 import { Links } from '../../sandbox/links.ts';
 import { progressOf, startProtection } from '../../worker/protection-start.ts';
 import type { BackupOrder, RecoveryPoint } from '../../workflows/engine/protection.ts';
 import { restic, skipWithoutRestic } from '../backup/repository/support/restic.ts';
 import { withClient } from '../support/ledger-postgres.ts';
-import { openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
+import { madeVault, openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
 
 function startWorkerProcess(world: ProtectionWorld): ChildProcess {
   const program = path.join(import.meta.dirname, 'support', 'worker-program.ts');
@@ -57,10 +56,8 @@ test('a worker killed in the middle of a backup: the next one takes it up, and n
   });
   process.env['TEST_ORDERS_URL'] = `postgres://muster:${samplePassword}@127.0.0.1:${near.port}${pathname}`;
   links.set('slow', { kind: 'bandwidth', bytesPerSecond: 25_000_000 });
-  const vault = world.vault('vault');
+  const vault = await madeVault(world, 'vault');
   const password = process.env['TEST_VAULT_PASSWORD']!;
-  const scrypt = { N: 1024, r: 8, p: 1 };
-  await (await initRepository({ address: { kind: 'directory', path: vault.repository }, password, scrypt })).close();
   const order: BackupOrder = { ...world.order, vault };
 
   const workflowId = 'backup/shop/orders/vault';

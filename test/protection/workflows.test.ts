@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync, chmodSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { initRepository } from '../../activities/backup/repository/repository.ts';
 import { stopServer, startServer } from '../../activities/drivers/postgres/server.ts';
 import type { MirrorDone } from '../../activities/protection/mirror.ts';
 import type { PruneDone } from '../../activities/protection/prune.ts';
@@ -11,6 +10,7 @@ import type { VerifyDone } from '../../activities/protection/verify.ts';
 import type {
   BackupOrder,
   MirrorOrder,
+  ProtectionBatch,
   PruneOrder,
   RecoveryPoint,
   RestoreDone,
@@ -26,7 +26,7 @@ import { testCatalogue } from '../support/catalogue.ts';
 import { estateText } from '../support/estates.ts';
 import { anyPort } from '../support/ports.ts';
 import { withClient } from '../support/ledger-postgres.ts';
-import { openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
+import { madeVault as madeVaultIn, openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
 
 let world: ProtectionWorld;
 let writer: string | null = null;
@@ -38,9 +38,6 @@ function estateWithCopy(dir: string): Estate {
   return parseEstate(estateText({}, vaults), 'muster.yaml', testCatalogue);
 }
 
-/** Deriving a key as slowly as it is done for real is not what these tests are about. */
-const scrypt = { N: 1024, r: 8, p: 1 };
-
 before(async () => {
   world = await openWorld({ aim: (dir) => ({ estate: estateWithCopy(dir), writerOf: () => writer }) });
 });
@@ -48,16 +45,7 @@ after(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-async function madeVault(name: string): Promise<Vault> {
-  const vault = world.vault(name);
-  const repository = await initRepository({
-    ...{ address: { kind: 'directory', path: vault.repository }, scrypt },
-    password: process.env['TEST_VAULT_PASSWORD']!,
-  });
-  await repository.close();
-  return vault;
-}
-
+const madeVault = (name: string): Promise<Vault> => madeVaultIn(world, name);
 const backUp = (order: BackupOrder): Promise<RecoveryPoint> =>
   world.run<RecoveryPoint>('backup', `backup/shop/orders/${order.vault.name}`, order);
 
@@ -150,6 +138,29 @@ test('a prune keeps what the rules keep, never drops the last point of a resourc
   assert.deepEqual(await world.ledger.recoveryPoints({ vault: 'pruned' }), [points[2]]);
   const others = { ...prune, dryRun: false, keep: [{ service: 'other', resource: 'orders', keep: { last: 1 } }] };
   assert.deepEqual((await world.run<PruneDone>('prune', 'prune/pruned', others)).removed, []);
+
+  // The last known good stays until a younger one is.
+  const younger = await backUp(order);
+  const proofOf = (point: RecoveryPoint): ProtectionBatch => ({
+    run: {
+      ...{ id: `proof-${point.snapshotId}`, kind: 'restore-test', service: 'shop', resource: 'orders' },
+      ...{ vault: 'pruned', startedAtMs: 1, endedAtMs: point.endedAtMs, outcome: 'done', failure: null, facts: {} },
+      startedBy: 'test',
+    },
+    proof: {
+      ...{ id: `proof-${point.snapshotId}`, pointId: point.id, service: 'shop', resource: 'orders' },
+      ...{ verdict: 'proven', startedAtMs: 1, endedAtMs: point.endedAtMs, restoredToMs: null, restoreSeconds: null },
+      figures: { restoredBytes: null, layDownSeconds: null, walBytes: null, replaySeconds: null, verifySeconds: null },
+      ...{ findings: [], failure: null, startedBy: 'test' },
+    },
+    ...{ point: null, removed: [], findings: [] },
+  });
+  const pruned = async (): Promise<string[]> =>
+    (await world.run<PruneDone>('prune', 'prune/pruned', { ...prune, dryRun: false })).removed;
+  await world.ledger.addProtection(proofOf(points[2]!));
+  assert.deepEqual(await pruned(), []);
+  await world.ledger.addProtection(proofOf(younger));
+  assert.deepEqual(await pruned(), [points[2]?.id]);
 });
 
 test('a check names the files of backups that a flipped byte hurts, and leaves a finding', async () => {

@@ -41,6 +41,11 @@ for (const file of files) {
   });
 }
 
+test('there are histories of work that looked first who writes, and of what followed a service that moved', () => {
+  for (const name of ['backup', 'restore-test', 'archive-wal', 'settle-schedules'])
+    assert.ok(files.includes(`${name}-follows-writer.json`), name);
+});
+
 test('a history in which another step was ordered is refused, so that this test can fail', async () => {
   const error = await replay('failover-unprotected.json', (events) => {
     const scheduled = events.find((event) =>

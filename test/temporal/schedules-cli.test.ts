@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -26,8 +26,10 @@ interface Ended {
   err: string;
 }
 
-function muster(...args: string[]): Promise<Ended> {
-  const env = { ...process.env, TEMPORAL_ADDRESS: temporal.address, MUSTER_ESTATE: path.join(dir, 'muster.yaml') };
+const muster = (...args: string[]): Promise<Ended> => musterOf('muster.yaml', ...args);
+
+function musterOf(estate: string, ...args: string[]): Promise<Ended> {
+  const env = { ...process.env, TEMPORAL_ADDRESS: temporal.address, MUSTER_ESTATE: path.join(dir, estate) };
   return new Promise((resolve) => {
     execFile(
       process.execPath,
@@ -105,6 +107,19 @@ test('apply, diff and schedules say and do the same, by people’s words and as 
   assert.match(table.out, /^prune\/vault +daily +\d{4}-\d\d-\d\d 05:0\dZ +none yet$/m);
   assert.equal((await muster('schedules', 'resume', id)).code, 0);
   assert.equal((await muster('diff')).code, 0);
+});
+
+test('of another estate file nothing is shown without --all, and that is said', async () => {
+  await copyFile(path.join(dir, 'muster.yaml'), path.join(dir, 'other.yaml'));
+  const { out } = await musterOf('other.yaml', 'schedules');
+  assert.match(out, /^no schedules of other\.yaml: .* 2 of other estate files are shown by --all$/m);
+});
+
+test('who begins to archive WAL is told that it takes a base backup to use it', async () => {
+  await writeEstate({ wal: 'stream' });
+  const begun = /^WAL of shop\/orders is archived from now on; .*: muster backups now shop\/orders$/m;
+  assert.match((await muster('apply')).out, begun);
+  assert.doesNotMatch((await muster('apply')).out, begun);
 });
 
 test('a schedule that nobody has made, and an order without a name, are refused', async () => {

@@ -2,8 +2,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { RecoveryPoint, RestoreProof } from '../../workflows/engine/protection.ts';
-import { choosePoint, lastKnownGood, pointBefore, rankOf } from '../../workflows/engine/recovery-choice.ts';
+import type { RecoveryPoint, RestoreOrder, RestoreProof } from '../../workflows/engine/protection.ts';
+import {
+  choosePoint,
+  isFromFuture,
+  leadingTo,
+  lastKnownGood,
+  pointBefore,
+  rankOf,
+} from '../../workflows/engine/recovery-choice.ts';
 
 function at(day: number, more: Partial<RecoveryPoint> = {}): RecoveryPoint {
   return {
@@ -30,6 +37,7 @@ function proof(day: number, verdict: RestoreProof['verdict'], endedAtMs = 100 + 
 }
 
 const partial: Partial<RecoveryPoint> = { status: 'partial' };
+const iso = (atMs: number): string => new Date(atMs).toISOString();
 
 describe('a point is chosen:', () => {
   const points = [at(2), at(5, partial), at(4), at(1)];
@@ -59,10 +67,50 @@ describe('a point is chosen:', () => {
     assert.deepEqual([...seen].toSorted(), ['vault/1', 'vault/2', 'vault/4']);
   });
 
+  test('not one that a wrong clock has dated into the future, unless it is named or there is no other', () => {
+    const hour = 3_600_000;
+    const [past, soon, future] = [at(1), at(hour + 1), at(9 * hour)];
+    const newestOf = (of: RecoveryPoint[], nowMs: number): string | null => {
+      const chosen = choosePoint(of, { kind: 'newest' }, [], nowMs);
+      return chosen.kind === 'chosen' ? chosen.point.id : null;
+    };
+    assert.equal(newestOf([past, soon, future], hour), soon.id, 'clocks differ a little');
+    assert.equal(newestOf([past, future], hour), past.id);
+    assert.equal(newestOf([{ ...past, ...partial }, future], hour), future.id);
+    assert.equal(newestOf([past, future], 9 * hour), future.id, 'in its own time it is the newest');
+    const named = choosePoint([past, future], { kind: 'id', id: future.id }, [], hour);
+    assert.equal(named.kind === 'chosen' && named.point.id, future.id);
+    assert.deepEqual([isFromFuture(soon, hour), isFromFuture(future, hour)], [false, true]);
+  });
+
   test('with what it is to be compared with', () => {
     const chosen = choosePoint(points, { kind: 'newest' });
     assert.equal(chosen.kind === 'chosen' && chosen.before?.id, 'vault/2');
   });
+});
+
+describe('a restore to a target begins with', () => {
+  const lsn = (endLsn: string): Partial<RecoveryPoint> => ({ facts: { endLsn } });
+  const points = [at(1, lsn('0/F0')), at(2, lsn('0/200')), at(3, { ...partial, ...lsn('0/300') }), at(4, lsn('1/0'))];
+  const targets: { name: string; target: RestoreOrder['target']; want: string }[] = [
+    { name: 'the newest point before a time', target: { kind: 'time', atMs: at(3).takenAtMs }, want: 'vault/2' },
+    { name: 'a point of the very time', target: { kind: 'time', atMs: at(2).takenAtMs }, want: 'vault/2' },
+    { name: 'the newest point before a position', target: { kind: 'lsn', lsn: '0/FFFFFFFF' }, want: 'vault/2' },
+    { name: 'the newest one where the latest is wanted', target: { kind: 'latest' }, want: 'vault/4' },
+    { name: 'the newest one where the point itself is wanted', target: { kind: 'point' }, want: 'vault/4' },
+    { name: 'the newest one where nobody knows', target: { kind: 'name', name: 'before it' }, want: 'vault/4' },
+    {
+      name: 'none where all of them are younger',
+      target: { kind: 'time', atMs: at(1).takenAtMs - 1 },
+      want: `every recovery point was taken after ${iso(at(1).takenAtMs - 1)}: the oldest is of ${iso(at(1).takenAtMs)}`,
+    },
+  ];
+  for (const { name, target, want } of targets)
+    test(name, () => {
+      const leading = leadingTo(points, target);
+      const chosen = leading.kind === 'none' ? leading : choosePoint(leading.points, { kind: 'newest' });
+      assert.equal(chosen.kind === 'none' ? chosen.why : chosen.point.id, want);
+    });
 });
 
 describe('a point is compared with', () => {

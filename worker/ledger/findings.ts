@@ -19,3 +19,23 @@ export async function selectFindings(sql: Sql, runId: string): Promise<FindingRo
     [runId],
   );
 }
+
+export interface FindingFilter {
+  /** Its own, and what is about whole vaults. */
+  service?: string;
+  /** Unix milliseconds; default: all there are. */
+  sinceMs?: number;
+  /** Newest first; default 1,000. */
+  limit?: number;
+}
+
+/** Of runs, schedules, archives and vaults alike, newest first. */
+export async function selectLatestFindings(sql: Sql, filter: FindingFilter): Promise<FindingRow[]> {
+  const { service = null, sinceMs = 0, limit = 1_000 } = filter;
+  return sql.rows<FindingRow>(
+    `SELECT service, run_id AS "runId", step_id AS "stepId", severity, what, at_ms AS "atMs"
+     FROM ledger.findings WHERE ($1::text IS NULL OR service IN ($1, '')) AND at_ms >= $2
+     ORDER BY at_ms DESC, what LIMIT $3`,
+    [service, sinceMs, limit],
+  );
+}

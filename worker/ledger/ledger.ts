@@ -13,7 +13,7 @@ import {
 import { openConnection, type LedgerConnection } from './connection.ts';
 import { insertEpoch, selectCurrentEpoch, selectEpochs, type EpochTaken } from './epochs.ts';
 import { appendEvents, selectEvents } from './events.ts';
-import { insertFinding, selectFindings } from './findings.ts';
+import { insertFinding, selectFindings, selectLatestFindings, type FindingFilter } from './findings.ts';
 import { endLease, prolongLease, takeLease, type LeaseHeld, type LeaseWanted } from './leases.ts';
 import { insertMeasurements, selectMeasurementsOf, selectSamples } from './measurements.ts';
 import { migrate, readMigrations } from './migrate.ts';
@@ -77,6 +77,8 @@ export interface Ledger {
   approvalsOf(runId: string): Promise<ApprovalRow[]>;
   addFinding(finding: FindingRow): Promise<void>;
   findingsOf(runId: string): Promise<FindingRow[]>;
+  /** Of runs, schedules, archives and vaults alike, newest first. */
+  findings(filter?: FindingFilter): Promise<FindingRow[]>;
   addPlanVersion(version: PlanVersion): Promise<void>;
   planVersionsOf(service: string): Promise<PlanVersion[]>;
 
@@ -172,6 +174,7 @@ function decisionsOf(db: LedgerConnection) {
     approvalsOf: (runId: string) => selectApprovals(db, runId),
     addFinding: (finding: FindingRow) => insertFinding(db, finding),
     findingsOf: (runId: string) => selectFindings(db, runId),
+    findings: (filter: FindingFilter = {}) => selectLatestFindings(db, filter),
     addPlanVersion: (version: PlanVersion) => insertPlanVersion(db, version),
     planVersionsOf: (service: string) => selectPlanVersions(db, service),
   };

@@ -103,6 +103,8 @@ export async function selectRun(sql: Sql, runId: string, lock: 'FOR UPDATE' | ''
 export interface RunFilter {
   service?: string;
   chainId?: string;
+  /** Only those whose end the ledger does not know. */
+  unsealed?: boolean;
   /** Default 50. */
   limit?: number;
 }
@@ -112,8 +114,9 @@ export async function selectRuns(sql: Sql, filter: RunFilter): Promise<RunSummar
   const rows = await sql.rows<RunColumns>(
     `SELECT ${summaryColumns} FROM ledger.runs
      WHERE ($1::text IS NULL OR service = $1) AND ($2::text IS NULL OR chain_id = $2)
-     ORDER BY opened_at_ms DESC, id DESC LIMIT $3`,
-    [filter.service ?? null, filter.chainId ?? null, filter.limit ?? 50],
+       AND (NOT $3::boolean OR seal_hash IS NULL)
+     ORDER BY opened_at_ms DESC, id DESC LIMIT $4`,
+    [filter.service ?? null, filter.chainId ?? null, filter.unsealed ?? false, filter.limit ?? 50],
   );
   return rows.map(toSummary);
 }

@@ -1,8 +1,8 @@
 import { drawMermaid } from '../../runbooks/draw.ts';
-import type { Estate } from '../../runbooks/estate.ts';
+import { serviceOf, type Estate } from '../../runbooks/estate.ts';
 import { hashEstate } from '../../runbooks/hash.ts';
 import type { PlannedDrill, ScheduledDrillInput } from '../../workflows/scheduled-drill.ts';
-import { planRun, serviceOf } from '../planner.ts';
+import { planRun } from '../planner.ts';
 import { newRunId } from '../run-start.ts';
 import { readServiceState, type ServiceState } from '../service-state.ts';
 import { software } from '../software.ts';

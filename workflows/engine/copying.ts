@@ -120,7 +120,7 @@ export interface CopyPiece {
   toDo: CopyAmount | null;
 }
 
-/** What came of a piece. Counts are those of the stage since its beginning. */
+/** What came of a piece. Counts are those of the stage since its beginning; of a removal, those of the piece. */
 export interface CopyPieceEnd {
   /** `more`: the cursor goes on. `stopped`: a failure that waiting does not mend. */
   kind: 'complete' | 'more' | 'stopped';

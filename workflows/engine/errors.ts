@@ -98,7 +98,7 @@ export const errorCatalogue = {
   },
   CREDENTIALS_REFUSED: {
     retryable: false,
-    hint: 'The keys are wrong, have expired or may not do this; renew them and run it again, it goes on where it was.',
+    hint: 'The keys are wrong, have expired or may not do this (of a directory: this user may not, or it is read-only); give the right and run it again, it goes on where it was.',
   },
   OBJECT_CHANGED: {
     retryable: true,
@@ -138,7 +138,10 @@ export const errorCatalogue = {
     retryable: true,
     hint: 'Another client works on the repository; wait for it. A lock of a dead client is stale after 30 minutes.',
   },
-  REPOSITORY_KEY_WRONG: { retryable: false, hint: 'No key of the repository opens with this password.' },
+  REPOSITORY_KEY_WRONG: {
+    retryable: false,
+    hint: 'Give another password of this repository; `muster repo key list` with one that opens it shows the keys. Without any, nothing in it can be read.',
+  },
   REPOSITORY_DAMAGED: {
     retryable: false,
     hint: '`muster repo check --read-data` names every damaged file; restore those packs from the copy of the vault.',
@@ -177,7 +180,10 @@ export const errorCatalogue = {
   SETUP_FAILED: { retryable: false, hint: 'Follow what the message says and run the command again.' },
   SANDBOX_NOT_RUNNING: { retryable: false, hint: 'Start it with `npx muster up`.' },
   SANDBOX_RUNNING: { retryable: false, hint: 'End it with `npx muster down`, or use it as it is.' },
-  INTERNAL: { retryable: false, hint: 'This is a bug in Muster: please report it with the run id.' },
+  INTERNAL: {
+    retryable: false,
+    hint: 'This is a bug in Muster: please report it with this message, and the run id where there is one.',
+  },
 } as const satisfies Record<string, { retryable: boolean; hint: string }>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

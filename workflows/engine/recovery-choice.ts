@@ -1,5 +1,5 @@
 /** Which recovery point to take, and which one can be relied on. Pure. */
-import type { PointChoice, RecoveryPoint, RestoreProof } from './protection.ts';
+import type { PointChoice, RecoveryPoint, RestoreOrder, RestoreProof } from './protection.ts';
 
 export type ChosenPoint =
   | {
@@ -13,19 +13,70 @@ export type ChosenPoint =
 /**
  * Chooses among the points of one resource; only complete ones, unless one is asked for by its id.
  * @param proofs of these points: what a point is compared with was proven, where anything was
+ * @param nowMs what lies behind it was saved by a clock that was wrong, and is not the newest; default: nothing does
  */
 export function choosePoint(
   points: readonly RecoveryPoint[],
   choice: PointChoice,
   proofs: readonly RestoreProof[] = [],
+  nowMs = Number.POSITIVE_INFINITY,
 ): ChosenPoint {
-  const point = pick(points, choice);
+  const point = pick(choice.kind === 'newest' ? untilNow(points, nowMs) : points, choice);
   if (point === undefined) {
     const why =
       choice.kind === 'id' ? `there is no recovery point ${choice.id}` : 'there is no complete recovery point';
     return { kind: 'none', why };
   }
   return { kind: 'chosen', point, before: pointBefore(points, point, proofs) };
+}
+
+/** Clocks of machines that keep time differ by less. */
+const clocksDifferMs = 600_000;
+
+export function isFromFuture({ takenAtMs }: RecoveryPoint, nowMs: number): boolean {
+  return takenAtMs > nowMs + clocksDifferMs;
+}
+
+/** Without those that a clock that was wrong has dated into the future; all of them where there are no others. */
+export function untilNow(points: readonly RecoveryPoint[], nowMs: number): readonly RecoveryPoint[] {
+  const past = points.filter((point) => !isFromFuture(point, nowMs));
+  return past.some(isComplete) ? past : points;
+}
+
+/**
+ * The points from which WAL leads to a target: it leads forward only. Where a name lies nobody knows before it is looked
+ * for, so all of them. @param target LSNs are compared as numbers, whatever their timeline
+ */
+export function leadingTo(points: readonly RecoveryPoint[], target: RestoreOrder['target']): ChosenPoints {
+  const complete = points.filter(isComplete);
+  const leading = points.filter((point) => isBefore(point, target));
+  if (complete.length === 0 || leading.some(isComplete)) return { kind: 'points', points: leading };
+  const [oldest] = complete.toSorted((a, b) => a.takenAtMs - b.takenAtMs);
+  const since = new Date(oldest?.takenAtMs ?? 0).toISOString();
+  return { kind: 'none', why: `every recovery point was taken after ${targetText(target)}: the oldest is of ${since}` };
+}
+
+export type ChosenPoints = { kind: 'points'; points: readonly RecoveryPoint[] } | { kind: 'none'; why: string };
+
+function isBefore({ takenAtMs, facts }: RecoveryPoint, target: RestoreOrder['target']): boolean {
+  if (target.kind === 'time') return takenAtMs <= target.atMs;
+  if (target.kind !== 'lsn') return true;
+  const [end, wanted] = [positionOf(facts['endLsn']), positionOf(target.lsn)];
+  return end === null || wanted === null || end <= wanted;
+}
+
+function targetText(target: RestoreOrder['target']): string {
+  return target.kind === 'time'
+    ? new Date(target.atMs).toISOString()
+    : target.kind === 'lsn'
+      ? target.lsn
+      : target.kind;
+}
+
+/** `16/B374D848`; null for what is none. */
+function positionOf(lsn: unknown): bigint | null {
+  const [, high, low] = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(typeof lsn === 'string' ? lsn : '') ?? [];
+  return high === undefined || low === undefined ? null : (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
 function pick(points: readonly RecoveryPoint[], choice: PointChoice): RecoveryPoint | undefined {

@@ -1,6 +1,19 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, lchownSync, linkSync, lstatSync, lutimesSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
+import { MusterError } from '../../../workflows/engine/errors.ts';
+import { makeDirectories } from '../../make-directories.ts';
+import { codeOf, failedWrite } from '../repository/durable-write.ts';
 import { permissionsOf } from '../repository/file-mode.ts';
 import { parseTime } from '../repository/go-time.ts';
 import type { TreeNode } from '../repository/tree.ts';
@@ -17,6 +30,21 @@ export function finishOf(node: TreeNode): Finish {
     atimeSeconds: secondsOf(node.atime),
     mtimeSeconds: secondsOf(node.mtime),
   };
+}
+
+/**
+ * The directory that all goes into. What somebody else has there is never taken away: a link to a directory is followed.
+ * @throws MusterError CONFIG_INVALID when it is none, TARGET_FULL, CREDENTIALS_REFUSED, OBJECT_STORE_UNREACHABLE
+ */
+export function makeTarget(target: string): void {
+  try {
+    makeDirectories(target, 0o700);
+  } catch (err) {
+    if (!['EEXIST', 'ENOTDIR'].includes(codeOf(err))) throw failedWrite(target, err);
+    const what =
+      statSync(target, { throwIfNoEntry: false }) === undefined ? 'leads to no directory' : 'is no directory';
+    throw new MusterError('CONFIG_INVALID', `the target ${target} ${what}; nothing was changed`, { cause: err });
+  }
 }
 
 /** A directory that is there stays; anything else of that name goes. */

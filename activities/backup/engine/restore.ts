@@ -13,7 +13,15 @@ import { byteKey, forFs, joinRaw, shown, type RawPath } from '../source/raw-path
 import { restoreXattrs } from '../source/xattrs.ts';
 import { startEngine, type Engine } from './engine.ts';
 import { PackJobs } from './pack-jobs.ts';
-import { finishOf, finishPath, makeDirectory, makeHardLink, makeSpecial, makeSymlink } from './restore-entries.ts';
+import {
+  finishOf,
+  finishPath,
+  makeDirectory,
+  makeHardLink,
+  makeSpecial,
+  makeSymlink,
+  makeTarget,
+} from './restore-entries.ts';
 import { createFile, finishFile, isFull, type PackJob, type PackOutcome } from './restore-files.ts';
 import { openTrees } from './trees.ts';
 import { nodeAt, walkSnapshot } from './walk-snapshot.ts';
@@ -80,7 +88,8 @@ const jobsPerThread = 2;
 /**
  * Writes a snapshot, or a part of it, into a directory. Every blob is compared with its hash before it is written. The
  * caller holds a lock of the repository. Problems of single files are in the result, named by their paths.
- * @throws MusterError REPOSITORY_DAMAGED, SNAPSHOT_UNKNOWN when the subpath is not in it, TARGET_FULL, RESTORE_FAILED
+ * @throws MusterError REPOSITORY_DAMAGED, SNAPSHOT_UNKNOWN when the subpath is not in it, CONFIG_INVALID when the target
+ * is no directory, CREDENTIALS_REFUSED, TARGET_FULL, RESTORE_FAILED
  */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const startedAt = performance.now();
@@ -136,7 +145,7 @@ class Restore {
       throw new MusterError('SNAPSHOT_UNKNOWN', `snapshot ${snapshot.id.slice(0, 8)} has no directory ${subpath}`);
     }
     const target = path.resolve(this.#options.target);
-    makeDirectory(target);
+    makeTarget(target);
     const choose = chooser(this.#options);
     for await (const entry of walkSnapshot(trees, top.subtree, { enter: (at, node) => choose(shown(at), node) })) {
       this.#options.signal?.throwIfAborted();

@@ -6,6 +6,7 @@ import { createBlobTable, noSlot, type BlobTable } from '../repository/blob-tabl
 import { loadIndex } from '../repository/index-load.ts';
 import { saveSnapshot, type Snapshot } from '../repository/snapshot.ts';
 import type { TreeNode } from '../repository/tree.ts';
+import { sameAttributes } from '../source/attributes.ts';
 import { adoptOrphans } from './adopt.ts';
 import type { BackupProgress, BackupResult } from './backup.ts';
 import { emptyCounts, type BackupCounts, type SourceProblem } from './backup-result.ts';
@@ -17,6 +18,7 @@ import { PieceQueue } from './piece-queue.ts';
 import { describeSnapshot, type SnapshotLabels } from './snapshot-labels.ts';
 import type { Cut, StreamEntry } from './stream-entry.ts';
 import { StreamTree } from './stream-tree.ts';
+import { TaskLanes } from './task-lanes.ts';
 import { openTrees } from './trees.ts';
 
 export interface SaveStreamOptions extends SnapshotLabels {
@@ -37,6 +39,8 @@ export interface SaveStreamOptions extends SnapshotLabels {
 }
 
 const progressEveryMs = 200;
+/** Attributes that are asked for at once. */
+const refreshesAtOnce = 16;
 
 /**
  * Saves a stream of entries as one snapshot. The caller holds a lock of the repository. An entry whose body fails ends
@@ -63,6 +67,7 @@ export async function saveStream(options: SaveStreamOptions): Promise<BackupResu
       table,
       problem,
       pieces: new PieceQueue(engine.threads),
+      refreshes: new TaskLanes(refreshesAtOnce),
       cutters: cuttersOf(repository),
     });
     for await (const entry of options.entries) {
@@ -106,6 +111,7 @@ interface SaverContext {
   counts: BackupCounts;
   table: BlobTable;
   pieces: PieceQueue;
+  refreshes: TaskLanes;
   problem: (problem: SourceProblem) => void;
   cutters: (cut: Cut) => Cutter;
 }
@@ -126,9 +132,13 @@ class Saver {
       counts.others += 1;
       directory.add(node);
     } else if (before !== null && this.#isSame(entry, before)) {
-      counts.filesUnmodified += 1;
       counts.bytesDone += Number(before.sizeBytes ?? 0);
-      directory.add(before);
+      if (entry.refresh === undefined) {
+        counts.filesUnmodified += 1;
+        return directory.add(before);
+      }
+      directory.reserve();
+      await this.#context.refreshes.run(async () => directory.settle(await this.#refreshed(entry, before)));
     } else {
       counts[before === null ? 'filesNew' : 'filesChanged'] += 1;
       directory.reserve();
@@ -139,8 +149,9 @@ class Saver {
   }
 
   async end(): Promise<string> {
-    const { tree, pieces } = this.#context;
+    const { tree, pieces, refreshes } = this.#context;
     tree.end();
+    await refreshes.drain();
     await pieces.drain();
     if (tree.tree === null) throw new MusterError('INTERNAL', 'the stream ended before its root was complete');
     return tree.tree;
@@ -153,6 +164,28 @@ class Saver {
       const id = idFromHex(hex);
       return id !== null && table.find('data', id) !== noSlot;
     });
+  }
+
+  /** The file of the snapshot before with the attributes of now; null where the entry is a problem by name. */
+  async #refreshed(entry: StreamEntry, before: TreeNode): Promise<TreeNode | null> {
+    const { counts } = this.#context;
+    try {
+      const now: TreeNode = { ...before, ...(await entry.refresh!(before)) };
+      counts[sameAttributes(before, now) ? 'filesUnmodified' : 'filesChanged'] += 1;
+      return now;
+    } catch (err) {
+      this.#failed(entry, err);
+      return null;
+    }
+  }
+
+  /** Notes what the failure of an entry is. @throws MusterError where it is the failure of the whole backup */
+  #failed(entry: StreamEntry, err: unknown): void {
+    const failure = toMusterError(err, 'SOURCE_UNREADABLE');
+    const known = entry.whenFailed?.(failure) ?? null;
+    if (known !== null) return this.#context.problem(known);
+    const { code, message } = failure;
+    throw new MusterError(code, `${entry.path}: ${message}`, { cause: err });
   }
 
   async #read(entry: StreamEntry, done: (content: string[] | null, sizeBytes: number) => void): Promise<void> {
@@ -182,15 +215,9 @@ class Saver {
         if (room !== null) await room;
       }
     } catch (err) {
-      const failure = toMusterError(err, 'SOURCE_UNREADABLE');
-      const known = entry.whenFailed?.(failure) ?? null;
-      if (known !== null) {
-        this.#context.problem(known);
-        // Pieces of it that are under way find nobody waiting: what they stored a prune gives back.
-        return done(null, 0);
-      }
-      const { code, message } = failure;
-      throw new MusterError(code, `${entry.path}: ${message}`, { cause: err });
+      this.#failed(entry, err);
+      // Pieces of it that are under way find nobody waiting: what they stored a prune gives back.
+      return done(null, 0);
     }
     cutter.end(keep);
     ended = true;

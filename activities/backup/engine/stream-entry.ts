@@ -19,6 +19,11 @@ export interface StreamEntry {
   cut?: Cut;
   /** Whether the file of the snapshot before is the same: then it is taken as it stands there, and not opened. */
   sameAs?: (before: TreeNode) => boolean;
+  /**
+   * Asked, several at once, of files that are the same: attributes that may be others without a trace in what `sameAs`
+   * compares. What it fails with means what `whenFailed` says.
+   */
+  refresh?: (before: TreeNode) => Promise<Required<Pick<TreeNode, 'extendedAttributes'>>>;
   /** What is known of it only once it was read to its end. */
   after?: () => Partial<Pick<TreeNode, 'mtime' | 'extendedAttributes'>>;
   /** What the failure of its body means; null, or none given: the whole backup fails. */

@@ -1,7 +1,6 @@
 import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
-import { TreeWriter } from '../../drivers/postgres/tree-writer.ts';
 import { codeOf, failedWrite, syncDirectory, writeWhole } from '../repository/durable-write.ts';
 import {
   manifestName,
@@ -10,6 +9,7 @@ import {
   type StoredBackup,
   type Tablespace,
 } from './backup-entry.ts';
+import { BackupWriter } from './backup-writer.ts';
 import type { BaseBackup } from './base-backup.ts';
 import { bytesContent, readFilePieces } from './wal-content.ts';
 
@@ -43,14 +43,14 @@ export async function saveBackup(backup: BaseBackup, dir: string, options = { sy
 
 async function writeEntries(backup: BaseBackup, dir: string, sync: boolean): Promise<void> {
   await mkdir(path.join(dir, 'data'), { mode: 0o700 });
-  const tree = new TreeWriter(dir, { sync });
+  const tree = new BackupWriter(dir, { sync });
   try {
     await backup.deliver({
-      entry({ tablespace, path: name, kind, mode, sizeBytes: size, linkTarget, mtimeMs }) {
-        const place = path.join(folderOf(tablespace), name);
-        tree.entry({ name: place, kind, mode, size, linkTarget, mtimeSeconds: mtimeMs / 1000 });
+      entry({ tablespace, path: name, kind, linkTarget }) {
+        tree.entry({ name: path.join(folderOf(tablespace), name), kind, linkTarget });
       },
       data: (bytes) => tree.data(bytes),
+      handOver: (release) => tree.handOver(release),
       get full() {
         return tree.full;
       },

@@ -13,7 +13,7 @@ export type FlowEvent =
 /** Takes a base backup at once, as it comes. */
 export interface FlowTarget {
   entry(entry: Omit<BackupEntry, 'body'>): void;
-  /** The bytes are good until this returns. */
+  /** The bytes are good until more of the answer is asked for. */
   data(bytes: Buffer): void;
 }
 

@@ -32,6 +32,8 @@ export interface BaseBackupOptions extends SessionOptions {
 
 /** Takes a base backup as fast as it comes. */
 export interface DeliveryTarget extends FlowTarget {
+  /** All bytes since the last call may be kept until `release` is called; then they are overwritten. */
+  handOver(release: () => void): void;
   /** No more for now: `room` is waited for. */
   readonly full: boolean;
   room(): Promise<void>;
@@ -133,6 +135,7 @@ class BackupReader {
       while (!this.#isReady) {
         if (target.full) await target.room();
         await this.#fill();
+        target.handOver(this.#session.keep());
       }
       const { body, ...manifest } = await this.#finish();
       target.entry(manifest);

@@ -33,9 +33,10 @@ export class ReadBuffers {
     return socket;
   }
 
-  /** Of the buffers that were handed out, the oldest so many are read into again. */
-  giveBack(count: number): void {
-    this.#idle.push(...this.#lent.splice(0, count));
+  /** Of the buffers that were handed out, the oldest so many are read into again when the answer is called. */
+  lend(count: number): () => void {
+    const lent = this.#lent.splice(0, count);
+    return () => void this.#idle.push(...lent.splice(0));
   }
 
   #next(): Buffer {

@@ -116,8 +116,7 @@ export class ReplicationSession {
   async pieces(patienceMs?: number): Promise<BackendPiece[]> {
     if (this.#complaint !== null) throw this.#named(this.#takeComplaint());
     if (this.#behind.length > 0) return this.#behind.splice(0);
-    this.#buffers?.giveBack(this.#handedOut);
-    this.#handedOut = 0;
+    this.keep()();
     if (this.#chunks.length === 0 && this.#failure === null) await this.#arrival(patienceMs);
     if (this.#chunks.length === 0 && this.#failure !== null) throw this.#named(this.#failure);
     const chunks = this.#chunks;
@@ -125,6 +124,13 @@ export class ReplicationSession {
     this.#handedOut = chunks.length;
     if (this.#socket.isPaused()) this.#socket.resume();
     return this.#cut(chunks);
+  }
+
+  /** What the last call of `pieces` returned stays good beyond the next one, until the answer is called. */
+  keep(): () => void {
+    const release = this.#buffers?.lend(this.#handedOut);
+    this.#handedOut = 0;
+    return release ?? ((): void => undefined);
   }
 
   close(): void {

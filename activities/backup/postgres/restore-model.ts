@@ -62,9 +62,8 @@ export function estimateRestore(size: RestoreSize, samples: readonly RestoreSamp
 
 function isUsable({ bytes, layDownSeconds, walBytes, replaySeconds, openSeconds }: RestoreSample): boolean {
   const figures = [bytes, layDownSeconds, walBytes, replaySeconds, openSeconds];
-  return (
-    figures.every((one) => Number.isFinite(one) && one >= 0) && bytes > 0 && layDownSeconds > 0 && replaySeconds > 0
-  );
+  const hasReplayed = walBytes === 0 || replaySeconds > 0;
+  return figures.every((one) => Number.isFinite(one) && one >= 0) && bytes > 0 && layDownSeconds > 0 && hasReplayed;
 }
 
 function doubtsOf(size: RestoreSize, recent: RestoreSample[], hasWal: boolean, nowMs: number): string[] {

@@ -13,9 +13,11 @@ const aheadSegments = 3;
 
 /**
  * Hands WAL to a recovering server through a directory beside it: the server's `restore_command` is a few lines of shell
- * that ask by an empty file in `want/` and wait for the answer, `have/<name>` or `none/<name>`. So nothing of Muster (no
- * Node, no credentials) is needed by the user the server runs as, and what is likely to come next lies ready. A failure is
- * never taken for the end of WAL: the command then ends with 255, at which PostgreSQL gives up.
+ * that ask by an empty file in `want/` and wait for the answer, `have/<name>` or `none/<request>`. So nothing of Muster (no
+ * Node, no credentials) is needed by the user the server runs as, and what is likely to come next lies ready. Requests are
+ * `<name>:<process>`: PostgreSQL asks for the same file again at once, and to be done with one request must not take the
+ * next one away. A failure is never taken for the end of WAL: the command then ends with 255, at which PostgreSQL gives
+ * up.
  */
 export class WalSpool implements AsyncDisposable {
   readonly #dir: string;
@@ -60,22 +62,23 @@ export class WalSpool implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    const names = await readdir(path.join(this.#dir, 'want')).catch(() => []);
-    for (const name of names) this.#answer(name);
+    const requests = await readdir(path.join(this.#dir, 'want')).catch(() => []);
+    for (const request of requests) this.#answer(request);
   }
 
-  #answer(name: string): void {
-    if (this.#closed || !isWalName(name) || this.#running.has(name)) return;
-    const work = this.#bring(name).finally(() => this.#running.delete(name));
-    this.#running.set(name, work);
+  #answer(request: string): void {
+    const name = request.slice(0, request.indexOf(':'));
+    if (this.#closed || !isWalName(name) || this.#running.has(request)) return;
+    const work = this.#bring(request, name).finally(() => this.#running.delete(request));
+    this.#running.set(request, work);
   }
 
-  async #bring(name: string): Promise<void> {
+  async #bring(request: string, name: string): Promise<void> {
     try {
       const isThere = await this.#fetch(name);
       // Before the request goes: else it would be answered twice.
-      if (!isThere) await writeFile(path.join(this.#dir, 'none', name), '');
-      await rm(path.join(this.#dir, 'want', name), { force: true });
+      if (!isThere) await writeFile(path.join(this.#dir, 'none', request), '');
+      await rm(path.join(this.#dir, 'want', request), { force: true });
       if (isThere) await this.#fetchAhead(name);
     } catch (err) {
       if (this.#closed) return;
@@ -144,11 +147,11 @@ async function writePieces(file: string, pieces: AsyncIterable<Buffer>): Promise
  * the file system of the data directory.
  */
 const script = `# restore_command of a server that Muster recovers: fetch.sh SPOOL NAME TARGET
-spool=$1 name=$2 target=$3 rounds=0
+spool=$1 name=$2 target=$3 request=$2:$$ rounds=0
 while [ ! -e "$spool/have/$name" ]; do
   if [ -e "$spool/failed" ] || [ ! -d "$spool/want" ]; then exit 255; fi
-  if [ -e "$spool/none/$name" ]; then rm -f "$spool/none/$name"; exit 1; fi
-  if [ "$rounds" -eq 0 ]; then : > "$spool/want/$name" || exit 255; fi
+  if [ -e "$spool/none/$request" ]; then rm -f "$spool/none/$request"; exit 1; fi
+  if [ "$rounds" -eq 0 ]; then : > "$spool/want/$request" || exit 255; fi
   if [ "$rounds" -gt 30000 ]; then exit 255; fi
   rounds=$((rounds + 1))
   sleep 0.02

@@ -22,6 +22,13 @@ export function parseAddress(text: string, env: NodeJS.ProcessEnv): StoreAddress
     const [scheme] = text.split(':');
     throw new MusterError('CONFIG_INVALID', `repositories by ${scheme}: are not read; a directory, s3:// or oss:// is`);
   }
+  const [, scheme] = /^([a-z][a-z\d+.-]*):\/\//i.exec(text) ?? [];
+  if (scheme !== undefined && scheme.toLowerCase() !== 'local') {
+    throw new MusterError(
+      'CONFIG_INVALID',
+      `repositories by ${scheme}:// are not read; a directory, s3:// or oss:// is`,
+    );
+  }
   return { kind: 'directory', path: path.resolve(text.replace(/^local:/, '')) };
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { fchmod, fsync } from 'node:fs';
-import { link, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { MusterError } from '../../../workflows/engine/errors.ts';
+import { makeDirectories } from '../../make-directories.ts';
 
 export interface Modes {
   readonly directory: number;
@@ -68,7 +69,7 @@ async function create(aside: string, modes: Modes): Promise<FileHandle> {
 
 /** Makes a directory and those above it, and makes their names durable. */
 export async function makeDirectory(path: string, modes: Modes): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: modes.directory });
+  const first = makeDirectories(path, modes.directory);
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
 }
@@ -115,7 +116,8 @@ export function failedWrite(file: string, cause: unknown): MusterError {
     return new MusterError('TARGET_FULL', `no room to write ${file} (${code})`, { cause });
   }
   if (['EACCES', 'EPERM', 'EROFS'].includes(code)) {
-    return new MusterError('CREDENTIALS_REFUSED', `${file} may not be written (${code})`, { cause });
+    const why = code === 'EROFS' ? 'its file system is mounted read-only, EROFS' : `this user may not, ${code}`;
+    return new MusterError('CREDENTIALS_REFUSED', `${file} may not be written (${why})`, { cause });
   }
   const why = code === 'EIO' ? 'its disk fails, EIO' : code || String(cause);
   return new MusterError('OBJECT_STORE_UNREACHABLE', `${file} cannot be written (${why})`, { cause });

@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
+import { makeDirectories } from '../../make-directories.ts';
 import { codeOf, failedWrite, makeDirectory, publishOpen, syncDirectory, type Modes } from './durable-write.ts';
 
 /** A file of a repository that is written before its name is known, which is the hash of all of it. */
@@ -64,7 +65,7 @@ function openNew(aside: string, modes: Modes): number {
     return openSync(aside, 'wx', 0o600);
   } catch (err) {
     if (codeOf(err) !== 'ENOENT') throw err;
-    mkdirSync(path.dirname(aside), { recursive: true, mode: modes.directory });
+    makeDirectories(path.dirname(aside), modes.directory);
     return openSync(aside, 'wx', 0o600);
   }
 }

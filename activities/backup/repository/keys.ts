@@ -98,7 +98,7 @@ export async function openWithPassword(store: RepositoryStore, password: string,
     throw new MusterError('REPOSITORY_MISSING', `there is no repository at ${store.place}: it has no key`);
   throw new MusterError(
     'REPOSITORY_KEY_WRONG',
-    `the password opens none of ${tried} keys of the repository ${store.place}`,
+    `the password ${tried === 1 ? 'does not open the one key' : `opens none of the ${tried} keys`} of the repository ${store.place}`,
   );
 }
 

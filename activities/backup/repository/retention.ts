@@ -92,7 +92,8 @@ function groupOf({ hostname = '', paths, tags = [] }: Snapshot, groupBy: readonl
 function unsafe({ hostname, paths, tags, remove }: RetentionGroup): MusterError {
   const named = [hostname && `host ${hostname}`, paths.join(', '), tags.length > 0 && `tags ${tags.join(', ')}`];
   const group = named.filter(Boolean).join(', ') || 'all snapshots';
-  return new MusterError('RETENTION_UNSAFE', `the policy keeps none of the ${remove.length} snapshots of ${group}`);
+  const what = remove.length === 1 ? 'does not keep the one snapshot' : `keeps none of the ${remove.length} snapshots`;
+  return new MusterError('RETENTION_UNSAFE', `the policy ${what} of ${group}`);
 }
 
 /** Names what a snapshot stands for: the first of each name is kept. */

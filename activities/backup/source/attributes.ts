@@ -55,8 +55,8 @@ export function sameAttributes(before: TreeNode, now: TreeNode): boolean {
     before.ctime === now.ctime &&
     before.uid === now.uid &&
     before.gid === now.gid &&
-    (before.user ?? '') === now.user &&
-    (before.group ?? '') === now.group &&
+    (before.user ?? '') === (now.user ?? '') &&
+    (before.group ?? '') === (now.group ?? '') &&
     sameNumber(before.inode, now.inode) &&
     sameNumber(before.deviceId, now.deviceId) &&
     sameNumber(before.sizeBytes, now.sizeBytes) &&

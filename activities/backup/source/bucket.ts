@@ -19,6 +19,11 @@ export interface BucketSourceOptions {
   client: ObjectClient;
   /** Only keys that begin with it. */
   prefix?: string;
+  /**
+   * Whether an object that is listed as it was before is asked for its tags and metadata all the same: a change of tags
+   * leaves no trace in a listing. Default: none is.
+   */
+  isAskedAnew?: (key: string) => boolean;
   signal?: AbortSignal;
 }
 
@@ -45,6 +50,7 @@ const fileMode = 0o600;
 export async function* bucketEntries({
   client,
   prefix = '',
+  isAskedAnew = () => false,
   signal,
 }: BucketSourceOptions): AsyncGenerator<StreamEntry> {
   const paths = createObjectPaths(`/${client.bucket}`);
@@ -52,7 +58,11 @@ export async function* bucketEntries({
   let continuation: string | undefined;
   do {
     const page = await client.list({ prefix, ...(continuation !== undefined && { continuation }) }, call);
-    for (const object of page.objects) yield entryOf(client, object, paths.pathOf(object.key), call);
+    for (const object of page.objects) {
+      const path = paths.pathOf(object.key);
+      const refresh = (before: TreeNode): Promise<Attributes> => askedAnew(client, { object, path, before }, call);
+      yield { ...entryOf(client, object, path, call), ...(isAskedAnew(object.key) && { refresh }) };
+    }
     continuation = page.continuation;
   } while (continuation !== undefined);
 }
@@ -82,6 +92,21 @@ function entryOf(
     }),
     whenFailed: (err) => problemOf(err, path),
   };
+}
+
+type Attributes = Required<Pick<TreeNode, 'extendedAttributes'>>;
+
+/** What goes with bytes that were saved before. Of the bytes it says what it said when they were read. */
+async function askedAnew(
+  client: ObjectClient,
+  { object, path, before }: { object: ListedObject; path: string; before: TreeNode },
+  call: { signal?: AbortSignal },
+): Promise<Attributes> {
+  const info = await client.head(object.key, { ifMatch: object.etag }, call);
+  const tags = await client.getTags(object.key, versionOf(info), call);
+  const now = attributesOf(object, path.slice(client.bucket.length + 2), { info, tags });
+  const kept = (before.extendedAttributes ?? []).filter(({ name }) => name === attribute.checksums);
+  return { extendedAttributes: [...kept, ...now.filter(({ name }) => name !== attribute.checksums)] };
 }
 
 /**

@@ -36,3 +36,13 @@ function safeName(name: string): string {
   if (name === '..') return '%2E%2E';
   return name.replaceAll('%', '%25').replaceAll('\0', '%00b');
 }
+
+/** What stands in keys for the name of a directory that `createObjectPaths` made. */
+export function directoryInKeys(name: string): string {
+  // Every `%` that is written for something has characters behind it.
+  const plain = name.endsWith('%') ? name.slice(0, -1) : name;
+  if (plain === '%00') return '';
+  return plain.replaceAll(/%(2E|25|00b)/g, (_, what: string) => meanings[what]!);
+}
+
+const meanings: Readonly<Record<string, string>> = { '2E': '.', '25': '%', '00b': '\0' };

@@ -33,7 +33,7 @@ export async function perform(input: VerbInput, context: VerbContext): Promise<P
     ]);
     const snapshots = await snapshotsOf(repository, { service: plan.service, resource });
     const points = snapshots.map((one) => pointOf(vaultOf(input).name, one)).filter((point) => point !== null);
-    const chosen = choosePoint(points, { kind: 'newest' });
+    const chosen = choosePoint(points, { kind: 'newest' }, [], Date.now());
     if (chosen.kind === 'none') throw new MusterError('SNAPSHOT_UNKNOWN', `${resource.name}: ${chosen.why}`);
     const snapshot = snapshots.find(({ id }) => id === chosen.point.snapshotId)!;
     return afterChange(async () => {

@@ -6,7 +6,7 @@ import { siteServer, type SiteServer } from './config.ts';
 import { placeOf } from './conninfo.ts';
 import { KeptSql } from './kept-sql.ts';
 import { bytesBetween } from './lsn.ts';
-import { serverProcesses } from './process.ts';
+import { hasServerProcess } from './process.ts';
 import { serverState, startServer, stopServer } from './server.ts';
 import { oneRow, sqlState, type SqlClient } from './sql.ts';
 
@@ -67,7 +67,7 @@ async function readRole(access: Access): ReturnType<GuardedDatabase['role']> {
     return await access.probe.use(async (client) => ((await isStandby(client)) ? 'standby' : 'primary'));
   } catch {
     // A session outlives its postmaster while it is busy, and may still commit: stopped means no process at all.
-    return serverProcesses(access.server.dataDir).length > 0 ? 'down' : 'stopped';
+    return hasServerProcess(access.server.dataDir) ? 'down' : 'stopped';
   }
 }
 
@@ -121,7 +121,7 @@ async function renewLease(access: Access, lease: HeldLease): Promise<void> {
 async function closeForWriting(access: Access): Promise<{ finalLsn: string | null }> {
   access.closings++;
   const { dataDir } = access.server;
-  if (serverProcesses(dataDir).length === 0) return { finalLsn: await shutdownPosition(dataDir) };
+  if (!hasServerProcess(dataDir)) return { finalLsn: await shutdownPosition(dataDir) };
   return access.admin.use(async (client) => {
     if (await isStandby(client)) return { finalLsn: null };
     await endLease(client);

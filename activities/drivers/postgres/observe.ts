@@ -104,11 +104,14 @@ async function freeze(input: VerbInput, context: VerbContext): Promise<PerformOu
   const url = urlOf(resource, plan.to);
   return withSql(url, { statementMs: 2_000, signal: context.signal }, async (client) => {
     const mustReach = plan.mode === 'graceful' ? finalLsn : null;
+    const hasStopped = evidenceText(input, 'guardState') === 'stopped';
     let last: Reached | null = null;
     const settled = await poll({ limitMs: waitMs(input), everyMs: 10, context }, async () => {
       const before = last?.receivedLsn ?? null;
       last = await readReached(client);
       if (mustReach !== null && !hasReached(last.replayedLsn, mustReach)) return null;
+      // Of a writer that was stopped nothing is on its way in any more: it ended when its standby had all of it.
+      if (mustReach !== null && hasStopped && !last.pending) return last;
       // Twice the same: what was still on its way in has arrived.
       return !last.pending && (before === last.receivedLsn || last.receivedLsn === null) ? last : null;
     });

@@ -74,6 +74,12 @@ export function serverProcesses(dataDir: string): number[] {
     .filter((pid) => isLinuxServer(pid, real));
 }
 
+/** Whether any process of the server in this data directory is left; a look at all there are only where its postmaster is gone. */
+export function hasServerProcess(dataDir: string): boolean {
+  const file = readPostmasterFile(dataDir);
+  return (file !== null && isServerProcess(file.pid, dataDir)) || serverProcesses(dataDir).length > 0;
+}
+
 function childrenByPs(dataDir: string): number[] {
   const file = readPostmasterFile(dataDir);
   if (file === null || !isServerProcess(file.pid, dataDir)) return [];

@@ -22,8 +22,11 @@ async function perform(input: VerbInput, context: VerbContext, services: DriverS
   const startedAt = performance.now();
   const url = urlOf(input.resource, input.plan.to);
   const limits = { statementMs: 2_000, signal: context.signal };
-  await requireGranter(input, services, context.signal);
-  return withSql(url, limits, async (client) => {
+  // Asked while the connection is made: clients wait from the fence on.
+  const backed = requireGranter(input, services, context.signal);
+  backed.catch(() => undefined); // awaited before anything is changed
+  const work = withSql(url, limits, async (client) => {
+    await backed;
     return afterChange(async () => {
       const promoted = await becomePrimary(input, context, client);
       if (promoted === null) return { status: 'not-yet', why: 'the server is still in recovery' };
@@ -36,6 +39,10 @@ async function perform(input: VerbInput, context: VerbContext, services: DriverS
       return done(evidence, [measure(input, 'promoteSeconds', 's', { value: seconds, method: 'clock' })]);
     });
   });
+  return work.catch(async (err: unknown) => {
+    await backed; // who may not promote hears that first, whatever the server says
+    throw err;
+  });
 }
 
 async function becomePrimary(
@@ -45,13 +52,16 @@ async function becomePrimary(
 ): Promise<{ seconds: number; oldestXid: string | null } | null> {
   const startedAt = performance.now();
   if (!(await inRecovery(client))) return { seconds: 0, oldestXid: null };
-  const row = await oneRow<{ oldest: string }>(
+  const row = await oneRow<{ oldest: string; waits_for: string }>(
     client,
-    'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS oldest',
+    `SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS oldest,
+            current_setting('synchronous_standby_names') AS waits_for`,
   );
-  // Nobody is there yet to wait for; replication of the new writer switches it on again.
-  await client.query("ALTER SYSTEM SET synchronous_standby_names = ''");
-  await client.query('SELECT pg_reload_conf()');
+  if (row?.waits_for !== '') {
+    // Nobody is there yet to wait for; replication of the new writer switches it on again.
+    await client.query("ALTER SYSTEM SET synchronous_standby_names = ''");
+    await client.query('SELECT pg_reload_conf()');
+  }
   await client.query('SELECT pg_promote(false)');
   const isPrimary = await poll({ limitMs: waitMs(input), everyMs: POLL_MS, context }, async () =>
     (await inRecovery(client)) ? null : true,

@@ -4,7 +4,7 @@ import type { PerformOutcome, VerbContext, VerbInput } from '../../driver.ts';
 import { newestCanary } from './canary.ts';
 import { cloneServer } from './clone.ts';
 import { siteServer, type SiteServer } from './config.ts';
-import { findScratch, markScratch, prepareScratchDir, removeScratch, scratchSettings } from './scratch.ts';
+import { aloneAt, findScratch, markScratch, prepareScratchDir, removeScratch, scratchSettings } from './scratch.ts';
 import { startServer } from './server.ts';
 import type { DriverServices } from '../guarded/services.ts';
 import { oneRow, withSql } from './sql.ts';
@@ -27,6 +27,16 @@ function standbyOf(input: VerbInput): SiteServer {
 
 async function makeCopy(input: VerbInput, context: VerbContext, services: DriverServices): Promise<PerformOutcome> {
   const server = standbyOf(input);
+  return aloneAt((await findScratch(server)).dataDir, () => makeCopyAlone(input, { server, context, services }));
+}
+
+interface Making {
+  server: SiteServer;
+  context: VerbContext;
+  services: DriverServices;
+}
+
+async function makeCopyAlone(input: VerbInput, { server, context, services }: Making): Promise<PerformOutcome> {
   const before = await findScratch(server);
   if (before.madeBy === input.token && before.url !== null) return confirmCopy(input);
   await removeScratch(before);

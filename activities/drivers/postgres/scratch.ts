@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -18,7 +19,7 @@ export interface Scratch {
 }
 
 export async function findScratch(server: SiteServer): Promise<Scratch> {
-  const dataDir = `${server.dataDir}.scratch`;
+  const dataDir = scratchDirOf(server);
   const state = await serverState(dataDir);
   const port = state.kind === 'running' ? (readPostmasterFile(dataDir)?.port ?? null) : null;
   return {
@@ -66,8 +67,43 @@ async function freePort(host: string): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
+const underWay = new Map<string, Promise<unknown>>();
+
+/** One after the other within this process: who makes a copy, and who removes one that was left. */
+export function aloneAt<T>(dataDir: string, work: () => Promise<T>): Promise<T> {
+  const turn = (underWay.get(dataDir) ?? Promise.resolve()).then(work, work);
+  underWay.set(dataDir, turn);
+  const leave = (): void => {
+    if (underWay.get(dataDir) === turn) underWay.delete(dataDir);
+  };
+  turn.then(leave, leave);
+  return turn;
+}
+
+/**
+ * Removes the copy beside a standby that a drill left which never came back. `isNeeded` is asked where there is one, and
+ * no copy is made meanwhile.
+ * @returns its directory; null where nothing was removed
+ */
+export async function removeLeftScratch(
+  server: Pick<SiteServer, 'dataDir'>,
+  isNeeded: () => Promise<boolean>,
+): Promise<string | null> {
+  const dataDir = scratchDirOf(server);
+  return aloneAt(dataDir, async () => {
+    if (!existsSync(dataDir) && !existsSync(configDir(dataDir))) return null;
+    if (await isNeeded()) return null;
+    await removeScratch({ dataDir });
+    return dataDir;
+  });
+}
+
+function scratchDirOf({ dataDir }: Pick<SiteServer, 'dataDir'>): string {
+  return `${dataDir}.scratch`;
+}
+
 /** Leaves nothing of it: no process, no directory. */
-export async function removeScratch({ dataDir }: Scratch): Promise<void> {
+export async function removeScratch({ dataDir }: Pick<Scratch, 'dataDir'>): Promise<void> {
   await stopServer(dataDir, { fastMs: 1_000, immediateMs: 1_000 });
   await rm(dataDir, { recursive: true, force: true });
   await rm(configDir(dataDir), { recursive: true, force: true });

@@ -151,14 +151,15 @@ export async function stopServer(dataDir: string, options: StopOptions = {}): Pr
     ['SIGINT', options.fastMs ?? 5_000],
     ['SIGQUIT', options.immediateMs ?? 2_000],
   ];
+  let isGone = false;
   for (const [signal, limitMs] of steps) {
     const state = await serverState(dataDir);
     if (state.kind !== 'running') break;
     if (limitMs <= 0) continue;
     signalProcess(state.pid, signal);
-    await untilGone(dataDir, limitMs);
+    isGone = await untilEnded(dataDir, state.pid, limitMs);
   }
-  await endOrphans(dataDir, 0);
+  if (!isGone) await endOrphans(dataDir, 0);
   const state = await serverState(dataDir);
   return { clean: state.kind === 'stopped' && state.clean };
 }
@@ -166,6 +167,13 @@ export async function stopServer(dataDir: string, options: StopOptions = {}): Pr
 /** Kills the server as a power cut does: every process at once, nothing flushed. */
 export async function killServer(dataDir: string): Promise<void> {
   await endOrphans(dataDir, 0);
+}
+
+/** The postmaster ends last: until then it alone is looked at, since a look at every process costs what the server needs to end. */
+async function untilEnded(dataDir: string, postmaster: number, limitMs: number): Promise<boolean> {
+  const endsAt = performance.now() + limitMs;
+  while (isServerProcess(postmaster, dataDir) && performance.now() < endsAt) await sleep(POLL_MS);
+  return untilGone(dataDir, Math.max(0, endsAt - performance.now()));
 }
 
 async function untilGone(dataDir: string, limitMs: number): Promise<boolean> {

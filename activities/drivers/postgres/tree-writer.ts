@@ -1,27 +1,13 @@
-import {
-  chownSync,
-  close,
-  fchownSync,
-  fdatasync,
-  mkdirSync,
-  openSync,
-  symlinkSync,
-  write,
-  writeSync,
-  closeSync,
-} from 'node:fs';
+import { chownSync, fchownSync, mkdirSync, openSync, symlinkSync, write, writeSync } from 'node:fs';
 import path from 'node:path';
 import { MusterError } from '../../../workflows/engine/errors.ts';
+import { FileSyncs } from './file-syncs.ts';
 import { serverOwner } from './owner.ts';
 import type { TarEntry, TarSink } from './tar.ts';
 
 const PIECE_BYTES = 1 << 20;
 /** Pieces that may be filled or on their way to the disk. */
 const PIECES_MAX = 16;
-/** Files that wait to be synced are open, of which a process may have a thousand or so. */
-const UNSYNCED_MAX = 200;
-/** Node has four threads for files: one is left to write. */
-const SYNCS_AT_ONCE = 3;
 
 interface OpenFile {
   target: string;
@@ -42,13 +28,11 @@ interface OpenFile {
  */
 export class TreeWriter implements TarSink {
   readonly #dir: string;
-  readonly #sync: boolean;
+  readonly #syncs: FileSyncs;
   readonly #owner = serverOwner();
   #current: OpenFile | null = null;
   readonly #idlePieces: Buffer[] = [];
   #busyPieces = 0;
-  readonly #unsynced: number[] = [];
-  #syncing = 0;
   #failure: Error | null = null;
   #wake: (() => void)[] = [];
   files = 0;
@@ -56,7 +40,11 @@ export class TreeWriter implements TarSink {
   /** With `sync` each file is on disk when `end` resolves; the directories are not. */
   constructor(dir: string, options: { sync?: boolean } = {}) {
     this.#dir = path.resolve(dir);
-    this.#sync = options.sync ?? false;
+    this.#syncs = new FileSyncs({
+      sync: options.sync ?? false,
+      failed: (err) => this.#fail(err),
+      changed: () => this.#changed(),
+    });
   }
 
   entry(entry: TarEntry): void {
@@ -95,7 +83,7 @@ export class TreeWriter implements TarSink {
   }
 
   get full(): boolean {
-    return this.#failure !== null || this.#busyPieces >= PIECES_MAX || this.#unsynced.length >= UNSYNCED_MAX;
+    return this.#failure !== null || this.#busyPieces >= PIECES_MAX || this.#syncs.full;
   }
 
   /** Resolves when everything is written. */
@@ -107,7 +95,7 @@ export class TreeWriter implements TarSink {
   /** Resolves when nothing is being written any more, whatever came of it. */
   async settle(): Promise<void> {
     this.#finishCurrent();
-    while (this.#busyPieces > 0 || this.#syncing > 0 || this.#unsynced.length > 0) await this.#change();
+    while (this.#busyPieces > 0 || !this.#syncs.idle) await this.#change();
   }
 
   #change(): Promise<void> {
@@ -191,27 +179,8 @@ export class TreeWriter implements TarSink {
     return fd;
   }
 
-  /** All of it is written: what is left is to sync and to close it. */
   #finish({ fd }: OpenFile): void {
-    if (fd === null) return;
-    if (!this.#sync) return this.#try(() => closeSync(fd));
-    this.#unsynced.push(fd);
-    this.#syncNext();
-  }
-
-  #syncNext(): void {
-    while (this.#syncing < SYNCS_AT_ONCE) {
-      const fd = this.#unsynced.shift();
-      if (fd === undefined) return;
-      this.#syncing++;
-      fdatasync(fd, (err) => {
-        if (err !== null) this.#fail(err);
-        close(fd, () => undefined);
-        this.#syncing--;
-        this.#syncNext();
-        this.#changed();
-      });
-    }
+    if (fd !== null) this.#syncs.finish(fd);
   }
 }
 

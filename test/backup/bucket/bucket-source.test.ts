@@ -43,9 +43,13 @@ async function bucket(dialect: 's3' | 'oss', name: string): Promise<ObjectClient
   return client;
 }
 
-function save(client: ObjectClient, parent: Snapshot | null): Promise<BackupResult> {
-  const paths = [`/${client.bucket}`];
-  return saveStream({ repository, entries: bucketEntries({ client }), paths, parent, threads: 2, host: 'test' });
+function save(
+  client: ObjectClient,
+  parent: Snapshot | null,
+  isAskedAnew?: (key: string) => boolean,
+): Promise<BackupResult> {
+  const entries = bucketEntries({ client, ...(isAskedAnew !== undefined && { isAskedAnew }) });
+  return saveStream({ repository, entries, paths: [`/${client.bucket}`], parent, threads: 2, host: 'test' });
 }
 
 /** Keys that no directory can hold as they are, or that are each other's directories. */
@@ -108,6 +112,49 @@ test('objects that are the same are not read again, and those that went are gone
   const target = await bucket('s3', 'second-target');
   await restoreBucket({ repository, snapshot: second.snapshot, bucket: source.bucket, target });
   assert.deepEqual(await contents(target), await contents(source));
+});
+
+for (const dialect of ['s3', 'oss'] as const) {
+  test(`of objects that are asked anew a change of tags is saved, without reading them (${dialect})`, async () => {
+    const source = await bucket(dialect, `tagged-${dialect}`);
+    const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`);
+    for (const key of keys) await source.put(key, Buffer.from(key), { metadata: { key }, tags: { key } });
+    const first = await save(source, null);
+    await source.putTags('key-1', { changed: 'yes' });
+    await source.putTags('key-2', {});
+    const blind = await save(source, first.snapshot);
+    assert.deepEqual([blind.counts.filesChanged, blind.snapshot.tree], [0, first.snapshot.tree]);
+    const seeing = await save(source, first.snapshot, (key) => key !== 'key-2');
+    assert.deepEqual([seeing.counts.filesChanged, seeing.counts.filesUnmodified], [1, 19]);
+    assert.equal(seeing.added.data.storedBytes, 0);
+    const last = await save(source, seeing.snapshot, () => true);
+    assert.equal(last.counts.filesChanged, 1);
+    assert.equal((await save(source, last.snapshot, () => true)).snapshot.tree, last.snapshot.tree);
+
+    const target = await bucket(dialect, `tagged-target-${dialect}`);
+    await restoreBucket({ repository, snapshot: last.snapshot, bucket: source.bucket, target });
+    assert.deepEqual(await contents(target), await contents(source));
+    for (const key of keys) assert.deepEqual(await target.getTags(key), await source.getTags(key), key);
+  });
+}
+
+test('an object that is replaced or deleted before it is asked anew makes the backup partial, by name', async () => {
+  const source = await bucket('s3', 'moving');
+  for (const key of ['one', 'two', 'three']) await source.put(key, Buffer.from(key));
+  const { snapshot: parent } = await save(source, null);
+  const listed = bucketEntries({ client: source, isAskedAnew: () => true });
+  const first = await listed.next();
+  await source.put('three', Buffer.from('another'));
+  await source.delete('two');
+  async function* rest(): ReturnType<typeof bucketEntries> {
+    yield first.value!;
+    yield* listed;
+  }
+  const saved = await saveStream({ repository, entries: rest(), paths: ['/moving'], parent, threads: 1 });
+  assert.deepEqual(
+    [saved.kind, ...saved.problems.map(({ kind, path: at }) => `${kind} ${at}`).toSorted()],
+    ['partial', 'changed /moving/three', 'vanished /moving/two'],
+  );
 });
 
 test('with overwrite never, what is there stays', async () => {

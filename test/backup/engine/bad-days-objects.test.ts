@@ -59,7 +59,7 @@ const refusals: { name: string; answer: Scripted; code: string; hint: RegExp }[]
   {
     name: 'credentials that expire in the midst',
     answer: { status: 403, body: errorDocument('ExpiredToken', 'the provided token has expired') },
-    ...{ code: 'CREDENTIALS_REFUSED', hint: /renew them and run it again, it goes on where it was/ },
+    ...{ code: 'CREDENTIALS_REFUSED', hint: /give the right and run it again, it goes on where it was/ },
   },
   {
     name: 'a bucket that gets full',

@@ -17,7 +17,7 @@ import { createWorld, fresh, noise, type World } from './world.ts';
 
 const mib = 2 ** 20;
 const program = path.join(import.meta.dirname, 'support', 'backup-process.ts');
-const kills = repeated(5, 20);
+const kills = repeated(3, 20);
 
 function fillSource(world: World): number {
   let bytes = 0;

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { saveBackup } from '../../../activities/protection/backup.ts';
-import { openBucketAt } from '../../../activities/protection/bucket-place.ts';
+import { openBucketAt } from '../../../activities/drivers/bucket/place.ts';
 import type { TreeNode } from '../../../activities/backup/repository/tree.ts';
 import type { PlanResource } from '../../../workflows/engine/plan.ts';
 import type { RecoveryPoint, RestoreProof } from '../../../workflows/engine/protection.ts';

@@ -9,6 +9,8 @@ export interface Archiving extends AsyncDisposable {
   /** What was told last. */
   progress(): ArchiveWalProgress | null;
   logged: string[];
+  /** Gaps that somebody is to be told of. */
+  gaps: string[];
   readonly done: Promise<ArchiveWalProgress>;
   stop(): Promise<ArchiveWalProgress>;
 }
@@ -24,14 +26,15 @@ export function startArchiving(order: ArchiveWalOrder, home: string): Archiving 
     log: (message) => void logged.push(message),
   };
   mkdirSync(context.stateDir, { recursive: true });
-  const done = archiveWal(order, context);
+  const gaps: string[] = [];
+  const done = archiveWal(order, context, (why) => void gaps.push(why));
   done.catch(() => undefined); // asked by the test
   const stop = (): Promise<ArchiveWalProgress> => {
     ended.abort();
     return done;
   };
   return {
-    ...{ progress: () => last, logged, done, stop },
+    ...{ progress: () => last, logged, gaps, done, stop },
     [Symbol.asyncDispose]: () =>
       stop().then(
         () => undefined,

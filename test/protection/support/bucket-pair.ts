@@ -9,6 +9,7 @@ import { openObjects } from '../../../activities/objects/open.ts';
 import type { ObjectClient } from '../../../activities/objects/types.ts';
 import { Links, type Fault } from '../../../sandbox/links.ts';
 import type { JsonObject, PlanResource } from '../../../workflows/engine/plan.ts';
+import { untilNextLookMs } from '../../support/eventually.ts';
 import { account, startCluster, type TestCluster } from '../../storage/support/dev-cluster.ts';
 
 export type SiteName = 'hangzhou' | 'beijing';
@@ -144,13 +145,13 @@ async function contentsOf(client: ObjectClient): Promise<Record<string, string>>
 
 /** Waits until an assertion holds; its own words when it never does. */
 export async function settles(assertion: () => void | Promise<void>, limitMs = 20_000): Promise<void> {
-  const giveUpAtMs = performance.now() + limitMs;
+  const beganMs = performance.now();
   for (;;) {
     try {
       return await assertion();
     } catch (err) {
-      if (performance.now() > giveUpAtMs) throw err;
+      if (performance.now() > beganMs + limitMs) throw err;
     }
-    await sleep(20);
+    await sleep(untilNextLookMs(performance.now() - beganMs));
   }
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { replicateObjects } from '../../../activities/protection/replicate/replicate-objects.ts';
 import type { ReplicationStatus } from '../../../workflows/engine/replication.ts';
-import { protectionDir } from '../../../activities/protection/replicate/home.ts';
+import { protectionDir } from '../../../activities/drivers/bucket/replication/home.ts';
 import type { Bucket, SiteName } from './bucket-pair.ts';
 
 /** A replication as an activity of it runs. */

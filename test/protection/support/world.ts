@@ -5,6 +5,7 @@ import { usableDataHome } from '../../../activities/drivers/postgres/owner.ts';
 import type { AimDeps } from '../../../worker/aim.ts';
 import { openLedger, type Ledger } from '../../../worker/ledger/ledger.ts';
 import { followProtection, startProtection } from '../../../worker/protection-start.ts';
+import { initRepository } from '../../../activities/backup/repository/repository.ts';
 import type { BackupOrder, Vault } from '../../../workflows/engine/protection.ts';
 import { startLedgerPostgres, withClient, type LedgerPostgres } from '../../support/ledger-postgres.ts';
 import { startProtectionWorker } from './worker.ts';
@@ -76,9 +77,25 @@ export async function openWorld({ worker = 'here', aim }: WorldOptions = {}): Pr
   };
 }
 
+/** A vault to write to. Deriving a key as slowly as it is done for real is not what these tests are about. */
+export async function madeVault(world: ProtectionWorld, name: string): Promise<Vault> {
+  const vault = world.vault(name);
+  const repository = await initRepository({
+    ...{ address: { kind: 'directory', path: vault.repository }, scrypt: { N: 1024, r: 8, p: 1 } },
+    password: process.env['TEST_VAULT_PASSWORD']!,
+  });
+  await repository.close();
+  return vault;
+}
+
 async function sampleDatabase(postgres: LedgerPostgres): Promise<string> {
   const url = await postgres.newDatabase();
   await withClient(url, async (client) => {
+    // Half of the files that every backup would save, and every restore would lay down.
+    for (const template of ['template0', 'template1']) {
+      await client.query(`ALTER DATABASE ${template} IS_TEMPLATE false`);
+      await client.query(`DROP DATABASE ${template}`);
+    }
     await client.query('CREATE TABLE orders AS SELECT i AS id, md5(i::text) AS what FROM generate_series(1, 20000) i');
     await client.query('ALTER TABLE orders ADD PRIMARY KEY (id)');
     // The sample's server trusts everybody; a restored copy asks for the password.

@@ -13,6 +13,7 @@ import { configDir, writeOwned } from '../../../../activities/drivers/postgres/s
 import { withSql, type SqlClient } from '../../../../activities/drivers/postgres/sql.ts';
 import { returnPort } from '../../../../sandbox/ports.ts';
 import { anyPort } from '../../../support/ports.ts';
+import { makeFromTemplate } from '../../../support/server-template.ts';
 
 /** PostgreSQL's own programs of another version, where this machine has them. */
 export const debianBinDir = '/usr/lib/postgresql/15/bin';
@@ -73,8 +74,7 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
   const binaries = binDir === null ? {} : { binDir };
   const port = await anyPort();
   const url = `postgres://${user}:${password}@127.0.0.1:${port}/postgres`;
-  if (options.walSegmentMegabytes !== undefined) await initSmall(dataDir, options.walSegmentMegabytes, binDir);
-  else if (options.exists !== true) await initServer({ dataDir, superuser: user, password, ...binaries });
+  if (options.exists !== true) await makeServer(dataDir, options);
   const upstream =
     options.upstream === undefined ? null : { url: options.upstream, slot: '', applicationName: 'standby' };
   const settings = {
@@ -95,10 +95,23 @@ export async function testServer(home: TestHome, options: TestServerOptions = {}
   };
 }
 
+const initSource = path.join(import.meta.dirname, '../../../../activities/drivers/postgres/init.ts');
+
+async function makeServer(dataDir: string, { binDir = null, walSegmentMegabytes }: TestServerOptions): Promise<void> {
+  const { initdb } = await findPostgres(binDir ?? undefined);
+  const variant = `segments of ${walSegmentMegabytes ?? 'usual'} MiB`;
+  const recipe = { binDir: path.dirname(initdb), variant, sources: [initSource, import.meta.filename] };
+  await makeOwnedDir(configDir(dataDir));
+  await makeFromTemplate(recipe, dataDir, () =>
+    walSegmentMegabytes === undefined
+      ? initServer({ dataDir, superuser: user, password, ...(binDir !== null && { binDir }) })
+      : initSmall(dataDir, walSegmentMegabytes, binDir),
+  );
+}
+
 /** With small segments much happens at their ends, which are what most can go wrong at. */
 async function initSmall(dataDir: string, segmentMegabytes: number, binDir: string | null): Promise<void> {
   const { initdb } = await findPostgres(binDir ?? undefined);
-  await makeOwnedDir(configDir(dataDir));
   const passwordFile = path.join(configDir(dataDir), 'password');
   await writeOwned(passwordFile, `${password}\n`);
   const options = ['--auth=scram-sha-256', '--locale=C', '--encoding=UTF8', '--data-checksums', '--no-sync'];
