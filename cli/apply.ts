@@ -1,11 +1,10 @@
-import type { Command } from 'commander';
-import { driverCatalogue } from '../activities/drivers/index.ts';
+import { driverCatalogue } from '../activities/drivers/catalogue.ts';
 import { loadEstate, type Estate } from '../runbooks/estate.ts';
+import { protectionWorkflows } from '../runbooks/protection.ts';
 import { applySchedules, compareSchedules } from '../worker/schedules/apply.ts';
 import { hasDrift } from '../worker/schedules/diff.ts';
-import { applyStanding, compareStanding, mustAct } from '../worker/standing-orders.ts';
+import { applyStanding, compareStanding, mustAct, type StandingStep } from '../worker/standing-orders.ts';
 import { registerSearchAttributes } from '../worker/temporal.ts';
-import { action } from './command.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { say, sayJson, style } from './output.ts';
@@ -16,33 +15,13 @@ interface ApplyOptions {
   json?: boolean;
 }
 
-export function addApply(program: Command): void {
-  program
-    .command('apply [estate]')
-    .description(
-      "Make Temporal's schedules, archives of WAL and replications what the estate asks for; repeating it changes nothing",
-    )
-    .option('--dry-run', 'show what would be done and do nothing')
-    .option('--json', 'print what was done as JSON')
-    .addHelpText(
-      'after',
-      `
-What is paused stays paused: a failback or \`muster schedules resume\` takes it up again. Schedules that were made
-from another estate file, or by somebody else, are never touched.
-
-Examples:
-  $ npx muster apply muster.yaml --dry-run
-  $ npx muster apply muster.yaml`,
-    )
-    .action(action<ApplyOptions>((context, options, file) => apply(context, options, file)));
-}
-
 /** The estate that a command names, else the one that all commands speak of. */
 export function estateFor(context: Context, file: string | undefined): Estate {
   return file === undefined ? context.estate() : loadEstate(file, driverCatalogue);
 }
 
-async function apply(context: Context, options: ApplyOptions, file: string | undefined): Promise<ExitCode> {
+/** `muster apply` */
+export async function apply(context: Context, options: ApplyOptions, file?: string): Promise<ExitCode> {
   const estate = estateFor(context, file);
   const client = await context.temporal();
   const steps = await compareSchedules(client, estate);
@@ -56,6 +35,19 @@ async function apply(context: Context, options: ApplyOptions, file: string | und
   if (options.json === true) sayJson({ estate: estate.fileName, steps: stepsJson(steps, standing), applied });
   else if (isDry)
     say(hasDrift(steps) || mustAct(standing) ? 'dry run: nothing was done' : style.green('nothing to do'));
-  else say(style.green(applied.length === 0 ? 'nothing to do' : `applied: ${applied.length} of ${all}`));
+  else {
+    say(style.green(applied.length === 0 ? 'nothing to do' : `applied: ${applied.length} of ${all}`));
+    for (const line of newArchives(standing)) say(line);
+  }
   return exitCodes.met;
+}
+
+/** Base backups from before an archive began do not lead into it. */
+function newArchives(standing: readonly StandingStep[]): string[] {
+  return standing
+    .filter(({ kind, ordered }) => kind === 'start' && ordered?.workflowType === protectionWorkflows.archiveWal)
+    .map(({ workflowId }) => {
+      const [, service, resource] = workflowId.split('/');
+      return `WAL of ${service}/${resource} is archived from now on; a base backup taken now leads into it: muster backups now ${service}/${resource}`;
+    });
 }

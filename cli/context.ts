@@ -2,13 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
-import { driverCatalogue } from '../activities/drivers/index.ts';
-import { loadEstate, type Estate, type EstateService } from '../runbooks/estate.ts';
-import { openLedger, type Ledger } from '../worker/ledger/ledger.ts';
-import { serviceOf } from '../worker/planner.ts';
-import { controlAddress } from '../worker/addresses.ts';
-import { readDependencies } from '../worker/dependencies.ts';
-import { connectClient, type TemporalPlace } from '../worker/temporal.ts';
+import { driverCatalogue } from '../activities/drivers/catalogue.ts';
+import { loadEstate, serviceOf, type Estate, type EstateService } from '../runbooks/estate.ts';
+import type { Ledger } from '../worker/ledger/ledger.ts';
+import type { TemporalPlace } from '../worker/temporal.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 
 /** What `muster up` leaves for the commands: where things are, and the environment of a process at the control plane. */
@@ -26,13 +23,14 @@ export interface Context {
   estate(): Estate;
   service(name: string | undefined): EstateService;
   temporal(): Promise<Client>;
-  ledger(): Ledger;
+  ledger(): Promise<Ledger>;
   close(): Promise<void>;
 }
 
 /**
  * Where the commands look: an estate named by MUSTER_ESTATE, else the sandbox that runs in this folder, else
- * `muster.yaml`. Connections are made when first asked for.
+ * `muster.yaml`. Connections are made, and what makes them is loaded, when they are
+ * first asked for.
  */
 export function openContext(): Context {
   const home = path.resolve(process.env['MUSTER_HOME'] ?? '.muster');
@@ -40,7 +38,7 @@ export function openContext(): Context {
   const estatePath = sandbox ?? process.env['MUSTER_ESTATE'] ?? 'muster.yaml';
   let estate: Estate | null = null;
   let client: Promise<Client> | null = null;
-  let ledger: Ledger | null = null;
+  let ledger: Promise<Ledger> | null = null;
   const context: Context = {
     home,
     estatePath,
@@ -52,9 +50,12 @@ export function openContext(): Context {
         address: process.env['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233',
         namespace: process.env['TEMPORAL_NAMESPACE'] ?? 'default',
       })),
-    ledger: () => (ledger ??= openLedger(ledgerUrl())),
+    ledger: () => (ledger ??= connectLedger()),
     close: async () => {
-      await ledger?.close();
+      await ledger?.then(
+        (l) => l.close(),
+        () => undefined,
+      );
       await client?.then(
         (c) => c.connection.close(),
         () => undefined,
@@ -66,9 +67,14 @@ export function openContext(): Context {
 
 /** The control plane knows since when Temporal is away, and says it for us. */
 async function connectOrSaySince(estate: Estate, place: TemporalPlace): Promise<Client> {
+  const { connectClient } = await import('../worker/temporal.ts');
   try {
     return await connectClient(place);
   } catch (err) {
+    const [{ controlAddress }, { readDependencies }] = await Promise.all([
+      import('../worker/addresses.ts'),
+      import('../worker/dependencies.ts'),
+    ]);
     const away = await readDependencies(controlAddress(estate));
     const sinceMs = away?.temporalAwaySinceMs ?? null;
     if (!(err instanceof MusterError) || sinceMs === null) throw err;
@@ -82,10 +88,12 @@ function onlyService(estate: Estate): string {
   throw new MusterError('SERVICE_UNKNOWN', `name the service: ${names.join(', ')}`);
 }
 
-function ledgerUrl(): string {
+async function connectLedger(): Promise<Ledger> {
   const url = process.env['MUSTER_LEDGER_URL'];
-  if (url !== undefined) return url;
-  throw new MusterError('CONFIG_INVALID', 'MUSTER_LEDGER_URL is not set and no sandbox runs here');
+  if (url === undefined)
+    throw new MusterError('CONFIG_INVALID', 'MUSTER_LEDGER_URL is not set and no sandbox runs here');
+  const { openLedger } = await import('../worker/ledger/ledger.ts');
+  return openLedger(url);
 }
 
 /** Takes over the environment of the sandbox that runs here; what is set already wins. Returns its estate's path. */

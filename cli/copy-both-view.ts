@@ -8,7 +8,16 @@ import {
 } from '../activities/mover/pair/pair.ts';
 import { type PairConflict } from '../activities/mover/pair/conflicts.ts';
 import { type PassRule } from '../activities/mover/run/pass.ts';
-import { countsText, durationText, eventText, mostNames, progressText, sizeText } from './copy-view.ts';
+import {
+  countsText,
+  drawLine,
+  durationText,
+  eventText,
+  mostNames,
+  progressText,
+  sizeText,
+  stoppedText,
+} from './copy-view.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { note, say, style } from './output.ts';
 
@@ -32,7 +41,7 @@ export function openPairView(json: boolean, mode: PassRule['mode']): PairView {
     progress(progress) {
       if (json) return line({ type: 'progress', ...progress });
       const text = `${arrows.aToB} ${progressText(progress.aToB)} | ${arrows.bToA} ${progressText(progress.bToA)}`;
-      if (live) process.stderr.write(`\r\u001b[2K${text}`);
+      if (live) drawLine(text);
     },
     event(event) {
       const { kind, ...rest } = event;
@@ -50,7 +59,7 @@ export function openPairView(json: boolean, mode: PassRule['mode']): PairView {
       clear();
       if (json) line({ type: 'result', ...result });
       else say(resultText(result));
-      if (!json && result.kind === 'stopped') note(`${style.red(`muster: ${result.code}`)}: ${result.message}`);
+      if (!json && result.kind === 'stopped') note(stoppedText(result));
       return exitOf(result, mode);
     },
     conflicts({ file, conflicts }) {

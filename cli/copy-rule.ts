@@ -1,4 +1,4 @@
-import { parseRate, parseTimetable } from '../activities/mover/run/timetable.ts';
+import { parseSize, parseTimetable } from '../activities/mover/run/timetable.ts';
 import { type PairRule } from '../activities/mover/pair/pair.ts';
 import { type FilterRule } from '../activities/mover/run/filter.ts';
 import { type PassRule, usualCopyRule, usualPassRule } from '../activities/mover/run/pass.ts';
@@ -69,7 +69,7 @@ export function ruleOf(flags: CopyFlags): PassRule {
       origin: flags.origin,
       carry: { storageClass: flags.storageClass, tags: flags.tags, locks: flags.locks },
       restoreDays: flags.restoreArchived === undefined ? 0 : whole('--restore-archived', flags.restoreArchived, 1),
-      partBytes: sizeOf('--part-size', flags.partSize),
+      partBytes: someOf('--part-size', flags.partSize),
     },
     ...(deletes === true ? { deleteShare: share('--delete-guard', flags.deleteGuard) } : {}),
     verifyShare: flags.verify === undefined ? 0 : share('--verify', flags.verify),
@@ -117,7 +117,13 @@ export function filterOf(flags: FilterFlags): FilterRule {
 }
 
 export function sizeOf(option: string, text: string): number {
-  return named(option, () => parseRate(text)) ?? Infinity;
+  return named(option, () => parseSize(text));
+}
+
+function someOf(option: string, text: string): number {
+  const bytes = sizeOf(option, text);
+  if (bytes <= 0) throw wrong(option, 'must be above 0');
+  return bytes;
 }
 
 const units: Readonly<Record<string, number>> = {

@@ -13,15 +13,28 @@ export async function openState(directory: string, fingerprint: string): Promise
   throw new MusterError('CONFIG_INVALID', `--state ${directory} belongs to another source or target`);
 }
 
+/** One Ctrl-C may arrive twice: by the terminal, and passed on by `npx`. Nobody means the second so soon. */
+const sameMs = 500;
+
 /** The first Ctrl-C ends in order, the second at once. @returns takes the handlers away */
 export function onInterrupt(stop: () => void): () => void {
-  let asked = false;
+  let askedMs: number | undefined;
   const handler = (): void => {
-    if (asked) process.exit(1);
-    asked = true;
+    const nowMs = performance.now();
+    if (askedMs !== undefined) {
+      if (nowMs - askedMs > sameMs) process.exit(1);
+      return;
+    }
+    askedMs = nowMs;
     note('muster: stops in order; press again to end at once');
     stop();
   };
+  /** Whoever read the output has seen enough (`| head`). */
+  const broken = (err: NodeJS.ErrnoException): void => {
+    if (err.code !== 'EPIPE') throw err;
+    stop();
+  };
   process.on('SIGINT', handler).on('SIGTERM', handler);
+  process.stdout.on('error', broken);
   return () => process.off('SIGINT', handler).off('SIGTERM', handler);
 }

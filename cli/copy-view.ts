@@ -1,5 +1,6 @@
 import { type ObjectEvent, type PassResult, type PassRule } from '../activities/mover/run/pass.ts';
 import { type Counts, type Progress } from '../activities/mover/run/progress.ts';
+import { errorCatalogue } from '../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { note, say, style } from './output.ts';
 
@@ -20,7 +21,7 @@ export function openCopyView(json: boolean, mode: PassRule['mode']): CopyView {
   return {
     progress(progress) {
       if (json) line({ type: 'progress', ...progress });
-      else if (live) process.stderr.write(`\r\u001b[2K${progressText(progress)}`);
+      else if (live) drawLine(progressText(progress));
     },
     object(event) {
       if (json) return line({ type: 'object', ...event });
@@ -34,10 +35,20 @@ export function openCopyView(json: boolean, mode: PassRule['mode']): CopyView {
       if (live) process.stderr.write('\r\u001b[2K');
       if (json) line({ type: 'result', ...result });
       else say(resultText(result));
-      if (!json && result.kind === 'stopped') note(`${style.red(`muster: ${result.code}`)}: ${result.message}`);
+      if (!json && result.kind === 'stopped') note(stoppedText(result));
       return exitOf(result, mode);
     },
   };
+}
+
+/** Writes over the line of progress. */
+export function drawLine(text: string): void {
+  process.stderr.write(`\r\u001b[2K${fitted(text, process.stderr.columns)}`);
+}
+
+/** What is wider than the terminal would leave lines behind. */
+export function fitted(text: string, columns: number): string {
+  return text.slice(0, (columns || 80) - 1);
 }
 
 /** 0 all is there, or a dry run said what is not; 1 stopped; 3 something was left out or differs; 4 the delete guard waits for a person. */
@@ -71,10 +82,11 @@ export function eventText(event: ObjectEvent): string {
   }
 }
 
-export function progressText({ counts, rate, etaMs, paused, listed }: Progress): string {
+export function progressText({ counts, underWayBytes, rate, etaMs, paused, listed }: Progress): string {
+  const bytes = counts.copiedBytes + underWayBytes;
   const parts = [
     `${counts.copied} of ${counts.wanted}${listed ? '' : '+'} objects`,
-    `${sizeText(counts.copiedBytes)} of ${sizeText(counts.wantedBytes)}${listed ? '' : '+'}`,
+    `${sizeText(bytes)} of ${sizeText(counts.wantedBytes)}${listed ? '' : '+'}`,
     `${counts.sourceObjects} listed`,
   ];
   if (rate !== undefined)
@@ -93,8 +105,19 @@ function resultText(result: PassResult): string {
       : result.kind === 'more'
         ? 'to be gone on with'
         : style.red('stopped');
-  return `${head} in ${took}: ${countsText(counts)}`;
+  const listed = counts.sourceObjects + counts.targetObjects;
+  const told = countsText(counts);
+  const nothing = listed > 0 && told === nothingThere;
+  return `${head} in ${took}: ${nothing ? `nothing to do; the filters leave out all ${listed} that were listed` : told}`;
 }
+
+/** Why a pass ended early, and the way out. */
+export function stoppedText({ code, message }: Pick<PassResult & { kind: 'stopped' }, 'code' | 'message'>): string {
+  const hint = code === 'ABORTED' ? 'Run it again; with --state it goes on where it was.' : errorCatalogue[code].hint;
+  return `${style.red(`muster: ${code}`)}: ${message}\n  ${hint}`;
+}
+
+const nothingThere = 'nothing there';
 
 export function countsText(counts: Counts): string {
   const words: [number, string][] = [
@@ -114,7 +137,7 @@ export function countsText(counts: Counts): string {
     [counts.readBack, 'read again at the target'],
   ];
   const told = words.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
-  return told.length === 0 ? 'nothing there' : told.join(', ');
+  return told.length === 0 ? nothingThere : told.join(', ');
 }
 
 export function sizeText(bytes: number): string {

@@ -1,11 +1,9 @@
-import type { Command } from 'commander';
 import { resolveReference } from '../activities/references.ts';
 import { findPostgres } from '../activities/drivers/postgres/binaries.ts';
 import { readServiceState } from '../worker/service-state.ts';
 import { toMusterError } from '../workflows/engine/errors.ts';
-import { action } from './command.ts';
 import type { Context } from './context.ts';
-import { exitCodes } from './exit-codes.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { say, sayJson, style } from './output.ts';
 
 interface Finding {
@@ -14,22 +12,14 @@ interface Finding {
   detail: string;
 }
 
-export function addDoctor(program: Command): void {
-  program
-    .command('doctor')
-    .description('Check what Muster leans on: estate, secrets, Temporal, ledger, agents, databases')
-    .option('--json', 'print the findings as JSON')
-    .addHelpText('after', '\nExample:\n  $ npx muster doctor')
-    .action(
-      action<{ json?: boolean }>(async (context, options) => {
-        const findings = await examine(context);
-        if (options.json === true) sayJson(findings);
-        else
-          for (const { what, ok, detail } of findings)
-            say(`${ok ? style.green('✓') : style.red('✗')} ${what.padEnd(28)} ${detail}`);
-        return findings.every((finding) => finding.ok) ? exitCodes.met : exitCodes.failed;
-      }),
-    );
+/** `muster doctor` */
+export async function checkUp(context: Context, options: { json?: boolean }): Promise<ExitCode> {
+  const findings = await examine(context);
+  if (options.json === true) sayJson(findings);
+  else
+    for (const { what, ok, detail } of findings)
+      say(`${ok ? style.green('✓') : style.red('✗')} ${what.padEnd(28)} ${detail}`);
+  return findings.every((finding) => finding.ok) ? exitCodes.met : exitCodes.failed;
 }
 
 async function examine(context: Context): Promise<Finding[]> {
@@ -47,7 +37,7 @@ async function examine(context: Context): Promise<Finding[]> {
       return process.env['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233';
     }),
     look('ledger', async () => {
-      await context.ledger().listRuns();
+      await (await context.ledger()).listRuns();
       return 'answers';
     }),
     ...Object.values(context.estate().services).map((service) => lookAtService(context, service.name)),

@@ -1,8 +1,8 @@
-import type { Command } from 'commander';
-import { driverCatalogue } from '../activities/drivers/index.ts';
+import { driverCatalogue } from '../activities/drivers/catalogue.ts';
 import { loadRunbook } from '../runbooks/runbook.ts';
-import { action } from './command.ts';
-import { runAndFollow, runKindsHelp, type RunOptions } from './run.ts';
+import type { Context } from './context.ts';
+import type { ExitCode } from './exit-codes.ts';
+import { runAndFollow, type RunOptions } from './run.ts';
 
 interface FailoverOptions extends RunOptions {
   to?: string;
@@ -11,38 +11,14 @@ interface FailoverOptions extends RunOptions {
   acceptDataLoss?: boolean;
 }
 
-export function addFailover(program: Command): void {
-  program
-    .command('failover [service]')
-    .description(runKindsHelp.failover)
-    .option('--to <site>', 'site to move to (default: the other one)')
-    .option('--planned', 'graceful: the source takes part and nothing is lost')
-    .option('--runbook <file>', 'hand-written runbook instead of the generated one')
-    .option('--accept-data-loss', 'open the RPO gates beforehand, in the name of --by')
-    .option('--by <name>', 'who orders it (default: $USER)')
-    .option('--dry-run', 'show the plan and start nothing')
-    .option('--detach', 'start it and return')
-    .option('--json', 'print the run as JSON')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  $ npx muster failover shop                     # the primary site is gone
-  $ npx muster failover shop --planned           # a move without loss
-  $ npx muster failover shop --dry-run           # what would happen
-  $ npx muster failover shop --accept-data-loss --by ana`,
-    )
-    .action(
-      action<FailoverOptions>((context, options, service) =>
-        runAndFollow(context, options, service, {
-          kind: 'failover',
-          mode: options.planned === true ? 'graceful' : 'ungraceful',
-          ...(options.to !== undefined && { to: options.to }),
-          ...(options.runbook !== undefined && {
-            runbook: loadRunbook(options.runbook, context.estate(), driverCatalogue),
-          }),
-          ...(options.acceptDataLoss === true && { acceptDataLossBy: options.by ?? process.env['USER'] ?? 'operator' }),
-        }),
-      ),
-    );
+/** `muster failover` */
+export async function failover(context: Context, options: FailoverOptions, service?: string): Promise<ExitCode> {
+  const { to, planned, runbook, acceptDataLoss, by } = options;
+  return runAndFollow(context, options, service, {
+    kind: 'failover',
+    mode: planned === true ? 'graceful' : 'ungraceful',
+    ...(to !== undefined && { to }),
+    ...(runbook !== undefined && { runbook: loadRunbook(runbook, context.estate(), driverCatalogue) }),
+    ...(acceptDataLoss === true && { acceptDataLossBy: by ?? process.env['USER'] ?? 'operator' }),
+  });
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { type Command } from 'commander';
 import { type LifecycleDone, type LifecyclePlan } from '../activities/mover/lifecycle/run-lifecycle.ts';
 import { type LifecycleRule } from '../activities/mover/lifecycle/rules.ts';
 import { type ReplicationLedger } from '../activities/mover/ledger/ledger.ts';
@@ -8,64 +7,16 @@ import { type ObjectPlace } from '../activities/objects/place.ts';
 import { type ObjectClient } from '../activities/objects/types.ts';
 import { type Side } from '../activities/mover/side.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
-import { addLimits } from './copy-options.ts';
 import { type CopyFlags, ruleOf } from './copy-rule.ts';
 import { onInterrupt, openState } from './copy-state.ts';
-import { durationText, eventText, sizeText } from './copy-view.ts';
+import { durationText, eventText, sizeText, stoppedText } from './copy-view.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
-import { note, reportError, say, style } from './output.ts';
-
-const help = `
-rules.yaml, in which an object goes by the first rule it meets (the same rules may stand below "copies" in an estate):
-  to: oss://archive?region=cn-hangzhou        # where "migrate" goes
-  rules:
-    - { name: traces, prefix: traces/, minAge: 365d, migrate: { keepSource: false } }
-    - { name: cold, minAge: 90d, minSize: 128K, tag: { class: cold }, tier: STANDARD_IA }
-
-Examples:
-  muster lifecycle plan s3://shop --rules rules.yaml
-  muster lifecycle run  s3://shop --rules rules.yaml --state /var/lib/muster/shop-lifecycle
-
-"tier" copies an object onto itself with another storage class; its age begins anew, as stores have it. "migrate" copies,
-proves, and only then deletes at the source what is still the object that was proved.
-
-Exit codes:
-  0  done
-  1  a rule was stopped: the code says why; run it again
-  2  wrong usage, or a mistake in the rules: nothing was started
-  3  some objects could not be moved, and stay where they are`;
+import { note, say, style } from './output.ts';
 
 interface LifecycleFlags extends Partial<CopyFlags> {
   rules: string;
   state?: string;
   json?: boolean;
-}
-
-/** `muster lifecycle`: objects go to other classes or places by age, size, name and tag. Stands alone. */
-export function addLifecycle(program: Command): void {
-  const group = program
-    .command('lifecycle')
-    .description('tier or migrate objects by age, size, prefix and tag')
-    .addHelpText('after', help);
-  const add = (name: string, description: string): Command =>
-    group
-      .command(name)
-      .description(description)
-      .argument('<source>', 's3://bucket/prefix or oss://bucket/prefix')
-      .requiredOption('--rules <file>', 'what shall happen to which objects, as YAML')
-      .option('--json', 'lines of JSON');
-  const act = (command: Command, run: (source: string, flags: LifecycleFlags) => Promise<ExitCode>): void => {
-    command.action(async (source: string, flags: LifecycleFlags) => {
-      try {
-        process.exitCode = await run(source, flags);
-      } catch (err) {
-        process.exitCode = reportError(err, flags.json === true);
-      }
-    });
-  };
-  act(add('plan', 'count what each rule would do; changes nothing'), plan);
-  const run = addLimits(add('run', 'carry the rules out, one after the other'));
-  act(run.option('--state <dir>', 'remember every object here; needed by rules that migrate'), carryOut);
 }
 
 /** The source and the target of the rules, opened, and the rules on them. */
@@ -77,12 +28,12 @@ interface Opened extends AsyncDisposable {
 }
 
 async function open(sourceText: string, file: string): Promise<Opened> {
-  const [{ loadRules }, { parseLocation }, { openObjects }] = await Promise.all([
-    import('./lifecycle/rules-file.ts'),
+  const { loadRules } = await import('./lifecycle/rules-file.ts');
+  const { to, rules } = loadRules(file);
+  const [{ parseLocation }, { openObjects }] = await Promise.all([
     import('../activities/objects/location.ts'),
     import('../activities/objects/open.ts'),
   ]);
-  const { to, rules } = loadRules(file);
   const from = parseLocation(sourceText, process.env);
   const onto = to === undefined ? undefined : parseLocation(referenced(to), process.env);
   if (onto !== undefined) refuseOverlap(from, onto);
@@ -120,7 +71,8 @@ function refuseOverlap(a: ObjectPlace, b: ObjectPlace): void {
     throw new MusterError('CONFIG_INVALID', '"to" of the rules and the source lie within each other');
 }
 
-async function plan(sourceText: string, flags: LifecycleFlags): Promise<ExitCode> {
+/** `muster lifecycle plan` */
+export async function plan(flags: LifecycleFlags, sourceText: string): Promise<ExitCode> {
   await using opened = await open(sourceText, flags.rules);
   const { planLifecycle } = await import('../activities/mover/lifecycle/run-lifecycle.ts');
   const plans = await planLifecycle(opened);
@@ -135,7 +87,8 @@ function planText({ objects, sizeBytes }: LifecyclePlan): string {
   return `${objects} objects, ${sizeText(sizeBytes)}`;
 }
 
-async function carryOut(sourceText: string, flags: LifecycleFlags): Promise<ExitCode> {
+/** `muster lifecycle run` */
+export async function run(flags: LifecycleFlags, sourceText: string): Promise<ExitCode> {
   await using opened = await open(sourceText, flags.rules);
   const { source, rules, fingerprint } = opened;
   const { state, json = false } = flags;
@@ -187,5 +140,5 @@ function tell(done: LifecycleDone, json: boolean): void {
   say(`${style.bold(rule)}: ${done.done} of ${planText(done)}${left}`);
   for (const { key, code, message } of failures)
     say(`  ${style.red('failed')} ${JSON.stringify(key)}: ${code}: ${message}`);
-  if (stopped !== undefined) note(`${style.red(`muster: ${stopped.code}`)}: ${stopped.message}`);
+  if (stopped !== undefined) note(stoppedText(stopped));
 }

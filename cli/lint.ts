@@ -1,37 +1,30 @@
 import { existsSync } from 'node:fs';
-import type { Command } from 'commander';
-import { driverCatalogue } from '../activities/drivers/index.ts';
+import { driverCatalogue } from '../activities/drivers/catalogue.ts';
 import { compile } from '../runbooks/compile.ts';
 import { loadEstate } from '../runbooks/estate.ts';
 import { lint, type LintFinding } from '../runbooks/lint.ts';
 import { loadRunbook } from '../runbooks/runbook.ts';
 import type { RunKind } from '../workflows/engine/plan.ts';
-import { action } from './command.ts';
-import { exitCodes } from './exit-codes.ts';
+import type { Context } from './context.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { say, sayJson, style } from './output.ts';
 
 interface LintOptions {
   json?: boolean;
 }
 
-export function addLint(program: Command): void {
-  program
-    .command('lint [estate] [runbook]')
-    .description('Check an estate, every plan it leads to, and a runbook; touches nothing')
-    .option('--json', 'print the findings as JSON')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  $ npx muster lint muster.yaml\n  $ npx muster lint muster.yaml failover-shop.yaml',
-    )
-    .action(
-      action<LintOptions>(async (context, options, estateFile, runbookFile) => {
-        const path = estateFile ?? (existsSync('muster.yaml') ? 'muster.yaml' : context.estatePath);
-        const findings = lintAll(path, runbookFile);
-        if (options.json === true) sayJson({ estate: path, findings });
-        else drawFindings(path, findings);
-        return findings.some((finding) => finding.severity === 'error') ? exitCodes.usage : exitCodes.met;
-      }),
-    );
+/** `muster lint` */
+export async function lintEstate(
+  context: Context,
+  options: LintOptions,
+  estateFile?: string,
+  runbookFile?: string,
+): Promise<ExitCode> {
+  const path = estateFile ?? (existsSync('muster.yaml') ? 'muster.yaml' : context.estatePath);
+  const findings = lintAll(path, runbookFile);
+  if (options.json === true) sayJson({ estate: path, findings });
+  else drawFindings(path, findings);
+  return findings.some((finding) => finding.severity === 'error') ? exitCodes.usage : exitCodes.met;
 }
 
 function lintAll(path: string, runbookFile: string | undefined): (LintFinding & { plan: string })[] {

@@ -8,6 +8,10 @@ const program = new Command('muster')
   .version(software.replace(/^muster /, ''))
   .showHelpAfterError('(--help shows what there is)')
   .addHelpText('after', exitCodesHelp)
+  .addHelpText(
+    'after',
+    '\nCompiled code is kept in the cache of the user (MUSTER_CACHE moves it); NODE_DISABLE_COMPILE_CACHE=1 keeps none.',
+  )
   .exitOverride((err) => process.exit(err.exitCode === 0 ? exitCodes.met : exitCodes.usage));
 
 for (const { load } of groupsFor(process.argv.slice(2))) (await load())(program);

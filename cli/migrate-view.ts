@@ -8,7 +8,7 @@ import {
 } from '../activities/mover/migration/migrate.ts';
 import { type LedgerTotals } from '../activities/mover/ledger/ledger.ts';
 import { type ObjectEvent, type PassResult, type PassRun } from '../activities/mover/run/pass.ts';
-import { countsText, durationText, eventText, mostNames, progressText, sizeText } from './copy-view.ts';
+import { countsText, drawLine, durationText, eventText, mostNames, progressText, sizeText } from './copy-view.ts';
 import { note, say, style } from './output.ts';
 
 export interface MigrationStatus {
@@ -52,7 +52,7 @@ export function openMigrateView(json: boolean): MigrateView {
       const ticking = setInterval(
         () => {
           if (json) line('progress', { step: what, ...run.progress() });
-          else if (live) process.stderr.write(`\r\u001b[2K${stepWords[what]}: ${progressText(run.progress())}`);
+          else if (live) drawLine(`${stepWords[what]}: ${progressText(run.progress())}`);
         },
         live ? 500 : 5_000,
       );

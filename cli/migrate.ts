@@ -1,36 +1,19 @@
 import path from 'node:path';
-import { type Command } from 'commander';
 import { type AssessInput } from '../activities/mover/migration/assess.ts';
 import { type MigrationInput } from '../activities/mover/migration/migrate.ts';
 import { type ReplicationLedger } from '../activities/mover/ledger/ledger.ts';
 import { parseRate } from '../activities/mover/run/timetable.ts';
 import { type Side } from '../activities/mover/side.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
-import { addCarry, addChoice, addLimits } from './copy-options.ts';
+import type { LoneBody } from './command.ts';
 import { openPlaces } from './copy-places.ts';
 import { type CopyFlags, durationOf, ruleOf, share, whole, wrong } from './copy-rule.ts';
 import { onInterrupt, openState } from './copy-state.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { openMigrateView, type MigrateView } from './migrate-view.ts';
-import { note, reportError } from './output.ts';
+import { note, reportErrorLine } from './output.ts';
 
-const help = `
-A migration goes one way, in this order; --state remembers where it stands:
-  muster migrate assess    s3://old oss://new?region=cn-hangzhou --state /var/lib/muster/move
-  muster migrate run       s3://old oss://new?region=cn-hangzhou --state /var/lib/muster/move   again and again, while users go on
-  muster migrate cut-over  …  --writes-stopped      once nobody writes to the old place any more
-  muster migrate roll-back …                        if it has to be: what was written at the new place comes home
-  muster migrate status    …
-
-Exit codes:
-  0  done
-  1  stopped: the code says why; run it again, it goes on where it was
-  2  wrong usage, or not the time for this step: nothing was started
-  3  run: still behind, or objects were left out; cut-over: both sides differ, the old place stays in use;
-     assess: something cannot be moved; roll-back: something was kept, since both sides changed it
-  4  a person is needed: writes are not stopped, or the delete guard stopped it`;
-
-interface MigrateFlags extends CopyFlags {
+export interface MigrateFlags extends CopyFlags {
   state: string;
   sample: string;
   rate?: string;
@@ -54,46 +37,17 @@ interface Step {
   input: MigrationInput;
 }
 
-/** `muster migrate`: a bucket moves to another place for good. Stands alone. */
-export function addMigrate(program: Command): void {
-  const group = program
-    .command('migrate')
-    .description('move a bucket to another place for good: assess, run, cut-over, roll-back')
-    .addHelpText('after', help);
-  const add = (name: string, description: string, step: (of: Step) => Promise<ExitCode>): Command =>
-    addCarry(addChoice(group.command(name).description(description)))
-      .argument('<source>', 's3://bucket/prefix or oss://bucket/prefix')
-      .argument('<target>', 'the same')
-      .requiredOption('--state <dir>', 'where this migration stands')
-      .option('--json', 'lines of JSON')
-      .action(async (source: string, target: string, flags: MigrateFlags) => {
-        try {
-          process.exitCode = await take(source, target, { flags, step });
-        } catch (err) {
-          process.exitCode = codeOf(err, reportError(err, flags.json === true));
-        }
-      });
-  add('assess', 'what there is, what cannot come along, how long it will take; changes nothing', assessed)
-    .option('--sample <percent>', 'of the objects whose metadata, tags and locks are looked at', '2')
-    .option('--rate <bytes>', 'bytes a second to reckon with, e.g. 50M; default: as measured by run')
-    .option('--objects-per-second <number>', 'to reckon with; default: as measured by run');
-  const deletes = (command: Command): Command =>
-    addLimits(command).option('--delete-guard <percent>', 'stop before deleting more than this share', '10');
-  deletes(add('run', 'copy until the target has caught up', caughtUp))
-    .option('--passes <number>', 'at most so many', '5')
-    .option('--left <objects>', 'caught up when a pass finds no more than these', '0');
-  add('status', 'where it stands', status);
-  const cut = add('cut-over', 'the last pass and a full comparison, while nobody writes to the source', cutOver);
-  deletes(cut)
-    .option('--writes-stopped', 'your word that nobody writes to the source any more')
-    .option('--probe <time>', 'or watch the source for so long, e.g. 1m: nothing may change')
-    .option('--download', 'compare bytes where nothing else decides')
-    .option('--properties', 'also compare metadata, content headers and tags of each object');
-  deletes(add('roll-back', 'back to the source, with what was written at the target since', rollBack));
-}
-
-function codeOf(err: unknown, usual: ExitCode): ExitCode {
-  return err instanceof MusterError && err.code === 'FENCE_UNCONFIRMED' ? exitCodes.needsPerson : usual;
+/** A step by itself: both places opened, Ctrl-C heeded, and a person sent for where only one can decide. */
+function bodyOf(step: (of: Step) => Promise<ExitCode>): LoneBody<MigrateFlags> {
+  return async (flags, source, target) => {
+    try {
+      return await take(source, target, { flags, step });
+    } catch (err) {
+      if (!(err instanceof MusterError) || err.code !== 'FENCE_UNCONFIRMED') throw err;
+      reportErrorLine(err, flags.json === true);
+      return exitCodes.needsPerson;
+    }
+  };
 }
 
 async function take(
@@ -132,7 +86,7 @@ function ruleFor(flags: MigrateFlags): MigrationInput['rule'] {
 }
 
 async function assessed({ source, target, ledger, flags, view, signal, input }: Step): Promise<ExitCode> {
-  const [{ assess }, { measuredRate }] = await Promise.all([
+  const [{ assess: carryOut }, { measuredRate }] = await Promise.all([
     import('../activities/mover/migration/assess.ts'),
     import('../activities/mover/migration/migrate.ts'),
   ]);
@@ -142,7 +96,7 @@ async function assessed({ source, target, ledger, flags, view, signal, input }: 
     ...{ filter: input.rule.filter, carry: input.rule.copy.carry, versions: input.rule.versions },
     ...(rate === undefined ? {} : { rate }),
   };
-  const found = await assess(assessing);
+  const found = await carryOut(assessing);
   view.assessment(found);
   return found.impossible.length > 0 ? exitCodes.objectivesMissed : exitCodes.met;
 }
@@ -169,7 +123,7 @@ async function caughtUp({ ledger, flags, view, input }: Step): Promise<ExitCode>
   return result.kind === 'behind' || failed.objects > 0 ? exitCodes.objectivesMissed : exitCodes.met;
 }
 
-async function cutOver({ ledger, source, flags, view, input, signal }: Step): Promise<ExitCode> {
+async function cutOverNow({ ledger, source, flags, view, input, signal }: Step): Promise<ExitCode> {
   const [{ cutOver: carryOut, migrationPhase }, { staysStill }] = await Promise.all([
     import('../activities/mover/migration/migrate.ts'),
     import('../activities/mover/migration/still.ts'),
@@ -192,7 +146,7 @@ async function cutOver({ ledger, source, flags, view, input, signal }: Step): Pr
   return result.kind === 'ready' ? exitCodes.met : exitCodes.objectivesMissed;
 }
 
-async function rollBack({ ledger, home, view, input }: Step): Promise<ExitCode> {
+async function rolledBack({ ledger, home, view, input }: Step): Promise<ExitCode> {
   const { rollBack: carryOut } = await import('../activities/mover/migration/migrate.ts');
   await requirePhase(ledger, ['cut-over'], 'was not cut over: the source is still in use', false);
   await using way = await home();
@@ -203,7 +157,7 @@ async function rollBack({ ledger, home, view, input }: Step): Promise<ExitCode> 
   return failed + kept + archived > 0 ? exitCodes.objectivesMissed : exitCodes.met;
 }
 
-async function status({ ledger, home, view }: Step): Promise<ExitCode> {
+async function shown({ ledger, home, view }: Step): Promise<ExitCode> {
   const { migrationEvents, migrationPhase } = await import('../activities/mover/migration/migrate.ts');
   const cut = (await ledger.frozen()) !== undefined;
   await using way = cut ? await home() : undefined;
@@ -231,3 +185,14 @@ async function requirePhase(
 function stopped({ code }: { code: string }): ExitCode {
   return code === 'DELETE_GUARD' ? exitCodes.needsPerson : exitCodes.failed;
 }
+
+/** `muster migrate assess` */
+export const assess = bodyOf(assessed);
+/** `muster migrate run` */
+export const run = bodyOf(caughtUp);
+/** `muster migrate status` */
+export const status = bodyOf(shown);
+/** `muster migrate cut-over` */
+export const cutOver = bodyOf(cutOverNow);
+/** `muster migrate roll-back` */
+export const rollBack = bodyOf(rolledBack);

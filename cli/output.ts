@@ -53,6 +53,14 @@ export function reportError(thrown: unknown, json: boolean): ExitCode {
   return exitCodeOf(err.code);
 }
 
+/** The same for commands whose `--json` is a value a line. */
+export function reportErrorLine(thrown: unknown, json: boolean): ExitCode {
+  if (!json) return reportError(thrown, false);
+  const { code, message } = toMusterError(thrown);
+  process.stdout.write(`${JSON.stringify({ type: 'error', code, message, hint: errorCatalogue[code].hint })}\n`);
+  return exitCodeOf(code);
+}
+
 /** How a command that failed with this code ends. */
 export function exitCodeOf(code: ErrorCode): ExitCode {
   return usageCodes.has(code) ? exitCodes.usage : exitCodes.failed;

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { driverCatalogue } from '../activities/drivers/index.ts';
+import { driverCatalogue } from '../activities/drivers/catalogue.ts';
 import { makeReport, writeReport } from '../console/make-report.ts';
 import { renderText } from '../console/report/render-text.ts';
 import { loadEstate } from '../runbooks/estate.ts';
@@ -18,14 +18,14 @@ import { reckon } from './reckoning.ts';
 import { note, say, sayJson, seconds, style } from './output.ts';
 import { showWorld, untilEnded } from './up.ts';
 
-export interface GameDayOptions {
+interface GameDayOptions {
   ask?: boolean;
   keep?: boolean;
   json?: boolean;
 }
 
 /** Brings the sandbox up, plays the scenario, reports, and takes it down again unless it is to be kept. */
-export async function gameDay(name: string, options: GameDayOptions): Promise<ExitCode> {
+export async function gameDay(options: GameDayOptions, name = 'site-loss'): Promise<ExitCode> {
   const scenario = scenarioNamed(name);
   const quiet = options.json === true;
   const tell = quiet ? note : say;

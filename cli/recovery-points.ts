@@ -1,4 +1,3 @@
-import type { Command } from 'commander';
 import { newerObjects, type NewerObjects } from '../activities/protection/newer-objects.ts';
 import { danglingText } from '../activities/protection/references.ts';
 import { walWindows } from '../activities/protection/wal-window.ts';
@@ -12,11 +11,11 @@ import type {
   RestoreOrder,
 } from '../workflows/engine/protection.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
+import { untilNow } from '../workflows/engine/recovery-choice.ts';
 import { backupsOf, protectionOf, startedBy } from './backups/choose.ts';
 import { startAndFollow } from './backups/conduct.ts';
 import { listBackups } from './backups/list.ts';
 import { pointsOf } from './backups/points.ts';
-import { action } from './command.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { say, sayJson, style } from './output.ts';
@@ -28,33 +27,8 @@ interface Flags {
   json?: boolean;
 }
 
-const help = `
-With --consistent: the newest moment to which all resources of the service can be brought together. A database is brought
-there by its archived WAL (\`wal: stream\` in the estate); a bucket is what it was when it was listed. The skew says how
-far the parts lie apart, and what dangles is named: objects that were written after the database's moment, and, where
-the estate says how rows name objects (\`references\`), after a restore the rows whose object is missing and the objects
-that no row refers to.
-
-Examples:
-  $ npx muster recovery-points shop
-  $ npx muster recovery-points shop --consistent
-  $ npx muster recovery-points shop --consistent --restore-into /srv/restored
-
-Exit codes: 0 done; 1 there is no common point; 3 the skew is larger than the service's rpoSeconds`;
-
-export function addRecoveryPoints(program: Command): void {
-  program
-    .command('recovery-points [service]')
-    .description('What a service can be brought back to; with --consistent all of it to one moment')
-    .option('--consistent', 'name the newest moment common to all resources, its skew, and what dangles')
-    .option('--restore-into <directory>', 'with --consistent: restore each resource into a directory of its own there')
-    .option('--by <name>', 'who orders it (default: $USER)')
-    .option('--json', 'print as JSON')
-    .addHelpText('after', help)
-    .action(action<Flags>(showPoints));
-}
-
-async function showPoints(context: Context, flags: Flags, name?: string): Promise<ExitCode> {
+/** `muster recovery-points` */
+export async function showPoints(context: Context, flags: Flags, name?: string): Promise<ExitCode> {
   const service = context.service(name);
   if (flags.consistent !== true && flags.restoreInto === undefined) return listBackups(context, flags, service.name);
   const backups = newestVaultOfEach(backupsOf(protectionOf(context), service.name));
@@ -81,7 +55,7 @@ function newestVaultOfEach(backups: Scheduled<BackupOrder>[]): BackupOrder[] {
 async function commonPoint(context: Context, orders: readonly BackupOrder[], enoughSeconds: number): Promise<Found> {
   const parts = await Promise.all(
     orders.map(async (order) => {
-      const points = await pointsOf(context, order);
+      const points = [...untilNow(await pointsOf(context, order), Date.now())];
       const windows = order.resource.driver === 'postgres' ? await walWindows(order.vault, points) : new Map();
       const replayToMs = new Map<string, number>();
       for (const [id, { toMs }] of windows) if (toMs !== null) replayToMs.set(id, toMs);

@@ -1,17 +1,8 @@
-import type { Command } from 'commander';
-import { action } from './command.ts';
-import { runAndFollow, runKindsHelp, type RunOptions } from './run.ts';
+import type { Context } from './context.ts';
+import type { ExitCode } from './exit-codes.ts';
+import { runAndFollow, type RunOptions } from './run.ts';
 
-export function addReprotect(program: Command): void {
-  program
-    .command('reprotect [service]')
-    .description(runKindsHelp.reprotect)
-    .option('--by <name>', 'who orders it (default: $USER)')
-    .option('--dry-run', 'show the plan and start nothing')
-    .option('--detach', 'start it and return')
-    .option('--json', 'print the run as JSON')
-    .addHelpText('after', '\nExamples:\n  $ npx muster reprotect shop\n  $ npx muster reprotect shop --dry-run')
-    .action(
-      action<RunOptions>((context, options, service) => runAndFollow(context, options, service, { kind: 'reprotect' })),
-    );
+/** `muster reprotect` */
+export function reprotect(context: Context, options: RunOptions, service?: string): Promise<ExitCode> {
+  return runAndFollow(context, options, service, { kind: 'reprotect' });
 }

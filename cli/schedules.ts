@@ -1,11 +1,10 @@
 import type { Client } from '@temporalio/client';
-import type { Command } from 'commander';
 import type { ActualSchedule } from '../worker/schedules/content.ts';
 import { estateMark } from '../worker/schedules/desired.ts';
 import { lastRunOf, type LastRun } from '../worker/schedules/last-run.ts';
 import { setPaused } from '../worker/schedules/pause.ts';
 import { inTurns, reached, readSchedule, readSchedules } from '../worker/schedules/read.ts';
-import { action } from './command.ts';
+import type { Body } from './command.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { say, sayJson, style } from './output.ts';
@@ -20,45 +19,10 @@ interface OrderOptions {
   json?: boolean;
 }
 
-const orders = {
-  pause: { does: 'Let a schedule rest until it is resumed', done: 'paused' },
-  resume: { does: 'Let a schedule go on, whoever paused it', done: 'resumed' },
-  trigger: { does: 'Start a turn now; left out while one is running', done: 'started' },
-} as const;
-type Order = keyof typeof orders;
+const done = { pause: 'paused', resume: 'resumed', trigger: 'started' } as const;
 
-export function addSchedules(program: Command): void {
-  const schedules = program
-    .command('schedules')
-    .description('What is done again and again, when next, and what came of it')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  $ npx muster schedules
-  $ npx muster schedules pause backup/shop/orders/vault --why "the disk is being changed"
-  $ npx muster schedules resume backup/shop/orders/vault
-  $ npx muster schedules trigger restore-test/shop/orders/vault`,
-    );
-  schedules
-    .command('list', { isDefault: true })
-    .description('All of them, as a table; what `muster schedules` alone does')
-    .option('--all', 'also those of other estate files')
-    .option('--json', 'print as JSON')
-    .action(action<SchedulesOptions>((context, options) => show(context, options)));
-  for (const order of Object.keys(orders) as Order[]) {
-    const command = schedules.command(`${order} <id>`).description(orders[order].does);
-    if (order !== 'trigger') {
-      command.option('--by <name>', 'who orders it (default: $USER)');
-      command.option('--why <reason>', 'why; it is shown wherever the schedule is');
-    }
-    command
-      .option('--json', 'print the schedule as JSON')
-      .action(action<OrderOptions>((context, options, id) => carryOut(context, order, id ?? '', options)));
-  }
-}
-
-async function show(context: Context, options: SchedulesOptions): Promise<ExitCode> {
+/** `muster schedules list` */
+export async function listSchedules(context: Context, options: SchedulesOptions): Promise<ExitCode> {
   const client = await context.temporal();
   const { ours } = await readSchedules(client);
   const mark = options.all === true ? null : estateMark(context.estate());
@@ -66,19 +30,26 @@ async function show(context: Context, options: SchedulesOptions): Promise<ExitCo
   const rows = await inTurns(meant, async (schedule) => ({ schedule, last: await lastRunOf(client, schedule) }));
   if (options.json === true) sayJson(rows.map(({ schedule, last }) => scheduleJson(schedule, last)));
   else if (rows.length > 0) drawTable(rows.map(({ schedule, last }) => rowOf(schedule, last)));
-  else say('no schedules: `muster apply` makes those that the estate asks for');
+  else if (ours.length === 0) say('no schedules: `muster apply` makes those that the estate asks for');
+  else
+    say(
+      `no schedules of ${mark}: \`muster apply\` makes them; ${ours.length} of other estate files are shown by --all`,
+    );
   return exitCodes.met;
 }
 
-async function carryOut(context: Context, order: Order, id: string, options: OrderOptions): Promise<ExitCode> {
-  const client = await context.temporal();
-  const by = options.by ?? process.env['USER'] ?? 'operator';
-  const note = `${orders[order].done} by ${by}${options.why === undefined ? '' : `: ${options.why}`}`;
-  const schedule =
-    order === 'trigger' ? await startTurn(client, id) : await setPaused(client, id, order === 'pause', note);
-  if (options.json === true) sayJson(scheduleJson(schedule, await lastRunOf(client, schedule)));
-  else say(`${style.bold(id)} ${orders[order].done}`);
-  return exitCodes.met;
+/** `muster schedules pause`, `resume` and `trigger` */
+export function carryOut(order: keyof typeof done): Body<OrderOptions> {
+  return async (context, options, id = '') => {
+    const client = await context.temporal();
+    const by = options.by ?? process.env['USER'] ?? 'operator';
+    const note = `${done[order]} by ${by}${options.why === undefined ? '' : `: ${options.why}`}`;
+    const schedule =
+      order === 'trigger' ? await startTurn(client, id) : await setPaused(client, id, order === 'pause', note);
+    if (options.json === true) sayJson(scheduleJson(schedule, await lastRunOf(client, schedule)));
+    else say(`${style.bold(id)} ${done[order]}`);
+    return exitCodes.met;
+  };
 }
 
 async function startTurn(client: Client, id: string): Promise<ActualSchedule> {

@@ -1,15 +1,15 @@
-import type { Command } from 'commander';
 import { controlAddress } from '../worker/addresses.ts';
 import { readDependencies, type Dependencies } from '../worker/dependencies.ts';
 import { activeRun } from '../worker/run-start.ts';
 import { viewRun } from '../worker/run-follow.ts';
+import type { FindingRow } from '../worker/ledger/types.ts';
 import { readServiceState, type ServiceState } from '../worker/service-state.ts';
 import type { EstateService } from '../runbooks/estate.ts';
 import { toMusterError } from '../workflows/engine/errors.ts';
 import type { RunView } from '../workflows/io.ts';
-import { action } from './command.ts';
 import type { Context } from './context.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { pressingText } from './findings.ts';
 import { createLiveView } from './live-view.ts';
 import { say, sayJson, style } from './output.ts';
 
@@ -17,14 +17,7 @@ interface StatusOptions {
   json?: boolean;
 }
 
-export function addStatus(program: Command): void {
-  program
-    .command('status [service]')
-    .description('Who writes, who follows, what runs; and what does not answer')
-    .option('--json', 'print as JSON')
-    .addHelpText('after', '\nExamples:\n  $ npx muster status\n  $ npx muster status shop --json')
-    .action(action<StatusOptions>(showStatus));
-}
+const dayMs = 86_400_000;
 
 interface ServiceStatus {
   state: ServiceState;
@@ -32,11 +25,14 @@ interface ServiceStatus {
   /** Why nothing can be said about runs; null when Temporal answers. */
   runsUnknown: string | null;
   ledger: string | null;
+  /** What was found in the last day; null when the ledger does not answer. */
+  findings: FindingRow[] | null;
   /** Since when, as the control plane knows it; null when it does not answer. */
   away: Dependencies | null;
 }
 
-async function showStatus(context: Context, options: StatusOptions, name?: string): Promise<ExitCode> {
+/** `muster status` */
+export async function showStatus(context: Context, options: StatusOptions, name?: string): Promise<ExitCode> {
   const services = name === undefined ? Object.values(context.estate().services) : [context.service(name)];
   const statuses = await Promise.all(services.map((service) => statusOf(context, service)));
   if (options.json === true) sayJson(statuses);
@@ -50,10 +46,10 @@ async function statusOf(context: Context, service: EstateService): Promise<Servi
   const [state, run, ledger, away] = await Promise.all([
     readServiceState(context.estate(), service),
     runOf(context, service.name),
-    ledgerTrouble(context, service.name),
+    askLedger(context, service.name),
     readDependencies(controlAddress(context.estate())),
   ]);
-  return { state, ...run, ledger, away };
+  return { state, ...run, ...ledger, away };
 }
 
 async function runOf(context: Context, service: string): Promise<Pick<ServiceStatus, 'run' | 'runsUnknown'>> {
@@ -66,17 +62,18 @@ async function runOf(context: Context, service: string): Promise<Pick<ServiceSta
   }
 }
 
-async function ledgerTrouble(context: Context, service: string): Promise<string | null> {
+async function askLedger(context: Context, service: string): Promise<Pick<ServiceStatus, 'ledger' | 'findings'>> {
   try {
-    await context.ledger().currentEpoch(service);
-    return null;
+    const ledger = await context.ledger();
+    return { ledger: null, findings: await ledger.findings({ service, sinceMs: Date.now() - dayMs }) };
   } catch (err) {
-    return toMusterError(err).message;
+    return { ledger: toMusterError(err).message, findings: null };
   }
 }
 
-function draw(service: EstateService | undefined, { state, run, runsUnknown, ledger, away }: ServiceStatus): void {
+function draw(service: EstateService | undefined, status: ServiceStatus): void {
   if (service === undefined) return;
+  const { state, run, runsUnknown, ledger, findings, away } = status;
   say(`${style.bold(state.service)}  writer ${style.bold(state.holder)}  epoch ${state.epoch}`);
   for (const [site, answer] of Object.entries(state.answers)) {
     for (const guard of answer.guards.filter((g) => g.service === state.service)) {
@@ -98,6 +95,8 @@ function draw(service: EstateService | undefined, { state, run, runsUnknown, led
     say(
       `  ${style.yellow('ledger')}: ${ledger}${since(away?.ledgerAwaySinceMs)}\n    Runs go on and are recorded when it is back; reports wait for it.`,
     );
+  const pressing = pressingText(findings ?? []);
+  if (pressing !== '') say(`  ${pressing} in the last day: muster findings ${state.service}`);
   if (run !== null) createLiveView(false).show(run);
 }
 

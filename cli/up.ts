@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import path from 'node:path';
-import type { Command } from 'commander';
 import type { World } from '../sandbox/world.ts';
-import { exitCodes } from './exit-codes.ts';
-import { reportError, say, sayJson, style } from './output.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { say, sayJson, style } from './output.ts';
 
 interface UpOptions {
   ask?: boolean;
@@ -12,35 +11,12 @@ interface UpOptions {
   json?: boolean;
 }
 
-export function addUpAndDown(program: Command): void {
-  program
-    .command('up')
-    .description('Start the sandbox: two sites, clients, Temporal, ledger; runs until Ctrl-C or `down`')
-    .option('--ask', 'a person declares disasters, instead of the policy')
-    .option('--detach', 'start it in the background and return')
-    .option('--json', 'print one JSON line when it is up')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  $ npx muster up\n  $ npx muster up --detach && npx muster status && npx muster down',
-    )
-    .action(async (options: UpOptions) => {
-      process.exitCode = await up(options).catch((err: unknown) => reportError(err, options.json === true));
-    });
-  program
-    .command('down')
-    .description('End the sandbox of this folder and everything it started')
-    .option('--json', 'print as JSON')
-    .addHelpText('after', '\nExample:\n  $ npx muster down')
-    .action(async (options: UpOptions) => {
-      process.exitCode = await down(options).catch((err: unknown) => reportError(err, options.json === true));
-    });
-}
-
 function homeDir(): string {
   return path.resolve(process.env['MUSTER_HOME'] ?? '.muster');
 }
 
-async function up(options: UpOptions): Promise<number> {
+/** `muster up` */
+export async function up(options: UpOptions): Promise<ExitCode> {
   if (options.detach === true) return upInBackground(options);
   const quiet = options.json === true;
   const { startWorld } = await import('../sandbox/world.ts');
@@ -61,7 +37,7 @@ async function up(options: UpOptions): Promise<number> {
 }
 
 /** The same command once more, on its own; done when it has printed that it is ready. */
-async function upInBackground(options: UpOptions): Promise<number> {
+async function upInBackground(options: UpOptions): Promise<ExitCode> {
   const log = openSync(path.join(homeDir(), 'up.log'), 'a');
   const args = [path.join(import.meta.dirname, 'main.ts'), 'up', '--json', ...(options.ask === true ? ['--ask'] : [])];
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', log] });
@@ -86,7 +62,8 @@ async function upInBackground(options: UpOptions): Promise<number> {
   return exitCodes.met;
 }
 
-async function down(options: UpOptions): Promise<number> {
+/** `muster down` */
+export async function down(options: UpOptions): Promise<ExitCode> {
   const { stopWorld } = await import('../sandbox/world.ts');
   const ended = await stopWorld(homeDir());
   if (options.json === true) sayJson({ ended });

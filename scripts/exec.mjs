@@ -1,12 +1,9 @@
 /** Runs TypeScript with Node 24, whatever Node was started. */
 import { spawn } from 'node:child_process';
 import module from 'node:module';
-import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { compileCacheFolder } from './cache-folder.mjs';
 import { findNode24, nodeFlags, root } from './node24.mjs';
-
-/** Compiled code is kept between runs: half the start and a fifth of the memory of a command. */
-const compileCache = path.join(root, 'node_modules', '.cache', 'muster', 'node');
 
 /**
  * Runs a TypeScript file of ours in place of this process: in it where it is a Node 24, else in a child that gets the
@@ -21,16 +18,23 @@ export async function runTypeScript(file, args) {
     process.exitCode = 2;
     return;
   }
+  const compileCache = compileCacheFolder();
   if (node === process.execPath) {
-    module.enableCompileCache?.(compileCache);
-    // For what it starts in its turn.
-    process.env['NODE_COMPILE_CACHE'] ??= compileCache;
+    if (compileCache !== null) {
+      module.enableCompileCache?.(compileCache);
+      // For what it starts in its turn.
+      process.env['NODE_COMPILE_CACHE'] ??= compileCache;
+    }
     process.argv = [node, file, ...args];
     await import(pathToFileURL(file).href);
     return;
   }
   // Two memory arenas are enough for a command and save it a tenth of its memory (glibc).
-  const env = { NODE_COMPILE_CACHE: compileCache, MALLOC_ARENA_MAX: '2', ...process.env };
+  const env = {
+    ...(compileCache === null ? {} : { NODE_COMPILE_CACHE: compileCache }),
+    MALLOC_ARENA_MAX: '2',
+    ...process.env,
+  };
   const child = spawn(node, [...nodeFlags, file, ...args], { stdio: 'inherit', env });
   passSignals(child);
   child.on('error', (err) => {

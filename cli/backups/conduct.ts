@@ -7,7 +7,7 @@ import {
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { note, say, sayJson, style } from '../output.ts';
-import { formatBytes, formatClock, formatCount } from '../repo/format.ts';
+import { formatBytes, formatClock, formatCount } from '../format.ts';
 import type { BackupFlags } from './choose.ts';
 
 /** Starts a workflow of protection, shows how far it is, and its answer. @param show prints the answer, gives the exit code */

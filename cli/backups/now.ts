@@ -2,7 +2,7 @@ import type { RecoveryPoint } from '../../workflows/engine/protection.ts';
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, style } from '../output.ts';
-import { countOf, formatBytes, formatElapsed } from '../repo/format.ts';
+import { countOf, formatBytes, formatElapsed } from '../format.ts';
 import { backupsOf, nameOf, protectionOf, startedBy, type BackupFlags } from './choose.ts';
 import { startAndFollow } from './conduct.ts';
 

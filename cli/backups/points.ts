@@ -7,9 +7,8 @@ import type { Context } from '../context.ts';
 export async function pointsOf(context: Context, order: BackupOrder): Promise<RecoveryPoint[]> {
   try {
     const { service, resource, vault } = order;
-    return await context
-      .ledger()
-      .recoveryPoints({ service, resource: resource.name, vault: vault.name, limit: 10_000 });
+    const ledger = await context.ledger();
+    return await ledger.recoveryPoints({ service, resource: resource.name, vault: vault.name, limit: 10_000 });
   } catch (err) {
     if (!(err instanceof MusterError) || err.code !== 'LEDGER_UNREACHABLE') throw err;
     return (await listPoints(order)).toReversed();

@@ -2,7 +2,7 @@ import type { PruneDone } from '../../activities/protection/prune.ts';
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, style } from '../output.ts';
-import { countOf, formatBytes } from '../repo/format.ts';
+import { countOf, formatBytes } from '../format.ts';
 import { invalid, protectionOf, startedBy, vaultName, type BackupFlags } from './choose.ts';
 import { startAndFollow } from './conduct.ts';
 

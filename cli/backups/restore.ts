@@ -2,7 +2,7 @@ import type { RestoreDone, RestoreOrder } from '../../workflows/engine/protectio
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, style } from '../output.ts';
-import { formatBytes, formatElapsed } from '../repo/format.ts';
+import { formatBytes, formatElapsed } from '../format.ts';
 import { invalid, nameOf, oneBackup, pointChoice, protectionOf, startedBy, type BackupFlags } from './choose.ts';
 import { startAndFollow } from './conduct.ts';
 import { pointsOf } from './points.ts';

@@ -4,7 +4,7 @@ import type { VerifyDone } from '../../activities/protection/verify.ts';
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, style } from '../output.ts';
-import { countOf, formatAge, formatBytes } from '../repo/format.ts';
+import { countOf, formatAge, formatBytes } from '../format.ts';
 import { invalid, startedBy, vaultName, type BackupFlags } from './choose.ts';
 import { startAndFollow } from './conduct.ts';
 

@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, sayJson } from '../output.ts';
-import { formatTable } from '../repo/format.ts';
+import { formatTable } from '../format.ts';
 import { readShown, type CopyShown } from './status.ts';
 
 /** `muster copies list`: what the estate copies, and how it stands. */

@@ -4,7 +4,7 @@ import { toMusterError } from '../../workflows/engine/errors.ts';
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, sayJson, style } from '../output.ts';
-import { formatAge, printable } from '../repo/format.ts';
+import { formatAge, printable } from '../format.ts';
 import { copyNow, countsText, exitOf, namedLines, progressText, type CopyNow } from './words.ts';
 
 /** How far one copy is, or how the last one ended. */

@@ -11,7 +11,7 @@ import {
 } from '../../workflows/engine/copying.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, style } from '../output.ts';
-import { formatBytes, formatClock, formatCount, printable } from '../repo/format.ts';
+import { formatBytes, formatClock, formatCount, printable } from '../format.ts';
 
 /** How far a copy is now, from what its workflow knows and what its activity told last. */
 export interface CopyNow {

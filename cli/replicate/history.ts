@@ -3,7 +3,7 @@ import { MusterError } from '../../workflows/engine/errors.ts';
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, sayJson } from '../output.ts';
-import { countOf, formatBytes, formatTable } from '../repo/format.ts';
+import { countOf, formatBytes, formatTable } from '../format.ts';
 import { replicatedResources } from './choose.ts';
 
 const hourMs = 3_600_000;
@@ -27,7 +27,7 @@ export async function showHistory(context: Context, flags: { json?: boolean }, n
   const shown = [];
   for (const { service, resource } of replicatedResources(context, name)) {
     const of = { service: service.name, resource: resource.name };
-    shown.push({ ...of, hours: hoursOf(await context.ledger().replicationFiguresOf(of, between)) });
+    shown.push({ ...of, hours: hoursOf(await (await context.ledger()).replicationFiguresOf(of, between)) });
   }
   if (flags.json === true) {
     sayJson(shown);
@@ -71,14 +71,14 @@ function draw(name: string, hours: readonly Hour[]): void {
   say(formatTable(columns, rows));
 }
 
-/** `muster replicate lost`: every object that a run found lost; its report names the first hundred. */
-export async function showLost(context: Context, flags: { json?: boolean }, runId?: string): Promise<ExitCode> {
-  if (runId === undefined) throw new MusterError('CONFIG_INVALID', 'name the run: muster status has the last ones');
-  const { plan } = await context.ledger().getRun(runId);
+/** `muster replicate lost`: every object that a run found lost, the newest failover first of all; its report names a hundred. */
+export async function showLost(context: Context, flags: { json?: boolean }, given?: string): Promise<ExitCode> {
+  const runId = given ?? (await newestFailover(context));
+  const { plan } = await (await context.ledger()).getRun(runId);
   const shown = [];
   for (const { name, driver } of plan.resources) {
     if (driver !== 'bucket') continue;
-    const lost = await context.ledger().lostObjectsOf(runId, name);
+    const lost = await (await context.ledger()).lostObjectsOf(runId, name);
     shown.push(...lost.map((one) => ({ resource: name, ...one })));
   }
   if (flags.json === true) sayJson(shown);
@@ -90,4 +90,12 @@ export async function showLost(context: Context, flags: { json?: boolean }, runI
       );
   }
   return exitCodes.met;
+}
+
+async function newestFailover(context: Context): Promise<string> {
+  const runs = await (await context.ledger()).listRuns({ limit: 1_000 });
+  const newest = runs.find(({ kind }) => kind === 'failover');
+  if (newest === undefined)
+    throw new MusterError('RUN_UNKNOWN', 'there was no failover yet that could have lost anything');
+  return newest.runId;
 }

@@ -3,7 +3,7 @@ import { toMusterError } from '../../workflows/engine/errors.ts';
 import type { Context } from '../context.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { say, sayJson, style } from '../output.ts';
-import { formatBytes, formatTable } from '../repo/format.ts';
+import { formatBytes, formatTable } from '../format.ts';
 import { replicatedResources, type ReplicatedResource } from './choose.ts';
 
 interface Shown {
@@ -94,9 +94,15 @@ function draw(shown: readonly Shown[]): void {
   for (const one of shown) {
     const name = `${one.service}/${one.resource}`;
     if (one.why !== null) say(`  ${style.yellow(name)}: ${one.why}`);
-    else if (!isInside(one)) say(`  ${style.yellow(name)}: over the objective of ${one.objectiveSeconds} s`);
+    else if (!isInside(one)) say(`  ${style.yellow(name)}: ${doubtOf(one)}`);
     if ((one.failedObjects ?? 0) > 0) say(`  ${style.yellow(name)}: ${one.failedObjects} objects could not be copied`);
   }
+}
+
+/** Unknown is not over the objective, nor inside it. */
+function doubtOf({ rpoSeconds, phase, objectiveSeconds }: Shown): string {
+  if (rpoSeconds !== null) return `over the objective of ${objectiveSeconds} s`;
+  return phase === 'paused' ? 'paused: what would be lost is not known' : 'what would be lost is not known';
 }
 
 function seconds(value: number | null): string {

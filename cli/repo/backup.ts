@@ -2,11 +2,12 @@ import { readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { backup as save, type BackupProgress, type BackupResult } from '../../activities/backup/engine/backup.ts';
 import type { Repository } from '../../activities/backup/repository/attach.ts';
+import { isLocation } from '../../activities/objects/location.ts';
 import { findSnapshot, type Snapshot } from '../../activities/backup/repository/snapshot.ts';
 import { software } from '../../worker/software.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { shortId } from './choice.ts';
-import { countOf, formatBytes, formatElapsed, formatCount } from './format.ts';
+import { countOf, formatBytes, formatElapsed, formatCount } from '../format.ts';
 import { invalid, parseChoice, parseTags } from './parse.ts';
 import { startScan, type Scan, type Total } from './scan.ts';
 import type { Screen } from './screen.ts';
@@ -88,6 +89,10 @@ function readPatterns(file: string): string[] {
 
 /** A path through a symbolic link is saved where it really lies: a snapshot of the link would lack what is behind it. */
 function pastLinks(given: string): string {
+  if (isLocation(given))
+    throw invalid(
+      `${given} is a bucket: this saves files; an estate's backups save buckets, \`muster copy\` copies them`,
+    );
   const whole = path.resolve(given);
   try {
     return path.join(realpathSync(path.dirname(whole)), path.basename(whole));

@@ -2,7 +2,7 @@ import { check as examine, type CheckProgress, type CheckResult } from '../../ac
 import { parseReadChoice, type ReadChoice } from '../../activities/backup/engine/read-choice.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { countOf, formatAge, formatBytes, formatElapsed, formatCount, printable } from './format.ts';
+import { countOf, formatAge, formatBytes, formatElapsed, formatCount, printable } from '../format.ts';
 import { invalid } from './parse.ts';
 import type { Screen } from './screen.ts';
 import type { Body, RepoOptions, Session } from './action.ts';
@@ -71,7 +71,9 @@ function tell({ screen }: Session, result: CheckResult): ExitCode {
     screen.remark('no damage was found');
     return exitCodes.met;
   }
-  const what = `${countOf(wrong.length, 'wrong file')} of the repository, ${countOf(hurt.length, 'file')} of snapshots hurt`;
+  // Of one file several things may be wrong.
+  const wrongFiles = new Set(wrong.map(({ file, why }) => file || why)).size;
+  const what = `${countOf(wrongFiles, 'wrong file')} of the repository, ${countOf(hurt.length, 'file')} of snapshots hurt`;
   throw new MusterError('REPOSITORY_DAMAGED', `${what}, as named above`);
 }
 

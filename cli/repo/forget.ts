@@ -7,7 +7,7 @@ import {
 import type { Snapshot } from '../../activities/backup/repository/snapshot.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { manySnapshots, type ChoiceOptions } from './choice.ts';
-import { countOf, formatTable, printable } from './format.ts';
+import { countOf, formatTable, printable } from '../format.ts';
 import { invalid, parseGroupBy, parseKeep, parseMaxUnused, parseTagLists } from './parse.ts';
 import { pruneOpen } from './prune.ts';
 import type { Screen } from './screen.ts';

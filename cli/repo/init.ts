@@ -1,6 +1,6 @@
 import { initRepository } from '../../activities/backup/repository/repository.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { printable } from './format.ts';
+import { printable } from '../format.ts';
 import { repositoryPassword } from './passwords.ts';
 import type { Body, RepoOptions } from './action.ts';
 import { addressOf } from './session.ts';

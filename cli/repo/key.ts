@@ -2,7 +2,7 @@ import type { Repository } from '../../activities/backup/repository/attach.ts';
 import { addKey, listKeys, removeKey } from '../../activities/backup/repository/keys.ts';
 import { rotateKey } from '../../activities/backup/repository/rotate-key.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { countOf, formatTable, formatTime, printable } from './format.ts';
+import { countOf, formatTable, formatTime, printable } from '../format.ts';
 import { newPassword } from './passwords.ts';
 import type { Body, RepoOptions } from './action.ts';
 import { withRepository } from './session.ts';

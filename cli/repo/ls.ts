@@ -8,7 +8,7 @@ import { byteKey, forFs, shown, type RawPath } from '../../activities/backup/sou
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { oneSnapshot, shortId, type ChoiceOptions } from './choice.ts';
-import { formatTime, printable } from './format.ts';
+import { formatTime, printable } from '../format.ts';
 import { parseSnapshotPath } from './parse.ts';
 import { snapshotJson } from './snapshots.ts';
 import type { Body, RepoOptions, Session } from './action.ts';

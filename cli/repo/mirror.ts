@@ -4,7 +4,7 @@ import { openStore } from '../../activities/backup/repository/open-store.ts';
 import { configName, type RepositoryStore } from '../../activities/backup/repository/store.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Body, RepoOptions, Session } from './action.ts';
-import { countOf, formatBytes, formatCount, printable } from './format.ts';
+import { countOf, formatBytes, formatCount, printable } from '../format.ts';
 import { invalid } from './parse.ts';
 import { parseAddress } from '../../activities/backup/repository/address.ts';
 import type { Screen } from './screen.ts';

@@ -1,7 +1,7 @@
 import { prune as clean, type PruneProgress, type PruneResult } from '../../activities/backup/engine/prune.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { countOf, formatBytes, formatClock, formatElapsed, formatTime } from './format.ts';
+import { countOf, formatBytes, formatClock, formatElapsed, formatTime } from '../format.ts';
 import { parseMaxUnused } from './parse.ts';
 import type { Screen, Status } from './screen.ts';
 import type { Body, RepoOptions, Session } from './action.ts';

@@ -2,7 +2,7 @@ import { renewLocks as renew, type RenewLocksResult } from '../../activities/bac
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { Body, RepoOptions, Session } from './action.ts';
-import { countOf, formatCount, formatElapsed, formatTime, printable } from './format.ts';
+import { countOf, formatCount, formatElapsed, formatTime, printable } from '../format.ts';
 import { parseChoice, parseDuration } from './parse.ts';
 import { withRepository } from './session.ts';
 import { WorkStatus } from './status.ts';

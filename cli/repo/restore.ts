@@ -3,7 +3,7 @@ import type { Snapshot } from '../../activities/backup/repository/snapshot.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { oneSnapshot, shortId, type ChoiceOptions } from './choice.ts';
-import { countOf, formatBytes, formatElapsed, printable } from './format.ts';
+import { countOf, formatBytes, formatElapsed, printable } from '../format.ts';
 import { parseChoice, parseSnapshotPath } from './parse.ts';
 import type { Screen } from './screen.ts';
 import type { Body, RepoOptions, Session } from './action.ts';

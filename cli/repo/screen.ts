@@ -1,4 +1,4 @@
-import { printable } from './format.ts';
+import { printable } from '../format.ts';
 
 /** A few times a second: more would only flicker, and cost. */
 const redrawMs = 250;

@@ -8,7 +8,7 @@ import { openRepository } from '../../activities/backup/repository/repository.ts
 import type { StoreAddress } from '../../activities/backup/repository/store.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { RepoOptions, Session } from './action.ts';
-import { printable } from './format.ts';
+import { printable } from '../format.ts';
 import { parseDuration } from './parse.ts';
 import { repositoryPassword } from './passwords.ts';
 import { repositoryAddress } from './place.ts';

@@ -1,7 +1,7 @@
 import type { Snapshot } from '../../activities/backup/repository/snapshot.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { manySnapshots, shortId, type ChoiceOptions } from './choice.ts';
-import { countOf, formatBytes, formatTable, formatTime, printable, type Column } from './format.ts';
+import { countOf, formatBytes, formatTable, formatTime, printable, type Column } from '../format.ts';
 import { parseWhole } from './parse.ts';
 import type { Screen } from './screen.ts';
 import type { Body, RepoOptions } from './action.ts';

@@ -8,7 +8,7 @@ import type { Snapshot } from '../../activities/backup/repository/snapshot.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { manySnapshots, type ChoiceOptions } from './choice.ts';
-import { formatBytes, formatCount, formatTable } from './format.ts';
+import { formatBytes, formatCount, formatTable } from '../format.ts';
 import { parseChoice } from './parse.ts';
 import { tellDamaged } from './snapshots.ts';
 import type { Body, RepoOptions, Session } from './action.ts';

@@ -1,4 +1,4 @@
-import { countOf, formatBytes, formatClock } from './format.ts';
+import { countOf, formatBytes, formatClock } from '../format.ts';
 import { Meter } from './meter.ts';
 import type { Status } from './screen.ts';
 

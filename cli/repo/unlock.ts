@@ -1,7 +1,7 @@
 import { holderOf } from '../../activities/backup/repository/lock-file.ts';
 import { listLocks, unlock as removeLocks } from '../../activities/backup/repository/lock.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { countOf, printable } from './format.ts';
+import { countOf, printable } from '../format.ts';
 import type { Body, RepoOptions } from './action.ts';
 import { withRepository } from './session.ts';
 

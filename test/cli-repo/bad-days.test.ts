@@ -106,7 +106,7 @@ describe('bad days', { concurrency: 2 }, () => {
     assert.equal(found.code, 1);
     assert.ok(found.stdout.includes(path.relative(place.repo, pack!.path)), found.stdout);
     assert.ok(found.stdout.includes(`: ${place.at('hurt')}: `), found.stdout);
-    assert.match(found.stderr, /REPOSITORY_DAMAGED/);
+    assert.match(found.stderr, /REPOSITORY_DAMAGED: 1 wrong file of the repository, 1 file of snapshots hurt/);
 
     const restored = await place.muster(['restore', `latest:${place.source}`, '-t', path.join(place.dir, 'restored')]);
     assert.equal(restored.code, 1);

@@ -60,6 +60,12 @@ const refusals: Refusal[] = [
     code: 1,
     says: /SOURCE_UNREADABLE: .*nowhere.*ENOENT/,
   },
+  {
+    name: 'a bucket as a source',
+    args: ['backup', 's3://shop/receipts'],
+    code: 2,
+    says: /CONFIG_INVALID: s3:\/\/shop\/receipts is a bucket: .*muster copy/,
+  },
   { name: 'no source', args: ['backup'], code: 2, says: /missing required argument 'paths'/ },
   { name: 'a restore to nowhere', args: ['restore', 'latest'], code: 2, says: /--target/ },
   {

@@ -89,6 +89,23 @@ describe('muster repo and restic', { concurrency: 2 }, () => {
     assert.equal(readFileSync(path.join(target, place.at('real', 'file')), 'utf8'), 'behind the link');
   });
 
+  test('a target that is a link to a directory is followed, and one that is a file stays one', options, async (t) => {
+    const place = await createPlace(t);
+    writeFileSync(place.at('file'), 'saved');
+    await place.done(['backup', place.source]);
+    const at = (name: string): string => path.join(place.dir, name);
+    mkdirSync(at('disk'));
+    symlinkSync('disk', at('link'));
+    await place.done(['restore', `latest:${place.source}`, '-t', at('link')]);
+    assert.ok(lstatSync(at('link')).isSymbolicLink());
+    assert.equal(readFileSync(path.join(at('disk'), 'file'), 'utf8'), 'saved');
+    writeFileSync(at('report'), 'of mine');
+    const refused = await place.muster(['restore', 'latest', '-t', at('report')]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /CONFIG_INVALID: the target .*report is no directory; nothing was changed/);
+    assert.equal(readFileSync(at('report'), 'utf8'), 'of mine');
+  });
+
   test('a part of a snapshot can be restored, and files that are there be left alone', options, async (t) => {
     const place = await createPlace(t);
     for (const name of ['keep.txt', 'drop.log', 'other.txt']) writeFileSync(place.at(name), name);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -47,6 +47,14 @@ const nodes = [
   },
 ];
 
+/** Seen from the launcher's folder. */
+const caches = [
+  { what: 'kept in a folder that is made', cache: 'new/cache', off: false, kept: true },
+  { what: 'not kept when that is switched off', cache: 'new/cache', off: true, kept: false },
+  { what: 'not kept where a file is in the way', cache: 'launcher.mjs', off: false, kept: false },
+  { what: 'not kept where no folder can be made', cache: '/proc/nowhere/cache', off: false, kept: false },
+];
+
 for (const { name, node, skip } of nodes) {
   test(`launched by ${name}: arguments, output and exit code go through`, { skip }, (t) => {
     const ended = spawnSync(node, [checkout(t), 'exit', '3', '--json'], { encoding: 'utf8' });
@@ -57,6 +65,19 @@ for (const { name, node, skip } of nodes) {
   test(`launched by ${name}: death by a signal is passed on as such`, { skip }, (t) => {
     assert.equal(spawnSync(node, [checkout(t), 'die']).signal, 'SIGKILL');
   });
+
+  for (const { what, cache, off, kept } of caches) {
+    test(`launched by ${name}: compiled code is ${what}`, { skip }, (t) => {
+      const launcher = checkout(t);
+      const folder = path.resolve(path.dirname(launcher), cache);
+      const { NODE_COMPILE_CACHE: _, ...rest } = process.env;
+      const env = { ...rest, MUSTER_CACHE: folder, ...(off ? { NODE_DISABLE_COMPILE_CACHE: '1' } : {}) };
+      const ended = spawnSync(node, [launcher, 'exit', '0'], { encoding: 'utf8', env });
+      assert.deepEqual([ended.status, ended.stderr], [0, '']);
+      const compiled = path.join(folder, 'compiled');
+      assert.equal(existsSync(compiled) && readdirSync(compiled).length > 0, kept);
+    });
+  }
 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     test(`launched by ${name}: ${signal} reaches main.ts, which decides how it ends`, { skip }, async (t) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatBytes, formatClock, formatCount, formatElapsed, formatTable, printable } from '../../cli/repo/format.ts';
+import { formatBytes, formatClock, formatCount, formatElapsed, formatTable, printable } from '../../cli/format.ts';
 import { permissionText } from '../../cli/repo/ls.ts';
 import {
   parseDuration,

@@ -1,8 +1,5 @@
 import type { Command } from 'commander';
-import { action } from './command.ts';
-import { showHistory, showLost } from './replicate/history.ts';
-import { pauseReplication, resumeReplication, startReplications } from './replicate/orders.ts';
-import { showReplications } from './replicate/status.ts';
+import { action } from '../command.ts';
 
 const help = `
 Buckets with "replication: async" in the estate are copied to the other site, whichever site writes. Moves of the service
@@ -13,6 +10,7 @@ Examples:
   $ npx muster replicate start shop
   $ npx muster replicate pause shop/receipts
   $ npx muster replicate history shop
+  $ npx muster replicate lost                      # in the newest failover
   $ npx muster replicate lost failover-shop-20261120-081500-4f2a
 
 Exit codes of replicate:
@@ -28,21 +26,23 @@ export function addReplicate(program: Command): void {
   const common = (command: Command): Command => command.option('--json', 'print as JSON');
   common(
     group.command('status [service/resource]').description('What would be lost now, backlog, watermark, rate and ETA'),
-  ).action(action(showReplications));
+  ).action(action(async () => (await import('../replicate/status.ts')).showReplications));
   common(
     group.command('history [service/resource]').description('How far each bucket was behind in the last 24 hours'),
-  ).action(action(showHistory));
-  common(group.command('lost <run>').description('Every object that a run found lost')).action(action(showLost));
+  ).action(action(async () => (await import('../replicate/history.ts')).showHistory));
+  common(group.command('lost [run]').description('Every object that a run found lost; the newest failover')).action(
+    action(async () => (await import('../replicate/history.ts')).showLost),
+  );
   common(
     group
       .command('start [service/resource]')
       .description('Replicate from the site that writes; what runs already is left alone')
       .option('--by <name>', 'who orders it (default: $USER)'),
-  ).action(action(startReplications));
+  ).action(action(async () => (await import('../replicate/orders.ts')).startReplications));
   common(
     group.command('pause [service/resource]').description('Copy nothing until it is resumed; the loss is unknown then'),
-  ).action(action(pauseReplication));
+  ).action(action(async () => (await import('../replicate/orders.ts')).pauseReplication));
   common(
     group.command('resume [service/resource]').description('Go on after a pause, or after what stopped it is mended'),
-  ).action(action(resumeReplication));
+  ).action(action(async () => (await import('../replicate/orders.ts')).resumeReplication));
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { repoAction } from './action.ts';
+import { repoAction } from '../repo/action.ts';
 
 /** For options that may be given several times. */
 export const each = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -17,12 +17,12 @@ export function addDataCommands(group: Command): void {
   group
     .command('init')
     .description('make an empty repository')
-    .action(repoAction(async () => (await import('./init.ts')).init));
+    .action(repoAction(async () => (await import('../repo/init.ts')).init));
   addBackup(group);
   addRestore(group);
   choosing(group.command('snapshots').description('list the snapshots').argument('[ids...]', 'only these'))
     .option('--latest <n>', 'only the last n of each host and paths')
-    .action(repoAction(async () => (await import('./snapshots.ts')).snapshots));
+    .action(repoAction(async () => (await import('../repo/snapshots.ts')).snapshots));
   choosing(
     group
       .command('ls')
@@ -33,11 +33,11 @@ export function addDataCommands(group: Command): void {
     .option('-l, --long', 'with mode, owner, size and time')
     .option('--recursive', 'with a directory: what is in it all the way down')
     .option('--no-lock', 'take no lock, where the repository cannot be written')
-    .action(repoAction(async () => (await import('./ls.ts')).ls));
+    .action(repoAction(async () => (await import('../repo/ls.ts')).ls));
   choosing(group.command('stats').description('how large snapshots are').argument('[ids...]', 'only these'))
     .option('--mode <mode>', 'restore-size, or raw-data: as it is stored', 'restore-size')
     .option('--no-lock', 'take no lock, where the repository cannot be written')
-    .action(repoAction(async () => (await import('./stats.ts')).stats));
+    .action(repoAction(async () => (await import('../repo/stats.ts')).stats));
 }
 
 function addBackup(group: Command): void {
@@ -59,7 +59,7 @@ function addBackup(group: Command): void {
       'after',
       '\nExamples:\n  $ npx muster repo backup /srv/shop --tag nightly\n  $ npx muster repo backup . -e node_modules -e "*.log"',
     )
-    .action(repoAction(async () => (await import('./backup.ts')).backup));
+    .action(repoAction(async () => (await import('../repo/backup.ts')).backup));
 }
 
 function addRestore(group: Command): void {
@@ -80,5 +80,5 @@ function addRestore(group: Command): void {
       '\nExamples:\n  $ npx muster repo restore latest -t /tmp/all\n' +
         '  $ npx muster repo restore latest:/etc/nginx -t /tmp/nginx\n  $ npx muster repo restore 1a2b3c4d -t / -i /home/eve --overwrite never',
     )
-    .action(repoAction(async () => (await import('./restore.ts')).restore));
+    .action(repoAction(async () => (await import('../repo/restore.ts')).restore));
 }

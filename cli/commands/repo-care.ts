@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { choosing, each } from './commands-data.ts';
-import { repoAction } from './action.ts';
+import { choosing, each } from './repo-data.ts';
+import { repoAction } from '../repo/action.ts';
 
 /** Commands that look after a repository. Their bodies are loaded when they are used. */
 export function addCareCommands(group: Command): void {
@@ -10,19 +10,19 @@ export function addCareCommands(group: Command): void {
     .description('give back the space of what no snapshot needs')
     .option('--max-unused <share>', 'so much waste may stay: 5%, 0 or unlimited; less takes longer', '5%')
     .option('-n, --dry-run', 'say what would be done')
-    .action(repoAction(async () => (await import('./prune.ts')).prune));
+    .action(repoAction(async () => (await import('../repo/prune.ts')).prune));
   group
     .command('check')
     .description('find what is damaged, and name the files it hurts')
     .option('--read-data', 'read every pack and compare it with its hashes')
     .option('--read-data-subset <part>', 'read a part: 2/7, 10% (the longest unread), 30d (unread for so long)')
-    .action(repoAction(async () => (await import('./check.ts')).check));
+    .action(repoAction(async () => (await import('../repo/check.ts')).check));
   group
     .command('mirror')
     .description('copy the repository as it is to another place; the same passwords open it there')
     .argument('<to>', 'directory, s3://bucket/prefix or oss://bucket/prefix; empty, or the mirror of last time')
     .option('--remove', 'also remove there what is no longer here')
-    .action(repoAction(async () => (await import('./mirror.ts')).mirror));
+    .action(repoAction(async () => (await import('../repo/mirror.ts')).mirror));
   addKey(group);
   group
     .command('renew-locks')
@@ -30,12 +30,12 @@ export function addCareCommands(group: Command): void {
     .requiredOption('--for <duration>', 'from now on, e.g. 30d; a lock is never made shorter')
     .option('--mode <mode>', 'compliance: nobody lifts it; governance: who has the right to', 'compliance')
     .option('--ask-all', 'ask the store about every file, not only those that are due')
-    .action(repoAction(async () => (await import('./renew-locks.ts')).renewLocks));
+    .action(repoAction(async () => (await import('../repo/renew-locks.ts')).renewLocks));
   group
     .command('unlock')
     .description('remove locks of clients that are gone')
     .option('--remove-all', 'all locks; only when nobody works on the repository')
-    .action(repoAction(async () => (await import('./unlock.ts')).unlock));
+    .action(repoAction(async () => (await import('../repo/unlock.ts')).unlock));
 }
 
 function addForget(group: Command): void {
@@ -59,7 +59,7 @@ function addForget(group: Command): void {
       'after',
       '\nExample:\n  $ npx muster repo forget --keep-last 3 --keep-daily 14 --keep-monthly 12 --dry-run',
     )
-    .action(repoAction(async () => (await import('./forget.ts')).forget));
+    .action(repoAction(async () => (await import('../repo/forget.ts')).forget));
 }
 
 /** restic's letters: `-H` is not the host here. */
@@ -78,7 +78,7 @@ function addKey(group: Command): void {
   key
     .command('list')
     .description('who has one, and since when')
-    .action(repoAction(async () => (await import('./key.ts')).keyList));
+    .action(repoAction(async () => (await import('../repo/key.ts')).keyList));
   key
     .command('add')
     .description('add a password')
@@ -86,17 +86,17 @@ function addKey(group: Command): void {
     .option(...newCommand)
     .option('--user <name>', 'whose it is')
     .option('--host <name>', 'where it is used')
-    .action(repoAction(async () => (await import('./key.ts')).keyAdd));
+    .action(repoAction(async () => (await import('../repo/key.ts')).keyAdd));
   key
     .command('remove')
     .description('take a password away')
     .argument('<id>', 'of `key list`')
-    .action(repoAction(async () => (await import('./key.ts')).keyRemove));
+    .action(repoAction(async () => (await import('../repo/key.ts')).keyRemove));
   key
     .command('rotate')
     .alias('passwd')
     .description('replace the password in use: adds the new one, opens with it, takes the old one away')
     .option(...newFile)
     .option(...newCommand)
-    .action(repoAction(async () => (await import('./key.ts')).keyRotate));
+    .action(repoAction(async () => (await import('../repo/key.ts')).keyRotate));
 }

@@ -10,7 +10,7 @@ export function addServe(program: Command): void {
       '\nExample:\n  $ MUSTER_ESTATE=muster.yaml MUSTER_LEDGER_URL=… MUSTER_AGENT_TOKEN=… npx muster worker',
     )
     .action(async () => {
-      await import('../worker/main.ts');
+      await import('../../worker/main.ts');
     });
   program
     .command('agent')
@@ -20,6 +20,6 @@ export function addServe(program: Command): void {
       '\nExample:\n  $ MUSTER_SITE=beijing MUSTER_ESTATE=muster.yaml MUSTER_AGENT_TOKEN=… npx muster agent',
     )
     .action(async () => {
-      await import('../worker/agent.ts');
+      await import('../../worker/agent.ts');
     });
 }

@@ -7,7 +7,7 @@ export function addChoice(command: Command): Command {
   return command
     .option('--include <glob>', 'only these keys; may be repeated', all, [])
     .option('--exclude <glob>', 'not these keys; may be repeated', all, [])
-    .option('--min-size <size>', 'e.g. 10K, 5M')
+    .option('--min-size <size>', 'e.g. 500B, 10K, 5M; a number alone is KiB')
     .option('--max-size <size>', 'e.g. 2G')
     .option('--min-age <time>', 'written at least so long ago, e.g. 12h')
     .option('--max-age <time>', 'written at most so long ago, e.g. 7d')

@@ -1,8 +1,8 @@
-import { type ClusterStatus } from '../storage-node/admin/status.ts';
-import { type Recount } from '../storage-node/heal/recount.ts';
+import { type ClusterStatus } from '../../storage-node/admin/status.ts';
+import { type Recount } from '../../storage-node/heal/recount.ts';
 
 /** The state of a storage cluster for people. */
-export function statusText(body: unknown): Promise<string> {
+export function statusText(body: unknown): string {
   const status = body as ClusterStatus;
   const lines = [
     `site epoch ${status.site.epoch}, ${siteLine(status)}${status.site.confirmed ? '' : ' (not confirmed by every set)'}`,
@@ -30,7 +30,7 @@ export function statusText(body: unknown): Promise<string> {
     '',
     `this node: ${queued} keys wait to be healed, ${keysHealed} healed, ${damagedShards} damaged shards met since its start`,
   );
-  return Promise.resolve(`${lines.join('\n')}\n`);
+  return `${lines.join('\n')}\n`;
 }
 
 function healLine(heal: ClusterStatus['heal'][number] | undefined): string {
@@ -42,17 +42,16 @@ function healLine(heal: ClusterStatus['heal'][number] | undefined): string {
 }
 
 /** What passes over the sets found. */
-export function healText(body: unknown): Promise<string> {
+export function healText(body: unknown): string {
   const { sets, started } = body as { sets?: Recount[]; started?: number[] };
-  if (sets === undefined)
-    return Promise.resolve(`started on ${started?.length ?? 0} sets; \`status\` tells how far it is\n`);
+  if (sets === undefined) return `started on ${started?.length ?? 0} sets; \`status\` tells how far it is\n`;
   const lines = sets.map((one, i) => {
     const found = `${one.keys} keys, ${one.unwhole} were not whole, ${one.shardsWritten} shards (${size(one.bytesWritten)}) written`;
     const verdict =
       one.complete && one.short === 0 ? 'whole' : `NOT whole: ${one.short} keys short (${one.reasons.join('; ')})`;
     return `pass ${i}: ${found}; ${verdict}`;
   });
-  return Promise.resolve(`${lines.join('\n')}\n`);
+  return `${lines.join('\n')}\n`;
 }
 
 function size(bytes: number): string {

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
-import { addDataCommands } from './repo/commands-data.ts';
-import { addCareCommands } from './repo/commands-care.ts';
+import { addDataCommands } from './repo-data.ts';
+import { addCareCommands } from './repo-care.ts';
 
 const help = `
 The repository is one of restic's (format version 2): restic reads and writes it, too.

@@ -1,9 +1,5 @@
 import type { Command } from 'commander';
-import { action } from './command.ts';
-import { listCopies } from './copies/list.ts';
-import { pauseCopy, resumeCopy, stopTheCopy } from './copies/orders.ts';
-import { compareCopy, planCopy, runCopy } from './copies/run.ts';
-import { showCopies } from './copies/status.ts';
+import { action } from '../command.ts';
 
 const help = `
 Copies between buckets stand in the estate (copies); \`muster apply\` makes schedules of those that have a time. They run
@@ -33,22 +29,26 @@ export function addCopies(program: Command): void {
     common(command).option('--by <name>', 'who orders it (default: $USER)').option('--detach', 'start it and return');
   common(
     group.command('list').description('The copies of the estate: from where to where, when, how the last one ended'),
-  ).action(action(listCopies));
+  ).action(action(async () => (await import('../copies/list.ts')).listCopies));
   started(
     group.command('plan <name>').description('Say what would be copied, deleted and moved; change nothing'),
-  ).action(action(planCopy));
-  started(group.command('start <name>').description('Copy now, and wait until it is done')).action(action(runCopy));
+  ).action(action(async () => (await import('../copies/run.ts')).planCopy));
+  started(group.command('start <name>').description('Copy now, and wait until it is done')).action(
+    action(async () => (await import('../copies/run.ts')).runCopy),
+  );
   common(
     group.command('status [name]').description('How far copies are: objects, bytes, rate, ETA, what was left out'),
-  ).action(action(showCopies));
+  ).action(action(async () => (await import('../copies/status.ts')).showCopies));
   common(
     group.command('pause <name>').description('End what is under way in order, and begin nothing until it is resumed'),
-  ).action(action(pauseCopy));
-  common(group.command('resume <name>').description('Go on after a pause')).action(action(resumeCopy));
+  ).action(action(async () => (await import('../copies/orders.ts')).pauseCopy));
+  common(group.command('resume <name>').description('Go on after a pause')).action(
+    action(async () => (await import('../copies/orders.ts')).resumeCopy),
+  );
   common(group.command('stop <name>').description('End it in order; the next one finds what it has done')).action(
-    action(stopTheCopy),
+    action(async () => (await import('../copies/orders.ts')).stopTheCopy),
   );
   started(
     group.command('compare <name>').description('Compare both sides whole, reading them where nothing else decides'),
-  ).action(action(compareCopy));
+  ).action(action(async () => (await import('../copies/run.ts')).compareCopy));
 }

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { scenarios } from '../sandbox/scenarios/index.ts';
-import { reportError } from './output.ts';
-import type { GameDayOptions } from './play-game-day.ts';
+import { scenarios } from '../../sandbox/scenarios/index.ts';
+import { loneAction } from '../command.ts';
 
 export function addGameDay(program: Command): void {
   program
@@ -14,10 +13,5 @@ export function addGameDay(program: Command): void {
       'after',
       `\nScenarios:\n${scenarios.map((s) => `  ${s.name.padEnd(12)} ${s.story}`).join('\n')}\n\nExamples:\n  $ npx muster game-day\n  $ npx muster game-day slow-link --keep`,
     )
-    .action(async (name: string | undefined, options: GameDayOptions) => {
-      const { gameDay } = await import('./play-game-day.ts');
-      process.exitCode = await gameDay(name ?? 'site-loss', options).catch((err: unknown) =>
-        reportError(err, options.json === true),
-      );
-    });
+    .action(loneAction(async () => (await import('../play-game-day.ts')).gameDay));
 }

@@ -1,12 +1,5 @@
 import { Option, type Command } from 'commander';
-import { backupNow } from './backups/now.ts';
-import { initVaults } from './backups/init.ts';
-import { listBackups } from './backups/list.ts';
-import { pruneBackups } from './backups/prune.ts';
-import { proveBackup } from './backups/prove.ts';
-import { restoreBackup } from './backups/restore.ts';
-import { verifyBackups } from './backups/verify.ts';
-import { action } from './command.ts';
+import { action } from '../command.ts';
 
 const help = `
 What is saved, where and how often stands in the estate (backups, vaults); \`muster apply\` makes schedules of it.
@@ -43,10 +36,10 @@ export function addBackups(program: Command): void {
     .option('--from-vault', 'ask the vaults themselves instead of the ledger')
     .option('--all', 'show all, not the newest twenty of each')
     .option('--json', 'print as JSON')
-    .action(action(listBackups));
+    .action(action(async () => (await import('../backups/list.ts')).listBackups));
   common(
     group.command('now [service/resource]').description('Make a recovery point now, and wait until it is there'),
-  ).action(action(backupNow));
+  ).action(action(async () => (await import('../backups/now.ts')).backupNow));
   common(
     group
       .command('prove [service/resource]')
@@ -58,7 +51,7 @@ export function addBackups(program: Command): void {
           'latest',
         ]),
       ),
-  ).action(action(proveBackup));
+  ).action(action(async () => (await import('../backups/prove.ts')).proveBackup));
   common(
     group
       .command('restore [service/resource]')
@@ -70,22 +63,22 @@ export function addBackups(program: Command): void {
       .option('--to-time <time>', 'PostgreSQL: replay up to this moment, e.g. 2026-03-01T14:05:00Z')
       .option('--to-lsn <lsn>', 'PostgreSQL: replay up to this position')
       .option('--to-name <name>', 'PostgreSQL: replay up to this restore point'),
-  ).action(action(restoreBackup));
+  ).action(action(async () => (await import('../backups/restore.ts')).restoreBackup));
   common(
     group
       .command('verify [vault]')
       .description('Compare a vault with itself and read packs, those first that were read longest ago')
       .option('--percent <share>', 'how much to read, percent', '100'),
-  ).action(action(verifyBackups));
+  ).action(action(async () => (await import('../backups/verify.ts')).verifyBackups));
   common(
     group
       .command('prune [vault]')
       .description("Remove what the estate's rules keep no longer, and give its space back")
       .option('--dry-run', 'say what would go, remove nothing'),
-  ).action(action(pruneBackups));
+  ).action(action(async () => (await import('../backups/prune.ts')).pruneBackups));
   group
     .command('init [vault]')
     .description('Make the repositories of vaults that have none yet')
     .option('--json', 'print as JSON')
-    .action(action(initVaults));
+    .action(action(async () => (await import('../backups/init.ts')).initVaults));
 }
