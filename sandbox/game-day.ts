@@ -4,8 +4,8 @@
  */
 import type { Client } from '@temporalio/client';
 import { isReplicated } from '../activities/drivers/bucket/config.ts';
-import { protectionDir } from '../activities/protection/replicate/home.ts';
-import { replicationFigures } from '../activities/protection/replicate/status.ts';
+import { protectionDir } from '../activities/drivers/bucket/replication/home.ts';
+import { replicationFigures } from '../activities/drivers/bucket/replication/status.ts';
 import { planRun } from '../worker/planner.ts';
 import { hashEstate } from '../runbooks/hash.ts';
 import { activeRun, startRun } from '../worker/run-start.ts';

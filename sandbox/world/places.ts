@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeOwnedDir, usableDataHome } from '../../activities/drivers/postgres/owner.ts';
-import { protectionDir } from '../../activities/protection/replicate/home.ts';
+import { protectionDir } from '../../activities/drivers/bucket/replication/home.ts';
 import { placeAddresses, sites, type Place, type Site } from '../addresses.ts';
 import { rpcPortOffset } from '../../storage-node/topology/topology.ts';
 import { freePort, returnPort } from '../ports.ts';

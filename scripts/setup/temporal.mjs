@@ -2,10 +2,9 @@
  * Finds a Temporal server to run on, in this order: an address, a CLI on PATH, the CLI in the user's cache, the SDK's own
  * download, a build with Go. The last two fill the cache, so they happen once per user and not once per checkout.
  */
-import { accessSync, constants, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import os from 'node:os';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { root } from '../node24.mjs';
+import { cacheFolder } from '../cache-folder.mjs';
 import { withLock } from './lock.mjs';
 import { findOnPath, run } from './run.mjs';
 import { SetupError, say, warn } from './say.mjs';
@@ -21,23 +20,6 @@ const oldestServer = { major: 1, minor: 25 };
  * @typedef {{ kind: 'address', address: string } |
  *   { kind: 'binary', path: string, from: 'path' | 'cache' | 'download' | 'build', server: string, sizeBytes: number, modifiedAtMs: number }} Temporal
  */
-
-/** Where things are kept that are made once per user. */
-export function cacheFolder() {
-  const { MUSTER_CACHE, XDG_CACHE_HOME } = process.env;
-  if (MUSTER_CACHE) return path.resolve(MUSTER_CACHE);
-  const home = os.homedir();
-  const base =
-    process.platform === 'darwin' ? path.join(home, 'Library', 'Caches') : XDG_CACHE_HOME || path.join(home, '.cache');
-  const folder = path.join(base, 'muster');
-  try {
-    mkdirSync(folder, { recursive: true });
-    accessSync(folder, constants.W_OK);
-    return folder;
-  } catch {
-    return path.join(root, '.muster', 'cache'); // no home of its own, as in some containers
-  }
-}
 
 /**
  * @param {Temporal | null} known what the last set-up found; it is not tried again while its file is the same

@@ -3,7 +3,7 @@
  * time, then those with whole sites one after another, so that they measure themselves and not each other. One report,
  * one sum.
  */
-import { globSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
 import { spec, type TestEvent } from 'node:test/reporters';
@@ -18,6 +18,7 @@ const usage = `usage: npm test -- [options] [part of a path ...]
   npm test -- unit guard/lease      only the files whose path contains one of these
   npm test -- --name "two writers"  only the tests whose name matches
   npm test -- --long                all of what a usual run cuts short: game days, crash images, seeds
+  npm test -- --only-long           only the tests that a usual run leaves out, each once
   npm test -- --coverage            with a table of the lines that ran
   npm test -- --slowest 20          with the files that took longest`;
 
@@ -35,8 +36,12 @@ const quickFolders = [
 const serverFolders = [
   ...['chaos', 'clients', 'cluster'].map(inStorage),
   ...['bucket', 'base-backup', 'postgres'].map((name) => path.join('backup', name)),
-  ...['cli-repo', 'ledger', 'mover', 'objects', 'protection', 'replay', 'temporal'],
+  ...['cli-repo', 'drivers', 'guard', 'ledger', 'mover', 'objects', 'protection', 'replay', 'temporal'],
 ];
+
+/** In the names of tests that a usual run leaves out; see test/support/long.ts. */
+const longMark = '(long)';
+const longPattern = /\(long\)/;
 
 /** A file that takes longer hangs. */
 const fileLimitMs = 20 * 60_000;
@@ -47,6 +52,7 @@ interface Wanted {
   coverage: boolean;
   name: string | undefined;
   slowest: number;
+  onlyLong: boolean;
 }
 
 async function main(): Promise<number> {
@@ -57,6 +63,7 @@ async function main(): Promise<number> {
   }
   const files = globSync('test/**/*.test.ts', { cwd: root })
     .filter((file) => wanted.filters.length === 0 || wanted.filters.some((filter) => file.includes(filter)))
+    .filter((file) => !wanted.onlyLong || namesLong(path.join(root, file)))
     .toSorted();
   if (files.length === 0) {
     console.error(`no test file matches ${wanted.filters.join(' ')}`);
@@ -67,8 +74,10 @@ async function main(): Promise<number> {
   for (const { file, seconds } of totals.slowest(wanted.slowest)) {
     console.log(`${seconds.toFixed(1).padStart(7)} s  ${path.relative(root, file)}`);
   }
+  // Beside those of a usual run a second set of closing lines would only be taken for them.
+  if (wanted.onlyLong) console.log(`tests that take long: ${totals.inShort()}`);
   // With --name it is no wonder that most files have nothing to run.
-  const empty = wanted.name === undefined ? totals.empty : [];
+  const empty = wanted.name === undefined && !wanted.onlyLong ? totals.empty : [];
   if (empty.length > 0) console.error(`no test in ${empty.join(', ')}`);
   return totals.passed && empty.length === 0 ? 0 : 1;
 }
@@ -80,21 +89,35 @@ function readArguments(): Wanted | null {
         coverage: { type: 'boolean', default: false },
         name: { type: 'string' },
         long: { type: 'boolean', default: false },
+        'only-long': { type: 'boolean', default: false },
         slowest: { type: 'string', default: '0' },
         help: { type: 'boolean' },
       },
       allowPositionals: true,
     });
     if (values.help === true) return null;
-    if (values.long) process.env['MUSTER_TEST_LONG'] = '1';
+    const onlyLong = values['only-long'];
+    if (values.long || onlyLong) process.env['MUSTER_TEST_LONG'] = onlyLong ? 'only' : '1';
     // Counts of lines that ran are not exact with it.
     if (values.coverage) process.env['NODE_DISABLE_COMPILE_CACHE'] = '1';
     // A path may be given as the shell completes it: from here or in full, with a trailing slash.
     const filters = positionals.map((text) => path.relative(root, path.resolve(root, text)));
-    return { filters, coverage: values.coverage, name: values.name, slowest: Number(values.slowest) };
+    const { coverage, name, slowest } = values;
+    return { filters, coverage, name, slowest: Number(slowest), onlyLong };
   } catch {
     return null;
   }
+}
+
+/** Whether a test file, or a file that it imports, names tests that take long. */
+function namesLong(file: string): boolean {
+  const text = readFileSync(file, 'utf8');
+  const imported = [...text.matchAll(/ from '(\.[^']+)'/g)].map(([, name]) =>
+    path.join(path.dirname(file), name ?? ''),
+  );
+  // What a test holds as text may look like an import.
+  const sources = imported.filter((name) => existsSync(name)).map((name) => readFileSync(name, 'utf8'));
+  return [text, ...sources].some((source) => source.includes(longMark));
 }
 
 /** The events of all runs as one stream, closed by the sum of their totals. */
@@ -121,13 +144,14 @@ async function* runAll(files: string[], wanted: Wanted, totals: Totals): AsyncGe
       timeout: fileLimitMs,
       signal: interrupted.signal,
     };
-    if (wanted.name !== undefined) options.testNamePatterns = [wanted.name];
+    const pattern = wanted.onlyLong ? longPattern : wanted.name;
+    if (pattern !== undefined) options.testNamePatterns = [pattern];
     if (wanted.coverage) Object.assign(options, { coverage: true, coverageExcludeGlobs: ['test/**', 'scripts/**'] });
     for await (const event of run(options)) {
       if (!totals.take(event)) yield event;
     }
   }
-  yield* totals.events();
+  if (!wanted.onlyLong) yield* totals.events();
 }
 
 process.exitCode = await main();

@@ -38,6 +38,12 @@ export class Totals {
     return all.toSorted((a, b) => b.seconds - a.seconds).slice(0, count);
   }
 
+  /** What became of the tests, in a line. */
+  inShort(): string {
+    const counts = ['pass', 'fail', 'cancelled', 'skipped'].map((name) => `${this.#sums.get(name) ?? 0} ${name}`);
+    return `${counts.join(', ')}, ${Math.round((this.#sums.get('duration_ms') ?? 0) / 1_000)} s`;
+  }
+
   /** The sums, as node:test itself would close one run. */
   *events(): Generator<TestEvent> {
     for (const [name, sum] of this.#sums) {

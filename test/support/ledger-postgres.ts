@@ -6,6 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { anyPort } from './ports.ts';
+import { makeFromTemplate } from './server-template.ts';
 
 const binDir = path.join(
   import.meta.dirname,
@@ -24,12 +25,8 @@ export async function startLedgerPostgres(): Promise<LedgerPostgres> {
   const folder = mkdtempSync(path.join(tmpdir(), 'muster-ledger-test-'));
   if (user !== null) chownSync(folder, user.uid, user.gid);
   const data = path.join(folder, 'data');
-  const initdb = spawnSync(
-    path.join(binDir, 'initdb'),
-    ['-D', data, '-U', 'muster', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-    { ...user, cwd: folder, encoding: 'utf8' },
-  );
-  if (initdb.status !== 0) throw new Error(`initdb: ${initdb.stderr || initdb.error?.message}`);
+  const recipe = { binDir, variant: 'ledger', sources: [import.meta.filename] };
+  await makeFromTemplate(recipe, data, () => initServer(data, user));
   const port = await anyPort();
   const server = startServer(data, port, user);
   const admin = `postgres://muster@127.0.0.1:${port}/postgres`;
@@ -62,6 +59,15 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
   } finally {
     await client.end();
   }
+}
+
+function initServer(data: string, user: ReturnType<typeof serverUser>): void {
+  const initdb = spawnSync(
+    path.join(binDir, 'initdb'),
+    ['-D', data, '-U', 'muster', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--wal-segsize=1'],
+    { ...user, cwd: path.dirname(data), encoding: 'utf8' },
+  );
+  if (initdb.status !== 0) throw new Error(`initdb: ${initdb.stderr || initdb.error?.message}`);
 }
 
 /** PostgreSQL refuses to run as root; `null` = we are not root. */

@@ -36,6 +36,12 @@ test('without the option nothing is locked', () => {
   assert.ok(address.kind === 'objects' && address.retention === undefined);
 });
 
+for (const text of ['ftp://vault/x', 'https://vault.example.com/x', 'file:///vault', 'S5://vault']) {
+  test(`${text} is no directory of that name`, () => {
+    assert.throws(() => parseAddress(text, env), { code: 'CONFIG_INVALID', message: /are not read; a directory, s3/ });
+  });
+}
+
 const wrong = [
   's3://vault?objectLock=30d&endpoint=http://h:1',
   's3://vault?objectLock=compliance:0d&endpoint=http://h:1',

@@ -5,13 +5,13 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import type { Report } from '../../console/report/model.ts';
-import { isLong } from '../support/long.ts';
+import { leftOut } from '../support/long.ts';
 import { worldHome } from '../support/world-home.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const homes: string[] = [];
 /** A day takes a minute, and the other two go the same way but for their disaster. */
-const skip = isLong || process.env['MUSTER_GAME_DAYS'] === 'all' ? false : 'MUSTER_GAME_DAYS=all npm test plays it';
+const skip = leftOut;
 after(async () => {
   for (const home of homes) await rm(home, { recursive: true, force: true });
 });
@@ -74,17 +74,25 @@ test('site-loss: the service fails over, comes home and the report agrees with t
   assert.deepEqual(day.report.loss.afterPromotion?.rows, []);
 });
 
-test('site-freeze: the resumed site takes no write, neither through the entry nor straight', { skip }, async () => {
-  const day = await play('site-freeze');
-  mustBeHonest(day);
-  assert.equal(day.report.verdict, 'passed');
-  assert.deepEqual(day.report.loss.afterPromotion?.rows, []);
-});
+test(
+  'site-freeze: the resumed site takes no write, neither through the entry nor straight (long)',
+  { skip },
+  async () => {
+    const day = await play('site-freeze');
+    mustBeHonest(day);
+    assert.equal(day.report.verdict, 'passed');
+    assert.deepEqual(day.report.loss.afterPromotion?.rows, []);
+  },
+);
 
-test('slow-link: acknowledged rows are really lost, and the report names every one of them', { skip }, async () => {
-  const day = await play('slow-link');
-  mustBeHonest(day);
-  const { countedRows, listedRows } = day.report.loss;
-  assert.ok((countedRows ?? 0) > 0, 'the slow link lost nothing, so this proved nothing');
-  assert.ok((listedRows ?? 0) >= (countedRows ?? 0));
-});
+test(
+  'slow-link: acknowledged rows are really lost, and the report names every one of them (long)',
+  { skip },
+  async () => {
+    const day = await play('slow-link');
+    mustBeHonest(day);
+    const { countedRows, listedRows } = day.report.loss;
+    assert.ok((countedRows ?? 0) > 0, 'the slow link lost nothing, so this proved nothing');
+    assert.ok((listedRows ?? 0) >= (countedRows ?? 0));
+  },
+);

@@ -4,15 +4,16 @@ import { rm } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import type { Client } from '@temporalio/client';
 import { driverCatalogue } from '../../activities/drivers/index.ts';
-import { loadEstate, type Estate } from '../../runbooks/estate.ts';
+import { loadEstate, serviceOf, type Estate } from '../../runbooks/estate.ts';
 import { startWorker } from '../../sandbox/world/programs.ts';
 import { startWorld, type World } from '../../sandbox/world.ts';
-import { planRun, serviceOf } from '../../worker/planner.ts';
+import { planRun } from '../../worker/planner.ts';
 import { viewRun } from '../../worker/run-follow.ts';
 import { startRun } from '../../worker/run-start.ts';
 import { readServiceState } from '../../worker/service-state.ts';
 import { connectClient } from '../../worker/temporal.ts';
 import type { RunKind } from '../../workflows/engine/plan.ts';
+import { leftOut } from '../support/long.ts';
 import { eventually } from '../support/eventually.ts';
 import { reckonPresent } from '../support/present.ts';
 import { worldHome } from '../support/world-home.ts';
@@ -60,16 +61,26 @@ async function moveAndKill(kind: RunKind, stepId: string): Promise<void> {
   });
 }
 
-const moves: [RunKind, string][] = [
-  ['failover', 'fence-orders'],
-  ['failback', 'promote-orders'],
-  ['failover', 'route-entry'],
-];
-for (const [kind, stepId] of moves) {
-  test(`killed at ${stepId} of a ${kind}: the restarted worker ends the run right`, () => moveAndKill(kind, stepId));
-}
+test('killed at fence-orders of a failover: the restarted worker ends the run right', () =>
+  moveAndKill('failover', 'fence-orders'));
 
-test('after three killed workers every acknowledged order is there', async () => {
+test(
+  'killed at promote-orders of a failback: the restarted worker ends the run right (long)',
+  { skip: leftOut },
+  async () => {
+    const { holder } = await readServiceState(estate, serviceOf(estate, 'shop'));
+    // By itself this test finds the service at home.
+    if (holder === 'hangzhou') await moveAndKill('failover', 'fence-orders');
+    await moveAndKill('failback', 'promote-orders');
+  },
+);
+
+test('killed at route-entry of a failover: the restarted worker ends the run right (long)', { skip: leftOut }, () =>
+  moveAndKill('failover', 'route-entry'),
+);
+
+// In a long run it is about the long ones as well.
+test(`after killed workers every acknowledged order is there${leftOut === false ? ' (long)' : ''}`, async () => {
   await world.clients.stop();
   const { holder } = await readServiceState(estate, serviceOf(estate, 'shop'));
   assert.deepEqual(
