@@ -65,14 +65,25 @@ export async function createStandby(world: DatabaseWorld, site: Site, env: Env):
   await cloneServer({ url: replicationUrlOf(resource, from, env), dataDir, as: 'standby' });
   processes.registerDatabase(`postgres-${site}`, dataDir);
   await startSiteDatabase(resource, site, env);
-  const streaming = "SELECT 1 FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'";
-  await withSql(urlOf(resource, from, env), {}, async (client) => {
-    const untilMs = performance.now() + streamingMs;
-    while ((await client.query(streaming, [slotOf(resource, site)])).rowCount === 0) {
-      if (performance.now() > untilMs) throw new MusterError('SETUP_FAILED', `${site} does not stream from ${from}`);
-      await sleep(pollMs);
-    }
-  });
+  const untilMs = performance.now() + streamingMs;
+  while (!(await streams(urlOf(resource, from, env), slotOf(resource, site)))) {
+    if (performance.now() > untilMs) throw new MusterError('SETUP_FAILED', `${site} does not stream from ${from}`);
+    await sleep(pollMs);
+  }
+}
+
+/**
+ * Whether a standby streams from a server. Asked anew each time: the server's guard, which starts meanwhile, closes it
+ * first and ends every session that has not logged in yet.
+ */
+async function streams(url: string, slot: string): Promise<boolean> {
+  const query = "SELECT 1 FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'";
+  try {
+    return await withSql(url, {}, async (client) => (await client.query(query, [slot])).rowCount !== 0);
+  } catch (err) {
+    if (err instanceof MusterError && err.code === 'DATABASE_UNREACHABLE') return false;
+    throw err;
+  }
 }
 
 async function createDatabase(url: string): Promise<void> {

@@ -70,9 +70,11 @@ describe('guard', () => {
     await granters[0]?.server.close();
     const guard = guardOf(database);
     await until('it is open', () => guard.state().state === 'open' && world.open !== null);
-    const closes = world.calls.filter((call) => call === 'close').length;
-    await until('it has renewed many times', () => world.calls.filter((call) => call === 'renew').length > 6);
-    assert.equal(world.calls.filter((call) => call === 'close').length, closes);
+    // In a row, for longer than a lease: a machine that stands still for one may close it, and then opens it again.
+    await until('it has renewed many times and was not closed meanwhile', () => {
+      const since = world.calls.slice(world.calls.lastIndexOf('close'));
+      return since.filter((call) => call === 'renew').length > 6;
+    });
   });
 
   test('with both gone it closes, then stops the server; when one is back it starts and opens it', async () => {

@@ -204,5 +204,7 @@ test('the change log has every write once, in order, with nothing between pages'
       Array.from({ length: 8 }, (_, i) => `n${node}/${i}`),
     );
   }
-  assert.deepEqual(changes.at(-1)!.kind, 'delete');
+  // Of writes to different keys by different nodes the log may turn those of one millisecond round.
+  const ofRemoved = changes.filter(({ key }) => key === 'n0/0').map(({ kind }) => kind);
+  assert.deepEqual(ofRemoved, ['put', 'delete']);
 });
