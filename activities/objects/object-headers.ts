@@ -124,10 +124,8 @@ export function describingHeaders({ prefix }: Dialect, described: Described): Re
     const value = content?.[key];
     if (value !== undefined) headers[contentNames[key]] = bytesOfText(oneLine(contentNames[key], value));
   }
-  for (const name in metadata) {
-    if (!/^[\w.!#$%&'*+^`|~-]+$/.test(name)) throw unfit(`metadata cannot be named ${JSON.stringify(name)}`);
-    headers[`${prefix}meta-${name.toLowerCase()}`] = writeMetadata(oneLine(`metadata ${name}`, metadata[name]!));
-  }
+  for (const name in metadata)
+    headers[metadataHeader(prefix, name)] = writeMetadata(oneLine(name, metadata[name]!, 'metadata '));
   if (storageClass !== undefined) headers[`${prefix}storage-class`] = storageClass;
   if (tags !== undefined && Object.keys(tags).length > 0) headers[`${prefix}tagging`] = tagText(tags);
   if (retention !== undefined) {
@@ -138,8 +136,24 @@ export function describingHeaders({ prefix }: Dialect, described: Described): Re
   return headers;
 }
 
-function oneLine(name: string, value: string): string {
-  if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) throw unfit(`${name} holds what no header can`);
+/** Headers of metadata by prefix and name: objects of one writer have the same few names. */
+const metadataHeaders = new Map<string, Map<string, string>>();
+const mostNames = 1_000;
+
+function metadataHeader(prefix: string, name: string): string {
+  let known = metadataHeaders.get(prefix);
+  if (known === undefined || known.size >= mostNames) metadataHeaders.set(prefix, (known = new Map()));
+  let header = known.get(name);
+  if (header === undefined) {
+    if (!/^[\w.!#$%&'*+^`|~-]+$/.test(name)) throw unfit(`metadata cannot be named ${JSON.stringify(name)}`);
+    header = `${prefix}meta-${name.toLowerCase()}`;
+    known.set(name, header);
+  }
+  return header;
+}
+
+function oneLine(name: string, value: string, kind = ''): string {
+  if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) throw unfit(`${kind}${name} holds what no header can`);
   return value;
 }
 

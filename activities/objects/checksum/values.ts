@@ -14,16 +14,19 @@ export type Comparison =
   /** They have no kind in common: nothing is said. */
   | { kind: 'unknown' };
 
+const unknown: Comparison = { kind: 'unknown' };
+
 /** Compares two sides by every kind both know; one that differs decides. */
 export function compareChecksums(left: Checksums, right: Checksums): Comparison {
   const common: ChecksumKind[] = [];
   for (const kind of byStrength) {
-    const [one, other] = [left[kind], right[kind]];
+    const one = left[kind];
+    const other = right[kind];
     if (one === undefined || other === undefined) continue;
     if (one !== other) return { kind: 'different', by: kind, left: one, right: other };
     common.push(kind);
   }
-  return common.length === 0 ? { kind: 'unknown' } : { kind: 'same', by: common };
+  return common.length === 0 ? unknown : { kind: 'same', by: common };
 }
 
 /**

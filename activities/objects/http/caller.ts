@@ -101,8 +101,14 @@ async function repeated<T>(
   take: (answer: Incoming) => Promise<T>,
 ): Promise<T> {
   const progress: Progress = {
-    ...{ tries: 0, damaged: 0, mayHaveHappened: false, renewed: 0, startedAtMs: performance.now(), bodyMs: 0 },
-    ...{ spent: false, careful: false },
+    tries: 0,
+    damaged: 0,
+    mayHaveHappened: false,
+    renewed: 0,
+    startedAtMs: performance.now(),
+    bodyMs: 0,
+    spent: false,
+    careful: false,
   };
   const deadlineMs = options.deadlineMs ?? deps.limits.deadlineMs;
   for (;;) {

@@ -28,14 +28,12 @@ export function createAwsSigner(region: string, host: string): RequestSigner {
     headers['x-amz-content-sha256'] = payloadHash;
     headers['x-amz-date'] = stamp;
     if (credentials.sessionToken !== undefined) headers['x-amz-security-token'] = credentials.sessionToken;
-    headers['host'] = host;
-    // Servers disagree on the bytes of a text beyond ASCII; only AWS's own headers must be signed.
-    const names = Object.keys(headers).filter((name) => name.startsWith('x-amz-') || isAscii(headers[name]!));
-    names.sort();
-    delete headers['host'];
     let lines = '';
-    for (const name of names) lines += `${name}:${name === 'host' ? host : oneLine(headers[name]!)}\n`;
-    const signed = names.join(';');
+    let signed = '';
+    for (const name of sortedNames(headers)) {
+      lines += `${name}:${name === 'host' ? host : oneLine(headers[name]!)}\n`;
+      signed += signed === '' ? name : `;${name}`;
+    }
     const canonical = `${method}\n${path}\n${query}\n${lines}\n${signed}\n${payloadHash}`;
     const { credential, signature } = signer.sign(credentials, stamp, canonical);
     headers['authorization'] = authorization(awsFamily, credential, `SignedHeaders=${signed}`, signature);
@@ -74,6 +72,22 @@ function authorization(
   const middle = signed === undefined ? '' : `${signed}, `;
   const gap = signed === undefined ? ',' : ', ';
   return `${algorithm} Credential=${credential}${gap}${middle}Signature=${signature}`;
+}
+
+/**
+ * The names to sign, in order, `host` among them. Servers disagree on the bytes of a text beyond ASCII; only AWS's own
+ * headers must be signed. Inserted one by one: they are few, and this is done for every request.
+ */
+function sortedNames(headers: Readonly<Record<string, string>>): string[] {
+  const names = ['host'];
+  for (const name in headers) {
+    if (!name.startsWith('x-amz-') && !isAscii(headers[name]!)) continue;
+    let at = names.length;
+    while (at > 0 && names[at - 1]! > name) at--;
+    if (at === names.length) names.push(name);
+    else names.splice(at, 0, name);
+  }
+  return names;
 }
 
 function isAscii(text: string): boolean {

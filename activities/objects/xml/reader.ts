@@ -217,6 +217,9 @@ function oneKindOfLines(text: string): string {
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
 function resolved(text: string, damaged: (why: string) => never): string {
+  // As the quotes of nearly every ETag come.
+  const plain = text.includes('&quot;') ? text.replaceAll('&quot;', '"') : text;
+  if (!plain.includes('&')) return plain;
   return text.replace(/&([^;&]{0,12})(;?)/g, (whole, body: string, end: string) => {
     const plain = named[body];
     if (end === '' || body === '') return damaged(`the reference ${whole} is not closed`);
