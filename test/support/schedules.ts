@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Client } from '@temporalio/client';
+import { ScheduleNotFoundError, type Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { parseEstate, type Estate } from '../../runbooks/estate.ts';
 import { aimAtWriter, type AimDeps } from '../../worker/aim.ts';
@@ -33,9 +33,14 @@ export function backing(more: Record<string, unknown> = {}, service: Record<stri
   return estateOf({ backups: [backup], ...service });
 }
 
+/** Ids that `apply` has done something with. */
+const touched = new Set<string>();
+
 /** @returns ids of what was done */
 export async function apply(client: Client, estate: Estate): Promise<string[]> {
-  return applySchedules(client, await compareSchedules(client, estate), estate);
+  const done = await applySchedules(client, await compareSchedules(client, estate), estate);
+  for (const id of done) touched.add(id);
+  return done;
 }
 
 /** Temporal's list is some moments behind. */
@@ -43,12 +48,26 @@ export async function listed(client: Client, count: number): Promise<void> {
   await eventually(`${count} schedules are listed`, async () => (await readSchedules(client)).ours.length === count);
 }
 
+/** Also what Temporal's list does not show yet; what it still shows may be gone. */
 export async function removeAll(client: Client): Promise<void> {
-  for await (const { scheduleId } of client.schedule.list()) await client.schedule.getHandle(scheduleId).delete();
+  for (const id of touched) await remove(client, id);
+  touched.clear();
   await eventually('no schedule is listed', async () => {
-    for await (const _ of client.schedule.list()) return false;
-    return true;
+    let none = true;
+    for await (const { scheduleId } of client.schedule.list()) {
+      none = false;
+      await remove(client, scheduleId);
+    }
+    return none;
   });
+}
+
+async function remove(client: Client, id: string): Promise<void> {
+  try {
+    await client.schedule.getHandle(id).delete();
+  } catch (err) {
+    if (!(err instanceof ScheduleNotFoundError)) throw err;
+  }
 }
 
 export interface World extends AsyncDisposable {
