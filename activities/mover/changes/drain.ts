@@ -33,6 +33,7 @@ export function drainBacklog(run: Run, ledger: ReplicationLedger): Drain {
   const retryAtMs = new Map<string, number>();
   const guard = deleteWindow(run, ledger);
   let wake: () => void = () => {};
+  const working = new Set<Promise<void>>();
 
   async function drain(): Promise<void> {
     for (;;) {
@@ -46,7 +47,11 @@ export function drainBacklog(run: Run, ledger: ReplicationLedger): Drain {
         run.stop.signal.throwIfAborted();
         busy.add(row.key);
         begun += 1;
-        void work(row).finally(leave);
+        const worked = work(row, leave).finally(() => {
+          leave();
+          working.delete(worked);
+        });
+        working.add(worked);
       }
       if (begun > 0) continue;
       const woken = new Promise<void>((resolve) => {
@@ -56,12 +61,12 @@ export function drainBacklog(run: Run, ledger: ReplicationLedger): Drain {
     }
   }
 
-  async function work(row: LedgerRow): Promise<void> {
+  async function work(row: LedgerRow, leave: () => void): Promise<void> {
     try {
       run.counts.wanted += 1;
       run.counts.wantedBytes += row.sizeBytes;
       if (row.op === 'delete' && row.version === '') await applyDelete(run, row, guard);
-      else await carryOut(run.work, stepOf(row));
+      else await carryOut(run.work, stepOf(row), leave);
       const [now] = await ledger.lookUp([row]);
       if (now === undefined || now.state === 'verified') retryAtMs.delete(row.key);
       // Not what was noted meanwhile: that has not failed.
@@ -79,9 +84,11 @@ export function drainBacklog(run: Run, ledger: ReplicationLedger): Drain {
     }
   }
 
-  const finished = drain().catch((err: unknown) => {
+  const finished = drain().catch(async (err: unknown) => {
+    if (!run.stop.signal.aborted) run.fail(err);
+    // They use the ledger, also those that have left their lanes.
+    await Promise.all(working);
     if (run.failure !== undefined) throw run.failure;
-    if (!run.stop.signal.aborted) throw err;
   });
   return { finished, wake: () => wake() };
 }

@@ -97,6 +97,7 @@ function pairSettler({ ledgers }: PairInput, way: Way, recorder: Recorder): Sett
       const agreement: Agreement = { key, ...sides, ...(checksums === undefined ? {} : { checksums }) };
       return recorder.agree(agreement);
     },
+    crowded: true,
   };
 }
 

@@ -1,6 +1,6 @@
 /** How much may be under way at once, by weight; first come, first served. */
 export interface Lanes {
-  /** Resolves with a way to give it back. */
+  /** Resolves with a way to give it back, which may be called again and then does nothing. */
   take(weight: number): Promise<() => void>;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
@@ -11,7 +11,15 @@ export function createLanes(width: number): Lanes {
   let taken = 0;
   const queue: { weight: number; start: () => void }[] = [];
   let waiters: (() => void)[] = [];
-  const give = (weight: number) => (): void => {
+  const give = (weight: number) => {
+    let given = false;
+    return (): void => {
+      if (given) return;
+      given = true;
+      takeBack(weight);
+    };
+  };
+  const takeBack = (weight: number): void => {
     taken -= weight;
     for (let next = queue[0]; next !== undefined && taken + next.weight <= width; [next] = queue) {
       queue.shift();

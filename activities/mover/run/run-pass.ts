@@ -203,22 +203,35 @@ async function inLane(run: Run, step: Step & { kind: 'copy' | 'chain' }): Promis
   const leave = await run.lanes.take(weightOf(Math.max(...tasks.map((task) => task.sizeBytes))));
   run.counts.wanted += tasks.length;
   run.counts.wantedBytes += sizeBytes;
-  const going = run.input.rule.mode === 'do' ? carryOut(run.work, step) : look(run, step, sizeBytes);
-  const done = going
-    .catch((err: unknown) => {
+  const done = workOn(run, step, sizeBytes, leave);
+  done.catch(() => undefined); // asked for at the end of its batch
+  return { done };
+}
+
+async function workOn(
+  run: Run,
+  step: Step & { kind: 'copy' | 'chain' },
+  sizeBytes: number,
+  leave: () => void,
+): Promise<void> {
+  try {
+    if (run.input.rule.mode === 'do') await carryOut(run.work, step, leave);
+    else await look(run, step, sizeBytes);
+  } catch (err) {
+    try {
       // An outcome of one object, or the end of all.
       const outcome = outcomeOf(err, run.credentials.gaveUp !== undefined);
       if (outcome.kind === 'gone') run.counts.gone += 1;
       else run.counts.failed += 1;
-      run.work.tell({ key: tasks[0]!.key, version: '', sizeBytes, kind: 'outcome', outcome });
-    })
-    .catch((err: unknown) => {
-      run.fail(err);
-      throw err;
-    })
-    .finally(leave);
-  done.catch(() => undefined); // asked for at the end of its batch
-  return { done };
+      const key = step.kind === 'copy' ? step.task.key : step.key;
+      run.work.tell({ key, version: '', sizeBytes, kind: 'outcome', outcome });
+    } catch (ending) {
+      run.fail(ending);
+      throw ending;
+    }
+  } finally {
+    leave();
+  }
 }
 
 /** Without doing anything: what is it about this key? */

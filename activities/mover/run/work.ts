@@ -39,8 +39,11 @@ class StoreGone extends Error {
   }
 }
 
-/** Copies what a step asks for. Resolves when it is settled in the ledger. Throws what ends the run. */
-export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain' }): Promise<void> {
+/**
+ * Copies what a step asks for. Resolves when it is settled in the ledger; `leave` is called as soon as others may have
+ * its lane, which is mostly before. Throws what ends the run.
+ */
+export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain' }, leave?: () => void): Promise<void> {
   const { tags } = work.rule.filter;
   if (tags !== undefined && !(await isTagged(work.setup, step, tags))) return leaveOut(work, step);
   if (step.kind === 'chain') return carryOutChain(work, step.tasks);
@@ -56,7 +59,7 @@ export async function carryOut(work: Work, step: Step & { kind: 'copy' | 'chain'
       return work.settler.settle({ ...settled(task, 'verified'), targetEtag, checksums });
     }
   }
-  await copyAndSettle(work, task);
+  await copyAndSettle(work, task, leave);
 }
 
 /**
@@ -115,13 +118,17 @@ async function placeMarker({ setup, counts, meter, settler }: Work, task: ChainT
 }
 
 /** Copies one object, proves it as far as the rule asks, counts it, and settles its row. */
-export async function copyAndSettle(work: Work, task: CopyTask): Promise<CopyOutcome> {
+export async function copyAndSettle(work: Work, task: CopyTask, leave?: () => void): Promise<CopyOutcome> {
   const outcome = await proveFurther(work, task, await copyObject(work.setup, task));
   count(work, task, { outcome, metered: work.underWay?.end(task.key) ?? 0 });
   if (isNews(outcome))
     work.tell({ key: task.key, version: task.versionId ?? '', sizeBytes: task.sizeBytes, kind: 'outcome', outcome });
   const row = settledBy(task, outcome);
-  if (row !== undefined) await work.settler.settle(row);
+  if (row === undefined) return outcome;
+  const durable = work.settler.settle(row);
+  // The disk needs no lane.
+  if (leave !== undefined && !work.settler.crowded) leave();
+  await durable;
   return outcome;
 }
 
