@@ -1,0 +1,111 @@
+import { type Row } from './row.ts';
+
+/** Versions: kept, hidden, read, tagged and removed, and the bucket with them. */
+export const versionRows: readonly Row[] = [
+  {
+    name: 'a bucket begins to keep versions',
+    is: 'PutBucketVersioning',
+    ask: {
+      method: 'PUT',
+      path: '/photos/',
+      query: { versioning: '' },
+      body: '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>',
+    },
+    status: 200,
+  },
+  {
+    name: 'a bucket keeps versions',
+    is: 'GetBucketVersioning',
+    ask: { path: '/photos/', query: { versioning: '' } },
+    status: 200,
+    says: ['<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'],
+  },
+  {
+    name: 'a bucket is described with its versions',
+    is: 'GetBucketInfo',
+    ask: { path: '/photos/', query: { bucketInfo: '' } },
+    status: 200,
+    says: ['<Versioning>Enabled</Versioning>'],
+  },
+  {
+    name: 'an object is hidden',
+    is: 'DeleteObject',
+    ask: { method: 'DELETE', path: '/photos/a' },
+    status: 204,
+    headers: { 'x-oss-delete-marker': 'true', 'x-oss-version-id': '' },
+  },
+  {
+    name: 'an object that is hidden is not there',
+    is: 'NoSuchKey',
+    ask: { path: '/photos/a' },
+    status: 404,
+    headers: { 'x-oss-delete-marker': 'true' },
+  },
+  {
+    name: 'an object that is hidden has no tags to read',
+    is: 'NoSuchKey',
+    ask: { path: '/photos/a', query: { tagging: '' } },
+    status: 404,
+    headers: { 'x-oss-delete-marker': 'true', 'x-oss-version-id': '' },
+  },
+  {
+    name: 'an object that is hidden takes no tags',
+    is: 'NoSuchKey',
+    ask: {
+      method: 'PUT',
+      path: '/photos/a',
+      query: { tagging: '' },
+      body: '<Tagging><TagSet></TagSet></Tagging>',
+    },
+    status: 404,
+    headers: { 'x-oss-delete-marker': 'true' },
+  },
+  {
+    name: 'an older version is given tags',
+    is: 'PutObjectTagging',
+    ask: {
+      method: 'PUT',
+      path: '/photos/a',
+      query: { tagging: '', versionId: 'null' },
+      body: '<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>',
+    },
+    status: 200,
+    headers: { 'x-oss-version-id': 'null' },
+  },
+  {
+    name: 'versions are listed',
+    is: 'ListObjectVersions',
+    ask: { path: '/photos/', query: { versions: '' } },
+    status: 200,
+    says: ['<ListVersionsResult>', '<DeleteMarker>', '<Key>a</Key>', '<StorageClass>Standard</StorageClass>'],
+  },
+  {
+    name: 'an older version is read',
+    is: 'GetObject',
+    ask: { path: '/photos/a', query: { versionId: 'null' } },
+    status: 200,
+    headers: { 'x-oss-version-id': 'null', 'x-oss-tagging-count': '1' },
+    says: [/^hello$/],
+  },
+  {
+    name: 'objects are deleted',
+    is: 'DeleteMultipleObjects',
+    ask: {
+      method: 'POST',
+      path: '/photos/',
+      query: { delete: '' },
+      headers: { 'content-md5': 'WwNizmkgXmPcfSIqzdE0bw==' },
+      body: '<Delete><Quiet>false</Quiet><Object><Key>copy</Key></Object></Delete>',
+    },
+    status: 200,
+    says: ['<DeleteResult><Deleted><Key>copy</Key>'],
+  },
+  {
+    name: 'a bucket with objects is removed',
+    is: 'BucketNotEmpty',
+    ask: { method: 'DELETE', path: '/photos/' },
+    status: 409,
+  },
+  { name: 'a bucket of another name', is: 'PutBucket', ask: { method: 'PUT', path: '/empty/' }, status: 200 },
+  { name: 'a bucket is removed', is: 'DeleteBucket', ask: { method: 'DELETE', path: '/empty/' }, status: 204 },
+];
