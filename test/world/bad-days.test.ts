@@ -16,6 +16,7 @@ import { clocksOf, readWatch } from '../../worker/watch-state.ts';
 import { MusterError } from '../../workflows/engine/errors.ts';
 import { eventually } from '../support/eventually.ts';
 import { worldHome } from '../support/world-home.ts';
+import { untilReady } from '../support/world-ready.ts';
 
 const labels = { estateHash: 'test', software: 'muster test', chainId: null, scenario: null };
 let home: string;
@@ -30,7 +31,7 @@ before(async () => {
   Object.assign(process.env, world.env.control);
   estate = loadEstate(world.estate, driverCatalogue);
   client = await connectClient({ address: world.env.control['TEMPORAL_ADDRESS'] ?? '', namespace: 'default' });
-  await eventually('clients place orders', async () => (await world.clients.stats()).acked > 50);
+  await untilReady(world);
 });
 after(async () => {
   await client?.connection.close();

@@ -17,6 +17,7 @@ import { leftOut } from '../support/long.ts';
 import { eventually } from '../support/eventually.ts';
 import { reckonPresent } from '../support/present.ts';
 import { worldHome } from '../support/world-home.ts';
+import { untilReady } from '../support/world-ready.ts';
 
 const labels = { estateHash: 'test', software: 'muster test', chainId: null, scenario: null };
 let home: string;
@@ -30,7 +31,7 @@ before(async () => {
   Object.assign(process.env, world.env.control);
   estate = loadEstate(world.estate, driverCatalogue);
   client = await connectClient({ address: world.env.control['TEMPORAL_ADDRESS'] ?? '', namespace: 'default' });
-  await eventually('clients place orders', async () => (await world.clients.stats()).acked > 50);
+  await untilReady(world);
 });
 after(async () => {
   await client.connection.close();
