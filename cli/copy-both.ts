@@ -5,7 +5,7 @@ import { type NodeLog } from '../activities/mover/changes/node-log.ts';
 import { type PairCursor, type PairInput, type PairLedgers, type Way } from '../activities/mover/pair/pair.ts';
 import { type Side } from '../activities/mover/side.ts';
 import { type CopyFlags, pairRuleOf } from './copy-rule.ts';
-import { onInterrupt, openState } from './copy-state.ts';
+import { openState, stopInOrder } from './copy-state.ts';
 import { openPairView, type PairView } from './copy-both-view.ts';
 import { type ExitCode } from './exit-codes.ts';
 
@@ -44,22 +44,21 @@ async function once(input: PairInput, view: PairView): Promise<ExitCode> {
     if (remembers && (await kept.frozen()) === undefined) await kept.setNote('cursor', cursor);
   };
   const cursor = remembers ? ((await kept.getNote('cursor')) as PairCursor | undefined) : undefined;
-  const stop = new AbortController();
+  const stop = stopInOrder();
   const run = runPair({
     ...input,
     ...(cursor === undefined ? {} : { cursor }),
     signal: stop.signal,
     onCheckpoint: (next) => void save(next).catch(() => {}),
   });
-  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
   const ticking = setInterval(() => view.progress(run.progress()), process.stderr.isTTY ? 500 : 5_000);
   try {
     const result = await run.finished;
     await save(result.kind === 'stopped' && result.code === 'ABORTED' ? result.cursor : undefined);
-    return view.result(result);
+    return stop.exitCode(view.result(result));
   } finally {
     clearInterval(ticking);
-    release();
+    stop.end();
   }
 }
 
@@ -70,8 +69,7 @@ async function follow(input: PairInput, { everyMs, view }: { everyMs: number; vi
     ...(a === undefined ? {} : { aToB: a }),
     ...(b === undefined ? {} : { bToA: b }),
   };
-  const stop = new AbortController();
-  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
+  const stop = stopInOrder();
   try {
     await followPair({
       ...input,
@@ -81,7 +79,7 @@ async function follow(input: PairInput, { everyMs, view }: { everyMs: number; vi
     });
     return 0;
   } finally {
-    release();
+    stop.end();
     await a?.[Symbol.asyncDispose]();
     await b?.[Symbol.asyncDispose]();
   }

@@ -4,7 +4,7 @@ import { MusterError } from '../workflows/engine/errors.ts';
 import { type CopyFlags, durationOf, ruleOf } from './copy-rule.ts';
 import { openCopyView } from './copy-view.ts';
 import { openPlaces } from './copy-places.ts';
-import { onInterrupt, openState } from './copy-state.ts';
+import { openState, stopInOrder } from './copy-state.ts';
 import { type ExitCode } from './exit-codes.ts';
 
 /** `muster copy` */
@@ -36,26 +36,25 @@ export async function copy(flags: CopyFlags, sourceText: string, targetText: str
 async function runOnce(input: PassInput, flags: CopyFlags, resumable: boolean): Promise<ExitCode> {
   const { runPass } = await import('../activities/mover/run/run-pass.ts');
   const view = openCopyView(flags.json === true, input.rule.mode);
-  const stop = new AbortController();
   const saveCursor = async (cursor: PassCursor | undefined): Promise<void> => {
     if (resumable) await input.ledger?.setNote('cursor', cursor);
   };
+  const stop = stopInOrder();
   const run = runPass({
     ...input,
     signal: stop.signal,
     onObject: (event) => view.object(event),
     onCheckpoint: (cursor) => void saveCursor(cursor).catch(() => {}),
   });
-  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
   const ticking = setInterval(() => view.progress(run.progress()), process.stderr.isTTY ? 500 : 5_000);
   try {
     const result = await run.finished;
     const goesOn = result.kind === 'more' || (result.kind === 'stopped' && result.code === 'ABORTED');
     if ((await input.ledger?.frozen()) === undefined) await saveCursor(goesOn ? result.cursor : undefined);
-    return view.result(result);
+    return stop.exitCode(view.result(result));
   } finally {
     clearInterval(ticking);
-    release();
+    stop.end();
   }
 }
 
@@ -73,8 +72,7 @@ async function followUntilStopped(
   // Whether it is a cluster of ours is found out by asking.
   await using log = place.dialect === 's3' ? openNodeLog(place, providerOf(place.credentials, process.env)) : undefined;
   const view = openCopyView(flags.json === true, input.rule.mode);
-  const stop = new AbortController();
-  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
+  const stop = stopInOrder();
   try {
     await follow({
       ...input,
@@ -89,6 +87,6 @@ async function followUntilStopped(
     });
     return 0;
   } finally {
-    release();
+    stop.end();
   }
 }

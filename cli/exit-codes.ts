@@ -8,7 +8,9 @@ export const exitCodes = {
   partial: 3,
   needsPerson: 4,
 } as const;
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+/** Stopped by a signal before its end: 128 and the number of the signal, as a shell shows it. */
+export type SignalExit = 129 | 130 | 141 | 143;
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes] | SignalExit;
 
 export const exitCodesHelp = `
 Exit codes:

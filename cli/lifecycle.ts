@@ -8,7 +8,7 @@ import { type ObjectClient } from '../activities/objects/types.ts';
 import { type Side } from '../activities/mover/side.ts';
 import { MusterError } from '../workflows/engine/errors.ts';
 import { type CopyFlags, ruleOf } from './copy-rule.ts';
-import { onInterrupt, openState } from './copy-state.ts';
+import { openState, stopInOrder } from './copy-state.ts';
 import { durationText, eventText, sizeText, stoppedText } from './copy-view.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { note, say, style } from './output.ts';
@@ -98,8 +98,7 @@ export async function run(flags: LifecycleFlags, sourceText: string): Promise<Ex
       '--state: is missing, and a rule migrates: it has to remember what is proved',
     );
   const { runLifecycle } = await import('../activities/mover/lifecycle/run-lifecycle.ts');
-  const stop = new AbortController();
-  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
+  const stop = stopInOrder();
   const startedAtMs = performance.now();
   const ledgerFor = (rule: LifecycleRule): Promise<ReplicationLedger> =>
     openState(path.join(path.resolve(state!), directoryOf(rule.name)), `lifecycle-${fingerprint}`);
@@ -113,10 +112,10 @@ export async function run(flags: LifecycleFlags, sourceText: string): Promise<Ex
       },
     });
     if (!json) note(`in ${durationText(performance.now() - startedAtMs)}`);
-    if (done.some(({ stopped }) => stopped !== undefined)) return exitCodes.failed;
+    if (done.some(({ stopped }) => stopped !== undefined)) return stop.exitCode(exitCodes.failed);
     return done.some(({ failed }) => failed > 0) ? exitCodes.objectivesMissed : exitCodes.met;
   } finally {
-    release();
+    stop.end();
   }
 }
 

@@ -8,7 +8,7 @@ import { MusterError } from '../workflows/engine/errors.ts';
 import type { LoneBody } from './command.ts';
 import { openPlaces } from './copy-places.ts';
 import { type CopyFlags, durationOf, ruleOf, share, whole, wrong } from './copy-rule.ts';
-import { onInterrupt, openState } from './copy-state.ts';
+import { openState, stopInOrder } from './copy-state.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { openMigrateView, type MigrateView } from './migrate-view.ts';
 import { note, reportErrorLine } from './output.ts';
@@ -60,8 +60,7 @@ async function take(
   const { source, target, fingerprint } = places;
   const directory = path.resolve(flags.state);
   await using ledger = await openState(path.join(directory, 'out'), `migrate-${fingerprint}`);
-  const stop = new AbortController();
-  const release = onInterrupt(() => stop.abort(new Error('interrupted')));
+  const stop = stopInOrder();
   const view = openMigrateView(flags.json === true);
   const { signal } = stop;
   const input: MigrationInput = {
@@ -71,9 +70,9 @@ async function take(
   };
   const home = (): Promise<ReplicationLedger> => openState(path.join(directory, 'home'), `migrate-${fingerprint}`);
   try {
-    return await step({ source, target, ledger, home, flags, view, signal, input });
+    return stop.exitCode(await step({ source, target, ledger, home, flags, view, signal, input }));
   } finally {
-    release();
+    stop.end();
   }
 }
 

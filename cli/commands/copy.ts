@@ -20,7 +20,8 @@ Exit codes of copy:
   1  stopped: the code says why; run it again, with --state it goes on where it was
   2  wrong usage: nothing was started
   3  done, but objects were left out (failed, archived, kept, in conflict) or, with --compare-only, something differs
-  4  the delete guard stopped it: look at what would be deleted (--dry-run), then raise --delete-guard`;
+  4  the delete guard stopped it: look at what would be deleted (--dry-run), then raise --delete-guard
+  130  stopped by Ctrl-C (143 by SIGTERM); with --state it goes on where it was`;
 
 /** `muster copy`: from any bucket to any other. Stands alone: no estate, no ledger database, no Temporal. */
 export function addCopy(program: Command): void {

@@ -21,7 +21,8 @@ Exit codes:
   0  done
   1  a rule was stopped: the code says why; run it again
   2  wrong usage, or a mistake in the rules: nothing was started
-  3  some objects could not be moved, and stay where they are`;
+  3  some objects could not be moved, and stay where they are
+  130  stopped by Ctrl-C (143 by SIGTERM); run it again`;
 
 /** `muster lifecycle`: objects go to other classes or places by age, size, name and tag. Stands alone. */
 export function addLifecycle(program: Command): void {

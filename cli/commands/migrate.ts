@@ -18,7 +18,8 @@ Exit codes:
   2  wrong usage, or not the time for this step: nothing was started
   3  run: still behind, or objects were left out; cut-over: both sides differ, the old place stays in use;
      assess: something cannot be moved; roll-back: something was kept, since both sides changed it
-  4  a person is needed: writes are not stopped, or the delete guard stopped it`;
+  4  a person is needed: writes are not stopped, or the delete guard stopped it
+  130  stopped by Ctrl-C (143 by SIGTERM); run it again, it goes on where it was`;
 
 /** `muster migrate`: a bucket moves to another place for good. Stands alone. */
 export function addMigrate(program: Command): void {

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { errorCatalogue, toMusterError } from '../../workflows/engine/errors.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { exitCodeOf, reportError } from '../output.ts';
-import { Interruption, type Interrupted } from './interrupt.ts';
+import { Interruption, type Interrupted } from '../interrupt.ts';
 import type { PasswordOptions } from './passwords.ts';
 import { Screen } from './screen.ts';
 

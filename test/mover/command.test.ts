@@ -154,7 +154,7 @@ test('Ctrl-C stops in order, and the next run goes on where it was', { timeout: 
     }, 50);
   });
   const first = stopped.lines.find(({ type }) => type === 'result') as { code: string; counts: Record<string, number> };
-  assert.deepEqual([stopped.code, first.code], [1, 'ABORTED'], stopped.stderr);
+  assert.deepEqual([stopped.code, first.code], [130, 'ABORTED'], stopped.stderr);
   const copied = (await keysOf(b)).length;
   assert.ok(copied >= 3 && copied < 40, `${copied} of 40`);
   const again = await copy(args);

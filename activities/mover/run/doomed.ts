@@ -22,32 +22,39 @@ export interface DoomedList extends AsyncDisposable {
 
 /** With a directory the list outlives the process, so that a pass in several pieces knows them all. */
 export function openDoomedList(directory: string | undefined): DoomedList {
-  const own = directory === undefined ? mkdtempSync(path.join(os.tmpdir(), 'muster-pass-')) : undefined;
-  const file = path.join(own ?? directory!, 'doomed.jsonl');
+  // One of its own is made when there is something to keep: what is killed before leaves nothing behind.
+  let folder = directory;
+  const file = (): string | undefined => (folder === undefined ? undefined : path.join(folder, 'doomed.jsonl'));
+  const begin = (): Promise<FileHandle> => {
+    folder ??= mkdtempSync(path.join(os.tmpdir(), 'muster-pass-'));
+    return open(file()!, 'a');
+  };
   let handle: Promise<FileHandle> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   return {
     add(some) {
       if (some.length === 0) return Promise.resolve();
       const text = some.map((one) => `${JSON.stringify(one)}\n`).join('');
-      handle ??= open(file, 'a');
+      handle ??= begin();
       const written = Promise.all([handle, last]).then(([to]) => to.appendFile(text));
       last = written;
       return written;
     },
     async *all() {
       await last;
-      if (!existsSync(file)) return;
-      const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+      const kept = file();
+      if (kept === undefined || !existsSync(kept)) return;
+      const lines = createInterface({ input: createReadStream(kept), crlfDelay: Infinity });
       for await (const line of lines) if (line !== '') yield JSON.parse(line) as Doomed;
     },
     clear() {
-      rmSync(file, { force: true });
+      const kept = file();
+      if (kept !== undefined) rmSync(kept, { force: true });
     },
     async [Symbol.asyncDispose]() {
       await last.catch(() => {});
       await (await handle)?.close();
-      if (own !== undefined) rmSync(own, { recursive: true, force: true });
+      if (directory === undefined && folder !== undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -1,13 +1,14 @@
 import { constants } from 'node:os';
+import { type ExitCode, exitCodes, type SignalExit } from './exit-codes.ts';
 
 /** Why a command stopped before its end: somebody wanted it to. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   /** As a shell shows a death by this signal. */
-  readonly exitCode: number;
+  readonly exitCode: SignalExit;
   constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGPIPE') {
     super(`stopped by ${signal}`);
-    this.exitCode = 128 + constants.signals[signal];
+    this.exitCode = (128 + constants.signals[signal]) as SignalExit;
   }
 }
 
@@ -65,6 +66,11 @@ export class Interruption {
 
   end(): void {
     for (const signal of this.#signals) process.off(signal, this.#take);
+  }
+
+  /** What a command ends with that failed because it was interrupted; else what it would end with anyway. */
+  exitCode(usual: ExitCode): ExitCode {
+    return usual === exitCodes.failed ? (this.interrupted?.exitCode ?? usual) : usual;
   }
 
   readonly #take = (signal: NodeJS.Signals): void => {
