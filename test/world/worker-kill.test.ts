@@ -34,8 +34,8 @@ before(async () => {
   await untilReady(world);
 });
 after(async () => {
-  await client.connection.close();
-  await world.stop();
+  await client?.connection.close();
+  await world?.stop();
   await rm(home, { recursive: true, force: true });
 });
 
