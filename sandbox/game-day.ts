@@ -50,10 +50,20 @@ export interface GameDayResult {
 
 /** @throws MusterError when a run does not end as it must for the next act to make sense */
 export async function playGameDay(day: GameDay): Promise<GameDayResult> {
-  const { world, scenario, say } = day;
+  const { world, scenario } = day;
   await scenario.prepare?.(world);
   await steadyLoad(day);
   const direct = startDirectWriter(world.directUrl('hangzhou'), directEveryMs);
+  try {
+    return { ...(await playActs(day)), direct };
+  } finally {
+    // It would keep a day that fails from ending.
+    await direct.stop();
+  }
+}
+
+async function playActs(day: GameDay): Promise<Omit<GameDayResult, 'direct'>> {
+  const { world, scenario, say } = day;
   await pause(steadyMs);
   const faultAtMs = Date.now();
   await scenario.strike(world);
@@ -71,15 +81,7 @@ export async function playGameDay(day: GameDay): Promise<GameDayResult> {
   const failback = await runKind(day, 'failback');
   mustEnd(failback, 'protected');
   await pause(settleMs);
-  await direct.stop();
-  return {
-    scenario: scenario.name,
-    faultAtMs,
-    cameBackAtMs,
-    runs: [failover, reprotect, failback],
-    direct,
-    asked: false,
-  };
+  return { scenario: scenario.name, faultAtMs, cameBackAtMs, runs: [failover, reprotect, failback], asked: false };
 }
 
 async function steadyLoad({ world, estate, say }: GameDay): Promise<void> {

@@ -17,7 +17,7 @@ import { leftOut } from '../support/long.ts';
 import { eventually } from '../support/eventually.ts';
 import { reckonPresent } from '../support/present.ts';
 import { worldHome } from '../support/world-home.ts';
-import { untilReady } from '../support/world-ready.ts';
+import { untilLossIsKnown, untilReady } from '../support/world-ready.ts';
 
 const labels = { estateHash: 'test', software: 'muster test', chainId: null, scenario: null };
 let home: string;
@@ -43,6 +43,7 @@ after(async () => {
 async function moveAndKill(kind: RunKind, stepId: string): Promise<void> {
   const service = serviceOf(estate, 'shop');
   const state = await readServiceState(estate, service);
+  await untilLossIsKnown(world, state.holder === 'beijing' ? 'beijing' : 'hangzhou');
   const plans = planRun(estate, service, state, { kind, mode: 'graceful' });
   const run = await startRun(client, { kind, plans, startedBy: 'test', labels });
   await eventually(`${stepId} is out`, async () => {
