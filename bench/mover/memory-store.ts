@@ -1,11 +1,13 @@
 /**
  * An S3 that keeps objects in memory: for measuring what a mover costs, where a real store would take most of the
- * machine. It knows what a copy needs (listing, GET, HEAD, PUT), checks no signature and tells the truth about bytes:
- * ETags are MD5, and a checksum that came along is answered only for the bytes that came.
+ * machine. It knows what a copy needs (listing, GET, HEAD, PUT) and checks no signature. Bytes that are not those of the
+ * CRC-64/NVME that came along are refused, as S3 does; other checksums are kept and answered unseen.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
+import { checksumsOf } from '../../activities/objects/checksum/hasher.ts';
+import { fromBase64 } from '../../activities/objects/checksum/values.ts';
 
 interface Kept {
   bytes: Buffer;
@@ -19,6 +21,7 @@ export interface MemoryStore {
   endpoint: string;
   /** Makes a bucket, or empties it. */
   bucket(name: string): void;
+  /** How many objects a bucket has. */
   objects(name: string): number;
   stop(): Promise<void>;
 }
@@ -122,6 +125,9 @@ async function put(bucket: Bucket, key: string, request: IncomingMessage, respon
   const bytes = Buffer.concat(pieces);
   const etag = createHash('md5').update(bytes).digest('hex');
   const headers = keptHeaders(request.headers);
+  const claimed = headers['x-amz-checksum-crc64nvme'];
+  if (claimed !== undefined && fromBase64('crc64nvme', claimed) !== checksumsOf(['crc64nvme'], bytes).crc64nvme)
+    return refuse(response, 400, 'BadDigest');
   bucket.set(key, { bytes, etag, headers, writtenAt: new Date() });
   const checksums = Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-amz-checksum-')));
   response.writeHead(200, { ...checksums, etag: `"${etag}"`, 'content-length': 0 }).end();

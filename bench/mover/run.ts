@@ -94,17 +94,36 @@ interface Store {
   endpoint: string;
   /** Makes a bucket that is empty. */
   makeEmpty(bucket: string): Promise<void>;
+  /** @throws Error when a bucket has another number of objects: a mover that leaves some out is no faster */
+  mustHave(bucket: string, objects: number): Promise<void>;
   stop(): Promise<void>;
 }
 
 async function inMemory(): Promise<Store> {
-  const { endpoint, bucket, stop } = await startMemoryStore();
-  return { endpoint, stop, makeEmpty: (name) => Promise.resolve(bucket(name)) };
+  const { endpoint, bucket, objects, stop } = await startMemoryStore();
+  const mustHave = (name: string, wanted: number): Promise<void> =>
+    Promise.resolve(mustBe(name, objects(name), wanted));
+  return { endpoint, stop, makeEmpty: (name) => Promise.resolve(bucket(name)), mustHave };
 }
 
 async function inMinio(dir: string): Promise<Store> {
   const { endpoint, stop } = await startMinio(dir);
-  return { endpoint, stop, makeEmpty: (bucket) => emptied(endpoint, bucket) };
+  const mustHave = async (bucket: string, wanted: number): Promise<void> => {
+    await using client = openObjects(placeAt(endpoint, bucket));
+    let found = 0;
+    let continuation: string | undefined;
+    do {
+      const page = await client.list(continuation === undefined ? {} : { continuation });
+      found += page.objects.length;
+      ({ continuation } = page);
+    } while (continuation !== undefined);
+    mustBe(bucket, found, wanted);
+  };
+  return { endpoint, stop, makeEmpty: (bucket) => emptied(endpoint, bucket), mustHave };
+}
+
+function mustBe(bucket: string, found: number, wanted: number): void {
+  if (found !== wanted) throw new Error(`${bucket} has ${found} objects instead of ${wanted}`);
 }
 
 async function emptied(endpoint: string, bucket: string): Promise<void> {
@@ -133,6 +152,7 @@ async function small(store: Store, name: string, count: number): Promise<void> {
   await store.makeEmpty('target');
   const wide = ['--transfers', '32', '--checkers', '16'];
   const theirs = say('rclone sync', await rclone(['sync', 'SRC:source', 'DST:target', ...wide], endpoint), per);
+  await store.mustHave('target', count);
   verdict(ours / theirs, 3, 6);
 }
 
@@ -146,6 +166,7 @@ async function large(store: Store): Promise<void> {
   const ours = say('muster copy', await mover(ordersAt(endpoint)), per);
   await store.makeEmpty('target');
   const theirs = say('rclone sync', await rclone(['sync', 'SRC:source', 'DST:target'], endpoint), per);
+  await store.mustHave('target', largeObjects);
   verdict(ours / theirs, 1.2, 2);
 }
 
