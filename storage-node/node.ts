@@ -178,7 +178,14 @@ function keepHouse(parts: {
     }, ms);
   };
   const compact = async (): Promise<void> => {
-    for (const drive of cluster.ownDrives.values()) while ((await drive.compactOnce()) > 0);
+    for (const [drive, store] of cluster.ownDrives) {
+      try {
+        while ((await store.compactOnce()) > 0);
+      } catch (err) {
+        // The others go on: a full drive is no reason for them to fill up too.
+        log.warn({ err, drive }, 'compaction did not get through');
+      }
+    }
   };
   const tidy = async (): Promise<void> => {
     await fence.refresh();

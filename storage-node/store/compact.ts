@@ -7,23 +7,10 @@ import { type DataId, type ShardBlock } from './drive-api.ts';
 import { type DriveCore } from './drive-core.ts';
 import { type Segment } from './segment.ts';
 import { isRight, readAt } from './shard-read.ts';
+import { batchBytes, chooseSegment } from './compact-choice.ts';
 
-/** Files with less than this share alive are rewritten. */
-const deadEnough = 0.5;
-/** Smaller files are left alone while anything in them is alive, unless there are more than a few of them. */
-const worthBytes = 8 * 1024 * 1024;
-const fewFiles = 16;
-/**
- * Where objects are overwritten all the time, a file that is half dead now is dead altogether soon: what is copied out of
- * it too early is copied for nothing. It is left until nothing in it has died for a while, the dead outweigh the living by
- * this much, or the drive runs short of space.
- */
-const quietMs = 10 * 60 * 1000;
-const deadMarginBytes = 2 * 1024 ** 3;
-const tightShare = 0.1;
 const rowsAtOnce = 1_000;
 /** Moved and written down together. */
-const batchBytes = 4 * 1024 * 1024;
 const batchRows = 256;
 const readBytes = 1024 * 1024;
 const mostPasses = 4;
@@ -39,10 +26,14 @@ interface Stored {
  * copied, and the file stays until those blocks were healed: nothing is deleted that was not replaced.
  * @param eager takes any file that is dead enough, also one that is still dying
  * @returns bytes given back
+ * @throws StorageError OutOfSpace when what lives has no place to go
  */
 export async function compactOnce(core: DriveCore, table: DataTable, eager: boolean): Promise<number> {
-  const segment = deadest(core, eager || isTight(core));
+  // A look that fails leaves the last one in force.
+  await core.space.refresh().catch(() => {});
+  const segment = chooseSegment(core, eager);
   if (segment === undefined) return 0;
+  core.segments.seal(segment);
   // Deleted only once a look finds nothing alive: rows change while others are moved.
   for (let pass = 0; pass < mostPasses; pass++) {
     const { found, spoiled } = await empty(core, table, segment);
@@ -55,34 +46,6 @@ export async function compactOnce(core: DriveCore, table: DataTable, eager: bool
     return segment.end;
   }
   return 0;
-}
-
-/** Whether room matters more than the work of making it. */
-function isTight({ segments, space }: DriveCore): boolean {
-  if (space.full() || space.freeBytes < space.totalBytes * tightShare) return true;
-  let dead = 0;
-  let live = 0;
-  for (const { end, liveBytes } of segments.all()) {
-    dead += end - liveBytes;
-    live += liveBytes;
-  }
-  return dead > live + deadMarginBytes;
-}
-
-function deadest(core: DriveCore, eager: boolean): Segment | undefined {
-  const nowMs = core.env.clock.monotonicMs();
-  const closed = [...core.segments.all()].filter(({ open, holds }) => !open && holds === 0);
-  const smallFiles = closed.filter(({ end }) => end < worthBytes).length;
-  let found: Segment | undefined;
-  for (const segment of closed) {
-    const { liveBytes, end, spoiledAt, lastDeathMs } = segment;
-    const isSmall = end < worthBytes;
-    const due = liveBytes === 0 || (isSmall ? smallFiles > fewFiles : liveBytes <= end * deadEnough);
-    if (!due || spoiledAt === liveBytes) continue;
-    if (liveBytes > 0 && !eager && nowMs - lastDeathMs < quietMs) continue;
-    if (found === undefined || liveBytes / end < found.liveBytes / found.end) found = segment;
-  }
-  return found;
 }
 
 /** Moves every live extent of a file once. */
@@ -139,21 +102,28 @@ async function moveBatch(
   table: DataTable,
   { segment, batch }: { segment: Segment; batch: readonly Stored[] },
 ): Promise<boolean> {
-  const moves = batch.map(async (stored) => ({ stored, moved: await copyExtents(core, segment, stored) }));
-  const copies: Extent[] = [];
-  const changes: { stored: Stored; row: DataRow }[] = [];
-  let whole = true;
-  for (const outcome of await Promise.allSettled(moves)) {
-    if (outcome.status === 'rejected') {
-      core.segments.release(copies);
-      throw outcome.reason;
+  /** Held until a durable row names them; of those that nobody will name, nothing but garbage stays. */
+  const held: Extent[] = [];
+  try {
+    const outcomes = await Promise.allSettled(batch.map((stored) => copyExtents(core, { segment, stored, held })));
+    const changes: { stored: Stored; row: DataRow }[] = [];
+    for (const [i, outcome] of outcomes.entries()) {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      if (outcome.value !== undefined) changes.push({ stored: batch[i]!, row: outcome.value });
     }
-    const { stored, moved } = outcome.value;
-    copies.push(...moved.copies);
-    if (moved.row === undefined) whole = false;
-    else changes.push({ stored, row: moved.row });
+    await nameCopies(core, table, changes);
+    return changes.length === batch.length;
+  } finally {
+    core.segments.release(held);
   }
-  // A row that changed meanwhile is left to the next pass; what was copied of it is garbage of its new file.
+}
+
+/** A row that changed meanwhile is left to the next pass; what was copied of it is garbage of its new file. */
+async function nameCopies(
+  core: DriveCore,
+  table: DataTable,
+  changes: readonly { stored: Stored; row: DataRow }[],
+): Promise<void> {
   const writes = changes
     .filter(({ stored }) => isUnchanged(core, table, stored))
     .map(({ stored, row }) => table.change(stored.dataId, row));
@@ -163,10 +133,7 @@ async function moveBatch(
   } catch (error) {
     table.settle(writes, false);
     throw error;
-  } finally {
-    core.segments.release(copies);
   }
-  return whole;
 }
 
 function isUnchanged(core: DriveCore, table: DataTable, { dataId, bytes }: Stored): boolean {
@@ -174,56 +141,63 @@ function isUnchanged(core: DriveCore, table: DataTable, { dataId, bytes }: Store
   return now !== undefined && !table.changing(dataId) && sameBytes(now, bytes);
 }
 
-/** Copies the extents of a row that lie in a file; row undefined when a block of them is not right. */
+/**
+ * Copies the extents of a row that lie in a file.
+ * @param held gets every copy as soon as it holds its file, whatever becomes of it
+ * @returns the row as it is then; undefined when a block is not right
+ */
 async function copyExtents(
   core: DriveCore,
-  segment: Segment,
-  { dataId, row }: Stored,
-): Promise<{ row: DataRow | undefined; copies: Extent[] }> {
-  const copies: Extent[] = [];
+  { segment, stored, held }: { segment: Segment; stored: Stored; held: Extent[] },
+): Promise<DataRow | undefined> {
+  const { dataId, row } = stored;
   const extents: Extent[] = [];
   for (const extent of row.extents) {
-    if (extent.segment !== segment.id) extents.push(extent);
-    else {
-      const copy = row.small ? await copySmall(core, dataId, row) : await copyExtent(core, { dataId, row, extent });
-      if (copy.extent !== undefined) copies.push(copy.extent);
-      if (!copy.right) return { row: undefined, copies };
-      extents.push(copy.extent!);
+    if (extent.segment !== segment.id) {
+      extents.push(extent);
+      continue;
     }
+    const of = { dataId, row, extent, held };
+    const copy = row.small ? await copySmall(core, of) : await copyExtent(core, of);
+    if (copy === undefined) return undefined;
+    extents.push(copy);
   }
-  return { row: { ...row, extents }, copies };
+  return { ...row, extents };
 }
 
-interface Copy {
-  right: boolean;
-  extent: Extent | undefined;
+interface CopyOrder {
+  dataId: DataId;
+  row: DataRow;
+  extent: Extent;
+  held: Extent[];
 }
 
-async function copySmall(core: DriveCore, dataId: DataId, row: DataRow): Promise<Copy> {
+/** Undefined when the block is not right. */
+async function copySmall(core: DriveCore, { dataId, row, held }: CopyOrder): Promise<Extent | undefined> {
   const blocks = await readRight(core, { dataId, row }, { first: 0, count: 1 });
-  if (blocks === undefined) return { right: false, extent: undefined };
+  if (blocks === undefined) return undefined;
   try {
     const { payload, checksum } = blocks.found[0]!;
     const header = encodeBlockHeader({ dataId, shard: row.shard, index: 0, length: payload.length, checksum });
-    return { right: true, extent: await core.writing(core.segments.append(header, payload)) };
+    const copy = await core.writing(core.segments.append(header, payload));
+    held.push(copy);
+    return copy;
   } finally {
     blocks.release();
   }
 }
 
-/** Keeps blocks that lie side by side so. */
-async function copyExtent(
-  core: DriveCore,
-  { dataId, row, extent }: { dataId: DataId; row: DataRow; extent: Extent },
-): Promise<Copy> {
+/** Keeps blocks that lie side by side so. Undefined when one of them is not right. */
+async function copyExtent(core: DriveCore, { dataId, row, extent, held }: CopyOrder): Promise<Extent | undefined> {
   const { segment, offset } = await core.writing(core.segments.reserve(extentBytesOf(row, extent), row.wide));
   const copy: Extent = { ...extent, segment: segment.id, offset };
+  held.push(copy);
   const stride = placeBytes(row, row.blockBytes);
   const atOnce = Math.max(1, Math.floor(readBytes / stride));
   const end = extent.firstBlock + extent.blocks;
   for (let first = extent.firstBlock; first < end; first += atOnce) {
     const blocks = await readRight(core, { dataId, row }, { first, count: Math.min(atOnce, end - first) });
-    if (blocks === undefined) return { right: false, extent: copy };
+    if (blocks === undefined) return undefined;
     const chunks = blocks.found.flatMap(({ index, payload, checksum }) => {
       const header = encodeBlockHeader({ dataId, shard: row.shard, index, length: payload.length, checksum });
       return blockChunks(row, header, payload);
@@ -232,7 +206,7 @@ async function copyExtent(
     await core.writing(core.segments.write(segment, chunks, at)).finally(blocks.release);
   }
   await core.writing(core.segments.sync([segment]));
-  return { right: true, extent: copy };
+  return copy;
 }
 
 /** Undefined when one of the blocks is not what was stored. */

@@ -3,7 +3,7 @@ import { StorageError } from '../errors.ts';
 import { DriveUnavailable } from './drive-api.ts';
 import { type FileSystem } from './file-system.ts';
 import { type IndexStore } from './index-store.ts';
-import { type Segments } from './segments.ts';
+import { segmentBytes, type Segments } from './segments.ts';
 
 /** Checksums and memory as a drive needs them (`Kernels` has both). */
 export interface Hasher {
@@ -39,6 +39,8 @@ export interface DriveCore {
 export interface SpaceWatch {
   /** No room for new data. Deletes and housekeeping still go. */
   full(): boolean;
+  /** Full, or so near to it that a larger write may be refused: less than one file is left above the reserve. */
+  short(): boolean;
   /** Tells of bytes written since the last look. */
   wrote(bytes: number): void;
   refresh(): Promise<void>;
@@ -78,6 +80,7 @@ export function createSpaceWatch(
       if (!refreshing && env.clock.monotonicMs() - takenAtMs > watchEveryMs) watch.refresh().catch(() => {});
       return watch.freeBytes < options.reserveBytes;
     },
+    short: () => watch.freeBytes < options.reserveBytes + segmentBytes,
   };
   return watch;
 }

@@ -24,6 +24,8 @@ export interface Segments {
   /** Undefined when there is no such file. */
   get(id: number): Segment | undefined;
   all(): Iterable<Segment>;
+  /** Nothing more goes into this file; whoever writes next begins another. */
+  seal(segment: Segment): void;
   /** Deletes a file nothing refers to any more; readers of it are let finish. */
   drop(segment: Segment): Promise<void>;
   close(): Promise<void>;
@@ -75,6 +77,9 @@ export async function openSegments({ files, directory: home, wrote }: SegmentOpt
     },
     get: (id) => known.get(id),
     all: () => known.values(),
+    seal(segment) {
+      segment.open = false;
+    },
     async drop(segment) {
       known.delete(segment.id);
       await files.remove(pathOf(segment.id));
@@ -125,20 +130,23 @@ async function openKnown(files: FileSystem, home: string, directory: string): Pr
   return known;
 }
 
+/** An empty file takes whatever it is given. */
+function hasRoom({ open, end }: Segment, bytes: number): boolean {
+  return open && (end === 0 || end + bytes <= segmentBytes);
+}
+
 function createActive(begin: () => Promise<Segment>): Active {
   let active: Segment | undefined;
   let last: Promise<unknown> | undefined;
-  const next = async (bytes: number): Promise<Segment> => {
-    if (active !== undefined && active.end + bytes <= segmentBytes) return active;
-    const begun = await begin();
-    if (active !== undefined) active.open = false;
-    active = begun;
-    return begun;
-  };
   return (bytes, take) => {
     const work = async (before: Promise<unknown> | undefined): Promise<ReturnType<typeof take>> => {
       await before;
-      return take(await next(bytes));
+      // Again when one was begun: it may be sealed already, and what is taken must be of an open file.
+      while (active === undefined || !hasRoom(active, bytes)) {
+        if (active !== undefined) active.open = false;
+        active = await begin();
+      }
+      return take(active);
     };
     const turn = work(last);
     const over = (): void => {
