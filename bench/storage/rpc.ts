@@ -75,6 +75,7 @@ function idleDrive(): DriveApi {
     },
     pin: () => ({ release() {} }),
     learn: never,
+    unstage: never,
     readSmall: never,
     checkData: never,
     repair: never,

@@ -1,5 +1,7 @@
-/** The calls that carry bulk: their blocks travel in frames of their own, beside the messages written here. */
+/** The calls about bulk: its blocks travel in frames of their own, beside the messages written here. */
 import { type BlocksReply, type BlocksRequest, type DataId, type StageRequest } from '../store/drive-api.ts';
+import { type CallCodec } from './call-codec.ts';
+import { methodIds } from './methods.ts';
 import { readDataIds, readOneOf, writeDataIds } from './register-codec.ts';
 import { WireError, type WireReader, type WireWriter } from './wire.ts';
 
@@ -58,3 +60,13 @@ export function writePin(writer: WireWriter, { pin, dataIds }: PinRequest): void
 export function readPin(reader: WireReader): PinRequest {
   return { pin: reader.count(), dataIds: readDataIds(reader) };
 }
+
+/** On the way of the stage itself, so that it comes behind whatever was sent of it. */
+export const unstageCall: CallCodec<DataId, undefined> = {
+  ...{ channel: 'bulk', isRead: false },
+  method: methodIds.unstage,
+  writeRequest: (writer, dataId) => writer.bytes(dataId),
+  readRequest: (reader) => reader.bytes(),
+  writeReply: () => {},
+  readReply: () => undefined,
+};

@@ -25,6 +25,7 @@ export const methodIds = {
   guardBucket: 20,
   stat: 21,
   scanPacked: 22,
+  unstage: 23,
   /** A named call of the node itself, not of a drive. */
   control: 32,
 } as const;

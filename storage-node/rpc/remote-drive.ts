@@ -1,6 +1,6 @@
 import { type CallOptions, type DataId, type DecideRequest, type DriveApi } from '../store/drive-api.ts';
 import { BlocksCall } from './blocks-call.ts';
-import { writePin } from './blocks-codec.ts';
+import { unstageCall, writePin } from './blocks-codec.ts';
 import { type CallCodec } from './call-codec.ts';
 import {
   acceptCall,
@@ -53,10 +53,12 @@ export function remoteDrive(peer: Peer, drive: number): RemoteDrive {
     decide: (requests) => decide(peer, drive, requests),
     learn: (request, options) => call(learnCall, request, options),
     stage(request) {
-      const stage = new RemoteStage(request, drive);
+      const unstage = (): void => void api.unstage(request.dataId).catch(() => {});
+      const stage = new RemoteStage(request, drive, unstage);
       peer.bulk.use(stage);
       return stage;
     },
+    unstage: (dataId, options) => call(unstageCall, dataId, options),
     readSmall: (dataIds, options) => call(readSmallCall, dataIds, options),
     readBlocks: (request, options) =>
       new Promise((resolve, reject) => {

@@ -18,6 +18,7 @@ export class RemoteStage implements StageWriter, LinkUser, StreamOwner {
   onProgress: (() => void) | undefined = undefined;
   readonly #request: StageRequest;
   readonly #drive: number;
+  readonly #unstage: () => void;
   #link: Link | undefined = undefined;
   #stream = 0;
   #waiting: WaitingBlock[] = [];
@@ -28,9 +29,11 @@ export class RemoteStage implements StageWriter, LinkUser, StreamOwner {
   #finishSent = false;
   #failure: Error | undefined = undefined;
 
-  constructor(request: StageRequest, drive: number) {
+  /** @param unstage asks the drive to give the data up that it has in full; its outcome is nobody's business */
+  constructor(request: StageRequest, drive: number, unstage: () => void) {
     this.#request = request;
     this.#drive = drive;
+    this.#unstage = unstage;
   }
 
   get queuedBytes(): number {
@@ -53,9 +56,11 @@ export class RemoteStage implements StageWriter, LinkUser, StreamOwner {
   }
 
   abort(): void {
-    if (this.#failure !== undefined || (this.#finishing === undefined && this.#finishSent)) return;
+    if (this.#failure !== undefined) return;
     this.#link?.cancel(this.#stream);
     this.onError(new DriveUnavailable('the stage was given up'));
+    // To the drive a stage that it has finished is over, whether or not its answer has come here.
+    if (this.#finishSent) this.#unstage();
   }
 
   start(link: Link): void {

@@ -1,6 +1,6 @@
 /** What a node does with each call of a peer: which message, which method of the drive, which answer. */
 import { type BlocksReply, type CallOptions, type DriveApi } from '../store/drive-api.ts';
-import { readBlocksRequest } from './blocks-codec.ts';
+import { readBlocksRequest, unstageCall } from './blocks-codec.ts';
 import { type CallCodec } from './call-codec.ts';
 import {
   acceptCall,
@@ -78,6 +78,10 @@ export const servedCalls: ReadonlyMap<number, ServedCall> = new Map([
   [methodIds.prepare, served(prepareCall, (drive, request, options) => drive.prepare(request, options))],
   [methodIds.accept, served(acceptCall, (drive, request, options) => drive.accept(request, options))],
   [methodIds.learn, served(learnCall, (drive, request, options) => drive.learn(request, options))],
+  [
+    methodIds.unstage,
+    served(unstageCall, async (drive, dataId, options) => void (await drive.unstage(dataId, options))),
+  ],
   [methodIds.readSmall, served(readSmallCall, (drive, request, options) => drive.readSmall(request, options))],
   [methodIds.readBlocks, readBlocks],
   [

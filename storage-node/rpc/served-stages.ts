@@ -79,6 +79,8 @@ export class ServedStages {
         if (this.#stages.delete(stream)) this.#answers.done(stream);
       },
       (error: unknown) => {
+        // The peer hears that it is over, and has nothing left to give up.
+        stage.writer.abort();
         if (this.#stages.delete(stream)) this.#answers.failed(stream, error);
       },
     );

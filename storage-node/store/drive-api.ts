@@ -325,6 +325,8 @@ export interface DriveApi {
   learn(request: LearnRequest, options?: CallOptions): Promise<LearnReply>;
 
   stage(request: StageRequest): StageWriter;
+  /** Gives up data that was staged in full, unless a register names it or is about to. */
+  unstage(dataId: DataId, options?: CallOptions): Promise<void>;
   readSmall(dataIds: readonly DataId[], options?: CallOptions): Promise<SmallShard[]>;
   readBlocks(request: BlocksRequest, options?: CallOptions): Promise<BlocksReply>;
   /** Keeps freed data readable until released (or the caller's connection ends). */

@@ -146,6 +146,7 @@ function apiOf({ core, promises, guards, shards, registers }: Parts): Omit<Drive
     accept: registers.accept,
     learn: registers.learn,
     stage: shards.stage,
+    unstage: (dataId) => call(() => shards.unstage(dataId)),
     readSmall: (dataIds) => call(() => dataIds.map((id) => readSmall(core, id))),
     readBlocks: (request) => call(() => readBlocks(core, request)),
     pin: shards.pin,

@@ -155,7 +155,7 @@ export function createRegisterStore(deps: RegisterStoreDeps): RegisterStore {
       const row = rotten === undefined ? rowOf(key, id) : undefined;
       const held = rotten === undefined ? (row?.ballot ?? 0) : ballotIn(rotten);
       if (held > ballot) return { kind: 'newer', ballot: held };
-      if (core.space.full() && request.puts.length > 0) return { kind: 'full' };
+      if (needsRoom(request.puts) && core.space.full()) return { kind: 'full' };
       if (!(await turns.hold(id, store(request, row, { rotten })))) return { kind: 'no-data' };
       mark(id, ballot);
       return { kind: 'learned' };
@@ -237,7 +237,12 @@ function refuse(
   if (held === ballot) return { kind: 'accepted' };
   const promised = Math.max(promises.of(id), held);
   if (ballot < promised || ballot <= promises.floor() || ballot > maxBallot) return { kind: 'outbid', promised };
-  return puts.length > 0 && core.space.full() ? { kind: 'full' } : undefined;
+  return needsRoom(puts) && core.space.full() ? { kind: 'full' } : undefined;
+}
+
+/** What was staged has its place already: to refuse it the name would only waste that. */
+function needsRoom(puts: readonly ShardPut[]): boolean {
+  return puts.some(({ kind }) => kind === 'small');
 }
 
 async function writeDown(core: DriveCore, shards: ShardStore, placed: Placed): Promise<void> {

@@ -19,6 +19,8 @@ export interface Placed {
 /** The shards of a drive: taking them in, letting them go, and who still needs them. */
 export interface ShardStore {
   stage(request: StageRequest): StageWriter;
+  /** Gives up data that was staged in full, unless a register names it or is about to. */
+  unstage(dataId: DataId): void;
   /** Makes the bytes of new data durable. Undefined: staged data is not there (any more). */
   place(puts: readonly ShardPut[]): Promise<Placed | undefined>;
   /** To be called once the rows of `place` are durable, or the write of them failed. */
@@ -49,6 +51,10 @@ export function createShardStore(core: DriveCore, table: DataTable): ShardStore 
   const parts: Parts = { core, table, staged };
   return {
     stage: (request) => createStage(core, staged, request),
+    unstage(dataId) {
+      const data = staged.get(textOf(dataId));
+      if (data !== undefined && !data.claimed) dropStaged(parts, textOf(dataId), data);
+    },
     place: (puts) => place(parts, puts),
     placed: (done, durable) => placed(parts, done, durable),
     free(dataIds) {
@@ -72,13 +78,14 @@ export function createShardStore(core: DriveCore, table: DataTable): ShardStore 
     },
     dropForgotten() {
       const before = core.env.clock.monotonicMs() - forgottenAfterMs;
-      for (const [id, { row, atMs, claimed }] of staged) {
-        if (atMs > before || claimed) continue;
-        staged.delete(id);
-        core.segments.release(row.extents);
-      }
+      for (const [id, data] of staged) if (data.atMs <= before && !data.claimed) dropStaged(parts, id, data);
     },
   };
+}
+
+function dropStaged({ core, staged }: Parts, id: string, { row }: StagedData): void {
+  staged.delete(id);
+  core.segments.release(row.extents);
 }
 
 async function place(parts: Parts, puts: readonly ShardPut[]): Promise<Placed | undefined> {

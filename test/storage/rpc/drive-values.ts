@@ -115,6 +115,7 @@ export const driveCalls = {
   prepare: { args: fc.tuple(keyBallot), reply: prepareReply },
   accept: { args: fc.tuple(acceptRequest), reply: acceptReply },
   learn: { args: fc.tuple(learnRequest), reply: learnReply },
+  unstage: { args: fc.tuple(dataId), reply: fc.constant(undefined) },
   readSmall: { args: fc.tuple(dataIds), reply: fc.array(smallShard, { maxLength: 5 }) },
   checkData: {
     args: fc.tuple(dataIds, fc.boolean()),

@@ -68,13 +68,14 @@ describe('a drive behind the wire answers as the drive itself', () => {
 
   test('a method nobody knows and a message nobody can read are answered, and the connection goes on', async () => {
     const target = nodes.peer.target(2, undefined, undefined);
+    const link = nodes.peer.calls.openLink;
     const unknown = { ...siteStateCall, method: 200 };
     await assert.rejects(ask(nodes.peer, unknown, undefined, target), /knows no method 200/);
     const unreadable = { ...siteStateCall, method: methodIds.accept };
     await assert.rejects(ask(nodes.peer, unreadable, undefined, target), /unreadable call/);
     answer = { epoch: 3, fenced: true, leased: false };
     assert.deepEqual(await api.siteState(), answer);
-    assert.equal(nodes.server.connections, 1);
+    assert.ok(link !== undefined && nodes.peer.calls.openLink === link);
   });
 
   test('a number no drive has is a drive that is not there', async () => {
@@ -238,30 +239,38 @@ test('a stage sends no more than its window to a drive that takes nothing, and g
 });
 
 describe('a stage that cannot end well', () => {
-  const writers: { name: string; stage: () => StageWriter }[] = [
+  let givenUp = 0;
+  const abort = (): void => void (givenUp += 1);
+  /** `started`: the drive has made a writer, which holds space until it is given up. */
+  const writers: { name: string; started: boolean; stage: () => StageWriter }[] = [
     {
       name: 'is refused when it begins',
+      started: false,
       stage: () => {
         throw new StorageError('OutOfSpace', 'the reserve is reached');
       },
     },
     {
       name: 'is refused when it ends',
+      started: true,
       stage: () =>
-        stageWriter({ finish: () => Promise.reject(new StorageError('OutOfSpace', 'the reserve is reached')) }),
+        stageWriter({ finish: () => Promise.reject(new StorageError('OutOfSpace', 'the reserve is reached')), abort }),
     },
     {
       name: 'meets a drive that throws at a block',
+      started: true,
       stage: () =>
         stageWriter({
+          abort,
           write() {
             throw new StorageError('OutOfSpace', 'the reserve is reached');
           },
         }),
     },
   ];
-  for (const { name, stage: makeStage } of writers) {
+  for (const { name, started, stage: makeStage } of writers) {
     test(name, async () => {
+      givenUp = 0;
       await using nodes = await loopback({ drives: { 0: scriptedDrive({ stage: makeStage }) } });
       const { api } = remoteDrive(nodes.peer, 0);
       const stage = api.stage({ dataId, shard: 0, expectedBytes: undefined });
@@ -273,8 +282,63 @@ describe('a stage that cannot end well', () => {
       await eventually('the caller has its memory back', () => released === 40);
       assert.equal(stage.queuedBytes, 0);
       await eventually('the server has its memory back', () => nodes.serverMemory.inUse === 0);
+      assert.equal(givenUp, started ? 1 : 0);
     });
   }
+
+  test('is given up after its end: the drive is told, once, behind everything that was sent of it', async () => {
+    const told: string[] = [];
+    const drive = scriptedDrive({
+      stage: () => stageWriter({ abort: () => void told.push('abort') }),
+      unstage(id) {
+        told.push(`unstage ${Buffer.from(id).toString('hex')}`);
+        return Promise.resolve();
+      },
+    });
+    await using nodes = await loopback({ drives: { 0: drive } });
+    const { api } = remoteDrive(nodes.peer, 0);
+    const stage = api.stage({ dataId, shard: 0, expectedBytes: undefined });
+    stage.write({ index: 0, payload: Buffer.alloc(200_000), checksum: 0n }, () => {});
+    await stage.finish();
+    stage.abort();
+    stage.abort();
+    await eventually('the drive knows', () => told.length > 0);
+    const other = api.stage({ dataId: Buffer.alloc(16, 8), shard: 0, expectedBytes: undefined });
+    await other.finish();
+    assert.deepEqual(told, [`unstage ${dataId.toString('hex')}`]);
+  });
+
+  test('is given up while its end is on the way: nothing of it stays, whichever comes first', async () => {
+    const left = new Set<number>();
+    let ended = 0;
+    const drive = scriptedDrive({
+      stage(request) {
+        const number = request.dataId[0]!;
+        return stageWriter({
+          finish: () =>
+            Promise.resolve().then(() => {
+              left.add(number);
+              ended++;
+            }),
+          abort: () => void left.delete(number),
+        });
+      },
+      unstage: (id) => Promise.resolve(void left.delete(id[0]!)),
+    });
+    await using nodes = await loopback({ drives: { 0: drive } });
+    const { api } = remoteDrive(nodes.peer, 0);
+    for (let number = 1; number <= 60; number++) {
+      const stage = api.stage({ dataId: Buffer.alloc(16, number), shard: 0, expectedBytes: undefined });
+      stage.write({ index: 0, payload: Buffer.alloc(1_000), checksum: 0n }, () => {});
+      const end = stage.finish().catch(() => {});
+      // From at once to long after it.
+      for (let turn = 0; turn < number; turn++) await new Promise(setImmediate);
+      stage.abort();
+      await end;
+    }
+    await eventually('nothing is left', () => left.size === 0);
+    assert.ok(ended > 10, `only ${ended} had an end`);
+  });
 
   test('is given up: the drive is told, and everything is released', async () => {
     let aborted = 0;

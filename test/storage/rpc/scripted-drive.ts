@@ -11,6 +11,7 @@ export function scriptedDrive(methods: Partial<DriveApi> = {}): DriveApi {
     decide() {},
     learn: refuse,
     stage: () => stageWriter(),
+    unstage: () => Promise.resolve(),
     readSmall: refuse,
     readBlocks: refuse,
     pin: () => ({ release() {} }),

@@ -58,6 +58,7 @@ export function remoteDrive(route: Route): DriveApi {
     },
     learn: named('learn', (drive, request) => drive.learn(request)),
     stage: (request) => remoteStage(route, life, request),
+    unstage: named('unstage', (drive, dataId: DataId) => drive.unstage(dataId)),
     readSmall: named('readSmall', (drive, dataIds: readonly DataId[]) => drive.readSmall(dataIds)),
     readBlocks: (request, options) =>
       named('readBlocks', (drive, sent: BlocksRequest) => drive.readBlocks(sent).then(released))(request, options).then(

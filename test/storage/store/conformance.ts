@@ -294,6 +294,10 @@ function data(check: Check): void {
     await one.drive.prepare({ key, ballot: now });
     assert.equal((await one.drive.accept(acceptOf(key, now, { puts }))).kind, 'no-data');
     await stage(one.drive, dataIdOf(1), [100]);
+    await one.drive.unstage(dataIdOf(1));
+    await one.drive.unstage(dataIdOf(1));
+    assert.equal((await one.drive.accept(acceptOf(key, now, { puts }))).kind, 'no-data');
+    await stage(one.drive, dataIdOf(1), [100]);
     const drive = await one.again();
     const later = now + 60_000 * 2048;
     await drive.prepare({ key, ballot: later });
@@ -306,6 +310,7 @@ function data(check: Check): void {
     const writer = await stage(drive, dataIdOf(1), [100, 50]);
     await put(drive, acceptOf(key, now, { puts: [{ kind: 'staged', dataId: dataIdOf(1) }] }));
     writer.abort();
+    await drive.unstage(dataIdOf(1));
     await readAll(drive, dataIdOf(1), [100, 50]);
   });
 

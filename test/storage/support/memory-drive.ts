@@ -212,6 +212,7 @@ export function createMemoryDrive(driveId = 'memory'): MemoryDrive {
         },
       };
     },
+    unstage: (dataId) => call('unstage', () => void staged.delete(text(dataId))),
     readSmall: (dataIds) => call('readSmall', () => dataIds.map(small)),
     readBlocks: ({ dataId, first, count }) =>
       call('readBlocks', () => {
