@@ -1,5 +1,5 @@
 /** What a node does with each call of a peer: which message, which method of the drive, which answer. */
-import { type BlocksReply, type CallOptions, type DriveApi } from '../store/drive-api.ts';
+import { type BlocksReply, type CallOptions, type DataId, type DriveApi } from '../store/drive-api.ts';
 import { readBlocksRequest, unstageCall } from './blocks-codec.ts';
 import { type CallCodec } from './call-codec.ts';
 import {
@@ -72,16 +72,17 @@ const readBlocks: ServedCall = {
   },
 };
 
+const unstage = async (drive: DriveApi, dataId: DataId, options: CallOptions): Promise<undefined> => {
+  await drive.unstage(dataId, options);
+};
+
 /** By method number. */
 export const servedCalls: ReadonlyMap<number, ServedCall> = new Map([
   [methodIds.read, served(readCall, (drive, request, options) => drive.read(request, options))],
   [methodIds.prepare, served(prepareCall, (drive, request, options) => drive.prepare(request, options))],
   [methodIds.accept, served(acceptCall, (drive, request, options) => drive.accept(request, options))],
   [methodIds.learn, served(learnCall, (drive, request, options) => drive.learn(request, options))],
-  [
-    methodIds.unstage,
-    served(unstageCall, async (drive, dataId, options) => void (await drive.unstage(dataId, options))),
-  ],
+  [methodIds.unstage, served(unstageCall, unstage)],
   [methodIds.readSmall, served(readSmallCall, (drive, request, options) => drive.readSmall(request, options))],
   [methodIds.readBlocks, readBlocks],
   [
