@@ -11,10 +11,13 @@ export interface Look {
   replies: Answered<ReadReply>[];
 }
 
+/** How often it is looked whether drives that could still tell have become suspect, milliseconds. */
+const suspectLookMs = 50;
+
 /**
  * Asks as few drives as can tell: N/2, the nearest and quickest first; another one each time an answer is late or
- * missing; all of them when the newest value is not known to be decided. `judgement` is undefined when fewer than N/2
- * drives answered before the deadline.
+ * missing; all of them when the newest value is not known to be decided, and then no suspect one is waited for.
+ * `judgement` is undefined when fewer than N/2 drives answered before the deadline.
  */
 export function look(
   set: ErasureSet,
@@ -28,14 +31,16 @@ export function look(
     const order = byNearness(set.drives);
     const found: Look = { judgement: undefined, replies: [] };
     let asked = 0;
-    let failed = 0;
+    const silent = new Set(order);
     let closed = false;
     let hedge: Timer | undefined;
+    let suspects: Timer | undefined;
     const close = (): void => {
       if (closed) return;
       closed = true;
       deadline.cancel();
       hedge?.cancel();
+      suspects?.cancel();
       resolve(found);
     };
     const deadline = options.clock.setTimer(options.deadlineMs, close);
@@ -58,21 +63,27 @@ export function look(
         );
         if (found.judgement.kind === 'value') return close();
         askNext(size);
+        if (suspects === undefined) closeAtSuspects();
       }
-      if (found.replies.length + failed === size) close();
+      if (silent.size === 0) close();
+    };
+    const closeAtSuspects = (): void => {
+      if ([...silent].every(({ health }) => health.suspect)) close();
+      else suspects = options.clock.setTimer(suspectLookMs, closeAtSuspects);
     };
     const ask = (drive: DriveHandle): void => {
       drive.api.read(request, { deadlineMs: options.deadlineMs }).then(
         (value) => {
           if (closed) return;
+          silent.delete(drive);
           found.replies.push({ drive, value });
           answered();
         },
         () => {
           if (closed) return;
-          failed += 1;
+          silent.delete(drive);
           askNext(1);
-          if (found.replies.length + failed === size) close();
+          if (silent.size === 0) close();
         },
       );
     };

@@ -76,21 +76,32 @@ interface SetRead {
   limit: number;
 }
 
+/** How long the logs of further drives are waited for, milliseconds: as a rule, and where theirs tell what others cannot. */
+const graceMs = { usual: 20, inDoubt: 1_000 };
+
 async function readSet(deps: ChangesDeps, read: SetRead): Promise<Stretch> {
-  const { set, after, limit } = read;
+  const stretch = await readLogs(deps, read, graceMs.usual);
+  return stretch.inDoubt ? readLogs(deps, read, graceMs.inDoubt) : stretch;
+}
+
+async function readLogs(
+  deps: ChangesDeps,
+  { set, bucket, after, upTo: wanted, limit }: SetRead,
+  patienceMs: number,
+): Promise<Stretch & { inDoubt: boolean }> {
   const quorum = readQuorum(set.drives.length);
   const options = { deadlineMs: deps.deadlineMs };
-  const bucketId = Buffer.from(read.bucket.id, 'hex');
+  const bucketId = Buffer.from(bucket.id, 'hex');
   const { answered } = await collect(
     set.drives,
     async (drive) => {
-      await drive.api.raiseFloor(read.upTo, options);
-      return drive.api.log({ bucketId, after, upTo: read.upTo, limit }, options);
+      await drive.api.raiseFloor(wanted, options);
+      return drive.api.log({ bucketId, after, upTo: wanted, limit }, options);
     },
     {
       clock: deps.env.clock,
       deadlineMs: deps.deadlineMs,
-      graceMs: 20,
+      graceMs: patienceMs,
       enough: (now) => now.answered.length >= quorum || now.failed.length > set.drives.length - quorum,
     },
   );
@@ -100,16 +111,17 @@ async function readSet(deps: ChangesDeps, read: SetRead): Promise<Stretch> {
   }
   // A drive that filled its page knows nothing of what lies behind it.
   const upTo = Math.min(
-    read.upTo,
+    wanted,
     ...answered.flatMap(({ value }) => (value.length === limit ? [value.at(-1)!.ballot] : [])),
   );
   const changes: Change[] = [];
+  let inDoubt = false;
   for (const rows of byBallot(answered, upTo)) {
-    const row = rows.find(({ decided }) => decided) ?? rows[0]!;
-    if (await isCommitted(deps, { set, rows, silent: set.drives.length - answered.length }))
-      changes.push(changeOf(row));
+    const fate = await fateOf(deps, { set, rows, silent: set.drives.length - answered.length });
+    if (fate === 'in doubt') inDoubt = true;
+    if (fate !== 'lost') changes.push(changeOf(rows.find(({ decided }) => decided) ?? rows[0]!));
   }
-  return { changes, upTo };
+  return { changes, upTo, inDoubt };
 }
 
 /** The rows of each ballot up to a position, ballots in order. */
@@ -126,18 +138,22 @@ function byBallot(answered: readonly Answered<LogRow[]>[], upTo: Ballot): LogRow
   return [...found.entries()].sort(([a], [b]) => a - b).map(([, rows]) => rows);
 }
 
-/** Whether a logged write took effect. One that nobody knows to is settled by a round of its own, for good. */
-async function isCommitted(
+/**
+ * Whether a logged write took effect. One that nobody knows to is settled by a round of its own, for good. In doubt is one
+ * that is not the key's value, superseded or deleted and forgotten, and that drives which have not answered may have made
+ * chosen: it is told, for then somebody may have seen it.
+ */
+async function fateOf(
   deps: ChangesDeps,
   { set, rows, silent }: { set: ErasureSet; rows: readonly LogRow[]; silent: number },
-): Promise<boolean> {
+): Promise<'committed' | 'lost' | 'in doubt'> {
   const quorum = writeQuorum(set.drives.length);
-  if (rows.some(({ decided }) => decided) || rows.length >= quorum) return true;
+  if (rows.some(({ decided }) => decided) || rows.length >= quorum) return 'committed';
   const { key, ballot } = rows[0]!;
   const guard = { fromClient: false, bucketGeneration: Number.MAX_SAFE_INTEGER };
   const { current } = await deps.registers.change(set, key, guard, () => 'unchanged');
-  // Superseded: it counts when it can have been chosen before, for then somebody may have seen it.
-  return current.ballot === ballot || (current.ballot > ballot && rows.length + silent >= quorum);
+  if (current.ballot === ballot) return 'committed';
+  return rows.length + silent >= quorum ? 'in doubt' : 'lost';
 }
 
 function changeOf(row: LogRow): Change {
