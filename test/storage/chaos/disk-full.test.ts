@@ -37,9 +37,11 @@ for (const { sizeMiB, where } of sizes) {
     assert.ok(objects.size * bodyMiB > sizeMiB, `full after only ${objects.size} objects`);
     // Drives look at their free space each second, and what a refused write had staged is given back: so near the reserve
     // a small object may still fit. Each that does makes the room smaller, so soon nothing does.
-    const probe = async (client: S3Client): Promise<string[]> => {
-      const part = { Bucket, Key: 'upload', UploadId, PartNumber: 1, Body: randomBytes(5 * mebibyte) };
-      const puts = await Promise.all([10, 200_000, 5 * mebibyte].map((bytes) => put(client, bytes)));
+    // Each its own key: writers of one key may outbid each other for so long that nobody knows what became of them.
+    const probe = async (client: S3Client, node: number): Promise<string[]> => {
+      const part = { Bucket, Key: 'upload', UploadId, PartNumber: node + 1, Body: randomBytes(5 * mebibyte) };
+      const sizes = [10, 200_000, 5 * mebibyte];
+      const puts = await Promise.all(sizes.map((bytes) => put(client, bytes, `one more ${node} ${bytes}`)));
       return [...puts, await outcome(client.send(new UploadPartCommand(part)))];
     };
     await until('every node refuses every kind of write', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { repeated } from '../../support/long.ts';
+import { allSeen } from '../support/all-seen.ts';
 import { type ChaosCluster, pause, signal, startOn, until } from './support/cluster.ts';
 import { canStop, isWhole } from './support/health.ts';
 import { Journal } from './support/journal.ts';
@@ -77,6 +78,7 @@ test('a node freezes under load and thaws: the others go on, nothing is lost, an
   for (const node of [...others, frozen]) {
     await until(`${node} may stop`, async () => (await stoppable(cluster, node)) === 200);
   }
+  await allSeen(cluster.endpoints);
   // Now what it slept through is needed.
   for (const node of [0, 1]) signal(cluster.pids[node]!, 'SIGKILL');
   await verifyReads(clients.slice(2), known);

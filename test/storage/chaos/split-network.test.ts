@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type S3Client } from '@aws-sdk/client-s3';
 import { repeated } from '../../support/long.ts';
 import { createRandom, type Random } from '../sim/random.ts';
+import { allSeen } from '../support/all-seen.ts';
 import { pause, until } from './support/cluster.ts';
 import { isWhole } from './support/health.ts';
 import { HotKeys } from './support/hot-keys.ts';
@@ -43,6 +44,7 @@ test(
         return hot.answered.get(`c${node}`)! > writes.get(node)!;
       });
     }
+    await allSeen(cluster.endpoints);
     await assertOneMind(clients, hot);
     hot.assertLinearizable();
   },
@@ -74,6 +76,7 @@ test('ways between nodes come and go, one way or both: every key stays one objec
   }
   await load.answers(nodes, 5);
   await load.stop();
+  await allSeen(cluster.endpoints);
   await assertOneMind(clients, load.hot);
   load.hot.assertLinearizable();
 });

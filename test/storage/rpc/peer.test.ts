@@ -314,7 +314,7 @@ describe('a peer that goes away', () => {
       peer: { silentMs: 50, times: { deadMs: 1_500, connectMs: 300 } },
     });
     const { api, health } = remoteDrive(nodes.peer, 0);
-    await api.read({ key, withHead: false });
+    await eventually('it answers', async () => (await api.read({ key, withHead: false })) !== undefined);
     relay.at.swallowing = true;
     const read = assert.rejects(api.read({ key, withHead: false }), /silent/);
     await eventually('it is suspect', () => health.suspect && nodes.peer.health.reason === undefined);

@@ -314,13 +314,18 @@ describe('a stage that cannot end well', () => {
     const drive = scriptedDrive({
       stage(request) {
         const number = request.dataId[0]!;
+        let aborted = false;
         return stageWriter({
-          finish: () =>
-            Promise.resolve().then(() => {
-              left.add(number);
-              ended++;
-            }),
-          abort: () => void left.delete(number),
+          async finish() {
+            await Promise.resolve();
+            ended++;
+            if (aborted) throw new Error('the stage was given up');
+            left.add(number);
+          },
+          abort() {
+            aborted = true;
+            left.delete(number);
+          },
         });
       },
       unstage: (id) => Promise.resolve(void left.delete(id[0]!)),

@@ -6,6 +6,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { adminCall, type AdminReply } from '../../../storage-node/admin/client.ts';
 import { type DevCluster, startDev } from '../../../storage-node/dev/dev.ts';
 import { portsInARow } from '../../support/ports.ts';
+import { allSeen } from './all-seen.ts';
 
 export const account = { user: 'tester', password: 'tester-secret-123' };
 
@@ -26,8 +27,8 @@ export async function startCluster(options: { tls?: boolean; nodes?: number } = 
   const nodes = options.nodes ?? 4;
   const port = await portsInARow(nodes);
   const clients: S3Client[] = [];
-  const start = (): Promise<DevCluster> =>
-    startDev({
+  const start = async (): Promise<DevCluster> => {
+    const cluster = await startDev({
       ...{ nodes, drivesPerNode: 1, port, dir, tls: options.tls === true, plainRpc: false },
       env: {
         ...process.env,
@@ -37,6 +38,9 @@ export async function startCluster(options: { tls?: boolean; nodes?: number } = 
       },
       onExit: () => {},
     });
+    if (options.tls !== true) await allSeen(cluster.endpoints);
+    return cluster;
+  };
   const self: TestCluster = {
     cluster: await start(),
     dir,

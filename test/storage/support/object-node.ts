@@ -25,11 +25,16 @@ export interface ObjectNode {
   damaged: string[];
 }
 
-export function objectNode(
-  set: ErasureSet,
-  nodeIndex: number,
-  settings: { versioning?: Bucket['versioning']; random?: () => number; beforeRebuild?: () => Promise<void> } = {},
-): ObjectNode {
+/** As in production: nothing waits for them to run out, and a disk may be slow. */
+const [readDeadlineMs, writeDeadlineMs] = [5_000, 10_000];
+
+interface ObjectNodeSettings {
+  versioning?: Bucket['versioning'];
+  random?: () => number;
+  beforeRebuild?: () => Promise<void>;
+}
+
+export function objectNode(set: ErasureSet, nodeIndex: number, settings: ObjectNodeSettings = {}): ObjectNode {
   const env = testEnv(settings.random ?? Math.random);
   const ballots = createBallotClock(nodeIndex, realClock);
   const lagging: string[] = [];
@@ -40,12 +45,12 @@ export function objectNode(
     ...{ dataIdsOf, lentDataOf },
     rebuild: async (lost) => {
       await settings.beforeRebuild?.();
-      return rebuildLost({ env, kernels, deadlineMs: 1_000 }, lost);
+      return rebuildLost({ env, kernels, deadlineMs: readDeadlineMs }, lost);
     },
     siteEpoch: () => 0,
     lagging: (_, key) => lagging.push(Buffer.from(key).toString('latin1')),
-    readDeadlineMs: 1_000,
-    writeDeadlineMs: 2_000,
+    readDeadlineMs,
+    writeDeadlineMs,
     graceMs: 20,
   });
   const bucket: Bucket = {
@@ -65,12 +70,12 @@ export function objectNode(
     sets: [set],
     registers,
     hedges: createHedgeBudget(),
-    scanner: createSetScanner({ env, registers, deadlineMs: 1_000 }),
+    scanner: createSetScanner({ env, registers, deadlineMs: readDeadlineMs }),
     bucket: () => Promise.resolve(bucket),
     withBucket: (_, write) => write(bucket),
     damaged: (data) => damaged.push(Buffer.from(data.key).toString('latin1')),
-    readDeadlineMs: 1_000,
-    writeDeadlineMs: 2_000,
+    readDeadlineMs,
+    writeDeadlineMs,
   });
   const values = { dataOf, headOf };
   const heal: HealDeps = {
@@ -79,7 +84,7 @@ export function objectNode(
     ballots,
     registers,
     values,
-    deadlineMs: 1_000,
+    deadlineMs: readDeadlineMs,
     throttle: () => Promise.resolve(),
   };
   return { objects, registers, set, heal, bucket, lagging, damaged };

@@ -5,6 +5,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { adminCall, type AdminReply } from '../../../../storage-node/admin/client.ts';
 import { type DevCluster, startDev } from '../../../../storage-node/dev/dev.ts';
 import { portsInARow } from '../../../support/ports.ts';
+import { allSeen } from '../../support/all-seen.ts';
 
 export const account = { user: 'tester', password: 'tester-secret-123' };
 
@@ -43,7 +44,7 @@ export async function startOn(homes: readonly string[], env: NodeJS.ProcessEnv =
       onExit: () => {},
     });
   let cluster = await start();
-  await allReady(cluster.endpoints);
+  await allSeen(cluster.endpoints);
   const end = async (): Promise<void> => {
     for (const client of clients.splice(0)) client.destroy();
     await cluster.stop();
@@ -70,7 +71,7 @@ export async function startOn(homes: readonly string[], env: NodeJS.ProcessEnv =
     async restart() {
       await cluster.stop();
       cluster = await start();
-      await allReady(cluster.endpoints);
+      await allSeen(cluster.endpoints);
     },
     async kill() {
       for (const pid of cluster.pids) signal(pid, 'SIGKILL');
@@ -78,17 +79,6 @@ export async function startOn(homes: readonly string[], env: NodeJS.ProcessEnv =
     },
     [Symbol.asyncDispose]: end,
   };
-}
-
-/** Right after the start not every node has found every other one. */
-export async function allReady(endpoints: readonly string[]): Promise<void> {
-  for (const endpoint of endpoints) await until(`${endpoint} is ready`, () => isReady(endpoint));
-}
-
-async function isReady(endpoint: string): Promise<boolean> {
-  const answer = await fetch(`${endpoint}/health/ready`).catch(() => undefined);
-  await answer?.arrayBuffer();
-  return answer?.status === 200;
 }
 
 /** Waits for what is bound to come; the limit is for what never does. */

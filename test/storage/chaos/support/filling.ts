@@ -55,6 +55,6 @@ export function clientsOf(cluster: ChaosCluster): S3Client[] {
 }
 
 /** Tries to write an object that the others are not counted with. */
-export async function put(client: S3Client, bytes: number): Promise<string> {
-  return outcome(client.send(new PutObjectCommand({ Bucket, Key: 'one more', Body: Buffer.alloc(bytes, 1) })));
+export async function put(client: S3Client, bytes: number, Key = 'one more'): Promise<string> {
+  return outcome(client.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(bytes, 1) })));
 }

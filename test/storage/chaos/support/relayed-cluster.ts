@@ -6,7 +6,8 @@ import { type S3Client } from '@aws-sdk/client-s3';
 import { createClusterCa, issueNodeCertificate, writeNodeFiles } from '../../../../storage-node/rpc/certs.ts';
 import { rpcPortOffset } from '../../../../storage-node/topology/topology.ts';
 import { portsInARow } from '../../../support/ports.ts';
-import { account, allReady, createClient, signal } from './cluster.ts';
+import { allSeen } from '../../support/all-seen.ts';
+import { account, createClient, signal } from './cluster.ts';
 import { createNetwork, type Network } from './network.ts';
 
 /** A cluster whose nodes reach each other only through relays. Clients reach every node, whatever becomes of those. */
@@ -51,7 +52,7 @@ export async function startRelayed(): Promise<RelayedCluster> {
   const pids = children.map(({ pid }) => pid!);
   network.setPids(pids);
   const endpoints = nodes.map((node) => `http://${homeOf(node)}:${port + node}`);
-  await allReady(endpoints);
+  await allSeen(endpoints);
   const owned = stack.move();
   return {
     ...{ network, endpoints, pids },
