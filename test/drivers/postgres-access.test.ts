@@ -101,9 +101,9 @@ test('closing ends the sessions of a guard that was here before', async () => {
 });
 
 test('renewing moves the end, but opens nothing that is closed, restarted or of another epoch', async () => {
-  await access().open({ epoch: 3, remainingMs: 400 });
+  await access().open({ epoch: 3, remainingMs: 2_000 });
   await access().renew({ epoch: 3, remainingMs: 60_000 });
-  await new Promise((resolve) => setTimeout(resolve, 450));
+  await new Promise((resolve) => setTimeout(resolve, 2_100));
   await insert(20);
   await assert.rejects(access().renew({ epoch: 4, remainingMs: 60_000 }), MusterError);
   await access().close();
@@ -116,15 +116,18 @@ test('the end that is written is the earlier of the two that are given', async (
     .open({ epoch: 3, remainingMs: 60_000, endsAtUnixMs: Date.now() - 5 })
     .catch(() => undefined);
   await assert.rejects(insert(30), refused);
-  await access().open({ epoch: 3, remainingMs: 150, endsAtUnixMs: Date.now() + 60_000 });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  // The opening itself must be over before the lease is.
+  await access().open({ epoch: 3, remainingMs: 2_000, endsAtUnixMs: Date.now() + 60_000 });
+  await new Promise((resolve) => setTimeout(resolve, 2_100));
   await assert.rejects(insert(31), refused);
 });
 
 test('a queued write of a paused server is refused when the lease has run out before it goes on', async () => {
-  await access().open({ epoch: 3, remainingMs: 500 });
+  await access().open({ epoch: 3, remainingMs: 60_000 });
   shop = await connectSql(world.appUrl('hangzhou'), { role: 'client', statementMs: 20_000 });
   await shop.query('SELECT 1');
+  // Short only from here on: what has to be done before takes its time.
+  await access().renew({ epoch: 3, remainingMs: 500 });
   signalSite(world, 'hangzhou', 'SIGSTOP');
   const queued = shop.query('INSERT INTO orders VALUES (40)').then(
     () => 'taken',
@@ -136,9 +139,10 @@ test('a queued write of a paused server is refused when the lease has run out be
 });
 
 test('a transaction that was open when the server was paused cannot commit when the lease has run out', async () => {
-  await access().open({ epoch: 3, remainingMs: 500 });
+  await access().open({ epoch: 3, remainingMs: 60_000 });
   shop = await connectSql(world.appUrl('hangzhou'), { role: 'client', statementMs: 20_000 });
   await shop.query('BEGIN; INSERT INTO orders VALUES (41)');
+  await access().renew({ epoch: 3, remainingMs: 500 });
   signalSite(world, 'hangzhou', 'SIGSTOP');
   const queued = shop.query('COMMIT').then(
     () => 'taken',
@@ -150,7 +154,8 @@ test('a transaction that was open when the server was paused cannot commit when 
 });
 
 test('a renewal that was sent before a pause cannot lengthen the lease after it', async () => {
-  await access().open({ epoch: 3, remainingMs: 500 });
+  await access().open({ epoch: 3, remainingMs: 60_000 });
+  await access().renew({ epoch: 3, remainingMs: 500 });
   signalSite(world, 'hangzhou', 'SIGSTOP');
   const renewal = access()
     .renew({ epoch: 3, remainingMs: 500, endsAtUnixMs: Date.now() + 500 })

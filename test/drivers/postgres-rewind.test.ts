@@ -92,10 +92,10 @@ test(
     doneWith(await run.perform('replicate'));
     assert.equal(await syncState('beijing'), 'sync');
     await sql('beijing', 'INSERT INTO orders VALUES (4)');
-    const rows = await rowsOf<{ id: string }>(world.url('hangzhou'), 'SELECT id FROM orders ORDER BY id');
-    assert.deepEqual(
-      rows.map(({ id }) => id),
-      ['1', '2', '4'],
-    );
+    const ids = async (): Promise<string[]> =>
+      (await rowsOf<{ id: string }>(world.url('hangzhou'), 'SELECT id FROM orders ORDER BY id')).map(({ id }) => id);
+    // A commit waits until the standby has it on disk; it is shown there a moment later.
+    await eventually('the row is shown', async () => (await ids()).includes('4'));
+    assert.deepEqual(await ids(), ['1', '2', '4']);
   },
 );

@@ -114,7 +114,7 @@ test('a clean stop leaves a control file that says so, and the last position', a
 
 test('a control file agrees with what the server says of itself', async () => {
   await startServer({ dataDir, settings: settings() });
-  await withSql(url(), {}, async (client) => {
+  await withSql(url(), { statementMs: 30_000 }, async (client) => {
     await client.query('CHECKPOINT');
     const { rows } = await client.query(
       'SELECT (SELECT system_identifier FROM pg_control_system())::text AS id, checkpoint_lsn::text AS lsn, redo_lsn::text AS redo, timeline_id AS tli FROM pg_control_checkpoint()',

@@ -129,7 +129,7 @@ export async function rowsOf<Row extends object>(url: string, text: string, valu
 }
 
 /** Resolves when the question gives true; fails the test after a generous while. */
-export async function eventually(what: string, isSo: () => Promise<boolean>, limitMs = 15_000): Promise<void> {
+export async function eventually(what: string, isSo: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
   const beganAt = performance.now();
   while (!(await isSo().catch(() => false))) {
     if (performance.now() > beganAt + limitMs) throw new Error(`never: ${what}`);

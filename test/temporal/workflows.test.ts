@@ -25,7 +25,7 @@ function start(steps: PlanStep[], more: Parameters<typeof planOf>[1] = {}): Prom
 const change = { effect: 'change' } as const;
 
 async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 1_200; tries++) {
     if (await holds().catch(() => false)) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

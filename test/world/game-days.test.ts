@@ -8,6 +8,9 @@ import type { Report } from '../../console/report/model.ts';
 import { leftOut } from '../support/long.ts';
 import { worldHome } from '../support/world-home.ts';
 
+/** How long before the disaster the copier may have looked at the change log last; on a busy machine it looks late. */
+const unlookedSeconds = 3;
+
 const root = path.join(import.meta.dirname, '..', '..');
 const homes: string[] = [];
 /** A day takes a minute, and the other two go the same way but for their disaster. */
@@ -61,7 +64,7 @@ function mustNameLostObjects({ loss, runs }: Report): void {
   const unseenSeconds = (clock('detected') - clock('fault')) / 1_000;
   assert.ok(reported >= counted, `${reported} s said, ${counted} s lost`);
   assert.ok(
-    reported - counted <= 1 + unseenSeconds,
+    reported - counted <= unlookedSeconds + unseenSeconds,
     `${reported} s said, ${counted} s lost, ${unseenSeconds} s unseen`,
   );
 }

@@ -34,7 +34,7 @@ export class House {
     { name: 'control-beijing', ends: ['control', 'beijing'] },
     { name: 'hangzhou-beijing', ends: ['hangzhou', 'beijing'] },
   ]);
-  /** Host time of the last write that was taken. */
+  /** Host time at which the last write began that was taken. */
   readonly lastWriteMs: Record<Site, number> = { hangzhou: 0, beijing: 0 };
   /** Moments at which a write was refused. */
   readonly refusedMs: Record<Site, number[]> = { hangzhou: [], beijing: [] };
@@ -192,11 +192,13 @@ export class House {
 
   /** Everybody who may write does, every few milliseconds. */
   private write(): void {
+    // A write counts from its beginning: afterwards its lease may have run out in good order.
+    const atMs = hostMs();
     const taken = sites.filter((site) => isWritable(this.dirOf(site)));
     if (taken.length > 1) this.twoWriters += 1;
     for (const site of sites) {
-      if (taken.includes(site)) this.lastWriteMs[site] = hostMs();
-      else this.refusedMs[site].push(hostMs());
+      if (taken.includes(site)) this.lastWriteMs[site] = atMs;
+      else this.refusedMs[site].push(atMs);
     }
   }
 

@@ -51,7 +51,7 @@ export function fakeDatabase(role: 'primary' | 'standby' | 'stopped' = 'primary'
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  limitMs = 15_000,
+  limitMs = 60_000,
 ): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await condition())) {
