@@ -31,7 +31,7 @@ export function look(
     const order = byNearness(set.drives);
     const found: Look = { judgement: undefined, replies: [] };
     let asked = 0;
-    const silent = new Set(order);
+    const failed: DriveHandle[] = [];
     let closed = false;
     let hedge: Timer | undefined;
     let suspects: Timer | undefined;
@@ -65,25 +65,28 @@ export function look(
         askNext(size);
         if (suspects === undefined) closeAtSuspects();
       }
-      if (silent.size === 0) close();
+      closeWhenAllSpoke();
+    };
+    const closeWhenAllSpoke = (): void => {
+      if (found.replies.length + failed.length === size) close();
     };
     const closeAtSuspects = (): void => {
-      if ([...silent].every(({ health }) => health.suspect)) close();
+      const silent = order.filter((one) => !failed.includes(one) && !found.replies.some(({ drive }) => drive === one));
+      if (silent.every(({ health }) => health.suspect)) close();
       else suspects = options.clock.setTimer(suspectLookMs, closeAtSuspects);
     };
     const ask = (drive: DriveHandle): void => {
       drive.api.read(request, { deadlineMs: options.deadlineMs }).then(
         (value) => {
           if (closed) return;
-          silent.delete(drive);
           found.replies.push({ drive, value });
           answered();
         },
         () => {
           if (closed) return;
-          silent.delete(drive);
+          failed.push(drive);
           askNext(1);
-          if (silent.size === 0) close();
+          closeWhenAllSpoke();
         },
       );
     };
