@@ -53,7 +53,7 @@ export async function accept(attempt: Attempt, ballot: Ballot, proposal: Proposa
     if (vote.taken.size < size) settings.lagging(set, key);
     return true;
   }
-  if (replies !== undefined) refuse(attempt, proposal, replies);
+  if (replies !== undefined) refuse(vote, replies, lost.length > 0);
   return false;
 }
 
@@ -199,8 +199,12 @@ function ballotsAbove(layers: PreparedRegister, from: Ballot): Ballot[] {
   return [layers, ...layers.older].filter((one) => one.ballot > from && !one.decided).map((one) => one.ballot);
 }
 
-/** Throws when the drives' refusals are more than being outbid. */
-function refuse(attempt: Attempt, { state }: Proposal, replies: Answers<AcceptReply>): void {
+/**
+ * Throws when the drives' refusals are more than being outbid.
+ * @param askedAgain not all drives were waited for: what some had lost was given to them first
+ */
+function refuse({ attempt, proposal }: Vote, replies: Answers<AcceptReply>, askedAgain: boolean): void {
+  const { state } = proposal;
   const find = <K extends AcceptReply['kind']>(kind: K): Extract<AcceptReply, { kind: K }> | undefined =>
     replies.answered
       .map(({ value }) => value)
@@ -229,7 +233,8 @@ function refuse(attempt: Attempt, { state }: Proposal, replies: Answers<AcceptRe
     return failOnce(attempt, state, 'too many drives have lost what was sent to them of this write');
   }
   const quorum = writeQuorum(attempt.set.drives.length);
-  if (replies.answered.length < quorum) throw quorumLost(attempt, replies.answered.length);
+  if (replies.answered.length < quorum && !(askedAgain && mayGoOn(attempt, replies)))
+    throw quorumLost(attempt, replies.answered.length);
 }
 
 /**
