@@ -34,6 +34,8 @@ export interface RunningNode {
 const recountEveryMs = 60 * 60 * 1000;
 const houseEveryMs = 30_000;
 const compactEveryMs = 5_000;
+/** A drive whose compaction fails is told of no oftener. */
+const compactTellMs = 60_000;
 const uploadsKeptMs = 7 * 24 * 60 * 60 * 1000;
 
 /** Brings a node up: its drives, the way to the others', healing, and the doors for nodes and for clients. */
@@ -177,12 +179,15 @@ function keepHouse(parts: {
         });
     }, ms);
   };
+  const toldMs = new Map<number, number>();
   const compact = async (): Promise<void> => {
     for (const [drive, store] of cluster.ownDrives) {
       try {
         while ((await store.compactOnce()) > 0);
       } catch (err) {
         // The others go on: a full drive is no reason for them to fill up too.
+        if (performance.now() - (toldMs.get(drive) ?? -Infinity) < compactTellMs) continue;
+        toldMs.set(drive, performance.now());
         log.warn({ err, drive }, 'compaction did not get through');
       }
     }
