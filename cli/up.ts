@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import type { World } from '../sandbox/world.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
@@ -38,6 +38,7 @@ export async function up(options: UpOptions): Promise<ExitCode> {
 
 /** The same command once more, on its own; done when it has printed that it is ready. */
 async function upInBackground(options: UpOptions): Promise<ExitCode> {
+  mkdirSync(homeDir(), { recursive: true });
   const log = openSync(path.join(homeDir(), 'up.log'), 'a');
   const args = [path.join(import.meta.dirname, 'main.ts'), 'up', '--json', ...(options.ask === true ? ['--ask'] : [])];
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', log] });
