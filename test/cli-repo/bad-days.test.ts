@@ -1,8 +1,9 @@
 /** Bad days of `muster repo`: killed, interrupted, sources that change, bytes that flip. */
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { noise } from '../backup/engine/world.ts';
 import { restic, skipWithoutRestic, tryRestic } from '../backup/repository/support/restic.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,10 +12,20 @@ import { createPlace, filesIn, lineOf, linesOf, type Place, type Running } from 
 const options = { timeout: 120_000, skip: skipWithoutRestic };
 const mib = 2 ** 20;
 
-/** A backup of so much that there is time to end it; it has written something when this resolves. */
+/**
+ * A source of so much that there is time to end its backup. Made once and before all tests: to make it stops whatever
+ * else this process does, and a backup that another test waits to end would be done meanwhile.
+ */
+const large = mkdtempSync(path.join(tmpdir(), 'muster-bad-days-'));
+const largeFile = (i: number): string => path.join(large, `large ${i}`);
+before(() => {
+  for (let i = 0; i < 4; i++) writeFileSync(largeFile(i), noise(32 * mib, i + 1));
+});
+after(() => rmSync(large, { recursive: true, force: true }));
+
+/** A backup of it that has written something when this resolves. */
 async function backupUnderWay(place: Place): Promise<Running> {
-  for (let i = 0; i < 4; i++) writeFileSync(place.at(`large ${i}`), noise(32 * mib, i + 1));
-  const running = place.start(['backup', place.source]);
+  const running = place.start(['backup', large]);
   await eventually('it has written packs', () => filesIn(place, 'data').length >= 2);
   return running;
 }
@@ -32,7 +43,7 @@ describe('bad days', { concurrency: 2 }, () => {
     assert.deepEqual([filesIn(place, 'locks').length, filesIn(place, 'snapshots').length], [1, 0]);
     const left = filesIn(place, 'data').length;
 
-    const summary = lineOf(await place.json(['backup', place.source]), 'summary');
+    const summary = lineOf(await place.json(['backup', large]), 'summary');
     assert.equal(summary['kind'], 'complete');
     assert.equal(summary['adopted_packs'], left);
     assert.deepEqual(filesIn(place, 'locks'), []);
@@ -54,11 +65,11 @@ describe('bad days', { concurrency: 2 }, () => {
       assert.equal(code, 130);
       assert.match(stderr, /stopping … .*\nstopped: no snapshot was saved.*run the same command again/);
       assert.deepEqual([filesIn(place, 'locks'), filesIn(place, 'snapshots')], [[], []]);
-      await place.done(['backup', place.source]);
+      await place.done(['backup', large]);
       assert.equal((await tryRestic(place.repo, ['check'])).code, 0);
       const target = path.join(place.dir, 'restored');
-      await place.done(['restore', `latest:${place.source}`, '-t', target]);
-      assert.ok(readFileSync(path.join(target, 'large 3')).equals(noise(32 * mib, 4)));
+      await place.done(['restore', `latest:${large}`, '-t', target]);
+      assert.ok(readFileSync(path.join(target, 'large 3')).equals(readFileSync(largeFile(3))));
     },
   );
 

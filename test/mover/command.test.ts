@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ObjectClient } from '../../activities/objects/types.ts';
 
 import { account, type MoverCluster, startMoverCluster } from './support/cluster.ts';
@@ -144,15 +145,8 @@ test('Ctrl-C stops in order, and the next run goes on where it was', { timeout: 
   for (let i = 0; i < 40; i++) await a.put(`k${i}`, randomBytes(50_000));
   const state = path.join(work, 'stopped');
   const args = ['s3://stop-a', 's3://stop-b', '--json', '--state', state];
-  const stopped = await copy([...args, '--bwlimit', '300K'], (interrupt) => {
-    const looking = setInterval(() => {
-      void keysOf(b).then((keys) => {
-        if (keys.length < 3) return;
-        clearInterval(looking);
-        interrupt();
-      });
-    }, 50);
-  });
+  const isUnderWay = async (): Promise<void> => assert.ok((await keysOf(b)).length >= 3);
+  const stopped = await copy([...args, '--bwlimit', '300K'], (interrupt) => void settles(isUnderWay).then(interrupt));
   const first = stopped.lines.find(({ type }) => type === 'result') as { code: string; counts: Record<string, number> };
   assert.deepEqual([stopped.code, first.code], [130, 'ABORTED'], stopped.stderr);
   const copied = (await keysOf(b)).length;
@@ -176,7 +170,9 @@ test(
     await b.put('contested', Buffer.from('3'));
     let interrupt: () => void = () => {};
     const following = copy([...args, '--follow', '--every', '10m', '--delete-guard', '60'], (how) => (interrupt = how));
-    await settles(async () => assert.deepEqual(await keysOf(a), ['contested', 'of-a', 'of-b']));
+    await settles(async () => {
+      for (const side of [a, b]) assert.deepEqual(await keysOf(side), ['contested', 'of-a', 'of-b']);
+    });
     // From here on by the change logs of both.
     await b.put('since', Buffer.from('written at b'));
     await a.put('of-b', Buffer.from('changed at a'));
@@ -223,11 +219,16 @@ test(
     await a.put('late', Buffer.from('x'));
     const unsaid = await step('cut-over');
     assert.deepEqual([unsaid.code, /--writes-stopped: is missing/.test(unsaid.stderr)], [2, true], unsaid.stderr);
-    const writing = setInterval(() => void a.put('busy', randomBytes(9)), 100);
+    let isWriting = true;
+    const writing = (async () => {
+      // One after the other: one that is late must not come in behind the delete.
+      for (; isWriting; await sleep(100)) await a.put('busy', randomBytes(9));
+    })();
     const busy = await step('cut-over', '--probe', '1s');
-    clearInterval(writing);
+    isWriting = false;
+    await writing;
     assert.deepEqual([busy.code, /FENCE_UNCONFIRMED/.test(busy.stderr)], [4, true], busy.stderr);
-    await settles(() => a.delete('busy').then(() => {}));
+    await a.delete('busy');
     await b.put('stray', Buffer.from('of somebody'));
     const differs = await step('cut-over', '--writes-stopped', '--delete-guard', '50');
     assert.deepEqual([differs.code, differs.lines.at(-1)?.['examples']], [3, ['only-target stray']], differs.stderr);

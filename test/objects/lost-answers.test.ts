@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checksumsOf } from '../../activities/objects/checksum/hasher.ts';
 import { openObjects } from '../../activities/objects/open.ts';
-import { type Faults, type Link } from './support/relay.ts';
+import { type Link } from './support/relay.ts';
 import { failsWith, kilobyte, through, withWays } from './support/ways.ts';
 
 const ways = withWays();
@@ -91,26 +91,25 @@ test('a source is closed however its put ends, so that what it reads from is fre
   // More than the sockets on the way hold.
   const bytes = randomBytes(24_000 * kilobyte);
   await client.put('source', bytes);
-  const ends: { name: string; faults: Faults; signal?: () => AbortSignal }[] = [
-    { name: 'lost', faults: { up: (piece, link) => (isLargePut(link) ? 'cut' : piece) } },
-    { name: 'stalled', faults: { up: (piece, link) => (isLargePut(link) ? 'hold' : piece) } },
+  // Each when a part of the body has gone out: then its source is open for certain.
+  const ends: { name: string; fault: (stop: AbortController) => 'cut' | 'hold' }[] = [
+    { name: 'lost', fault: () => 'cut' },
+    { name: 'stalled', fault: () => 'hold' },
     {
       name: 'aborted',
-      faults: { up: (piece, link) => (isLargePut(link) ? 'hold' : piece) },
-      signal: () => AbortSignal.timeout(100),
+      fault(stop) {
+        stop.abort();
+        return 'hold';
+      },
     },
   ];
-  for (const { name, faults, signal } of ends) {
+  for (const { name, fault } of ends) {
     for (let round = 0; round < 2; round++) {
       const body = await client.get('source');
-      ways.relay.faults = faults;
-      const put = hasty.put(
-        'target',
-        { sizeBytes: bytes.length, open: () => body, once: true },
-        {},
-        signal === undefined ? {} : { signal: signal() },
-      );
-      await assert.rejects(put, name);
+      const stop = new AbortController();
+      ways.relay.faults = { up: (piece, link) => (isLargePut(link) ? fault(stop) : piece) };
+      const source = { sizeBytes: bytes.length, open: () => body, once: true };
+      await assert.rejects(hasty.put('target', source, {}, { signal: stop.signal }), name);
       ways.relay.faults = {};
       await assert.rejects(body[Symbol.asyncIterator]().next(), name);
     }

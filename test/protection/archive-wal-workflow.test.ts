@@ -156,7 +156,7 @@ test('an archive is paused, resumed and handed to another worker without a hole,
   await writeWal();
 
   await endWorker();
-  assert.equal(await streams(), false);
+  await eventually('the server sees that it is gone', async () => !(await streams()));
   await writeWal();
   endWorker = await startWorker();
   await eventually('the other worker streams', streams);

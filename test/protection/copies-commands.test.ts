@@ -39,11 +39,13 @@ async function muster(...args: string[]): Promise<{ code: number; out: string; e
 
 test('the commands plan, copy, watch, stop and schedule what the estate names', async () => {
   const { to } = await copies.pairWith('named', 5);
+  // Far more than is copied at one request a second before it is stopped.
+  await copies.pairWith('slow', 100);
   const named = {
     named: { from: copies.addressOf('named-from'), to: 'env:NAMED_TO', delete: true, at: '02:30' },
     slow: {
-      from: copies.addressOf('named-from'),
-      to: `${copies.addressOf('named-to')}&prefix=slow`,
+      from: copies.addressOf('slow-from'),
+      to: `${copies.addressOf('slow-to')}&prefix=slow`,
       requests: '1',
       measure: false,
     },

@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { listPoints } from '../../activities/protection/list-points.ts';
 import { Links } from '../../sandbox/links.ts';
 import { progressOf, startProtection } from '../../worker/protection-start.ts';
 import type { BackupOrder, RecoveryPoint } from '../../workflows/engine/protection.ts';
 import { restic, skipWithoutRestic } from '../backup/repository/support/restic.ts';
+import { eventually } from '../support/eventually.ts';
 import { withClient } from '../support/ledger-postgres.ts';
 import { madeVault, openWorld, samplePassword, type ProtectionWorld } from './support/world.ts';
 
@@ -65,11 +65,11 @@ test('a worker killed in the middle of a backup: the next one takes it up, and n
   const startOne = (): ChildProcess => stack.adopt(startWorkerProcess(world), kill);
   const first = startOne();
   const started = await startProtection<RecoveryPoint>(world.temporal.client, start);
-  for (;;) {
+  const isSaving = async (): Promise<boolean> => {
     const progress = await progressOf(world.temporal.client, workflowId);
-    if (progress?.detail['phase'] === 'saving' && packsIn(vault.repository).length >= 2) break;
-    await sleep(50);
-  }
+    return progress?.detail['phase'] === 'saving' && packsIn(vault.repository).length >= 2;
+  };
+  await eventually('it has stored some packs', isSaving, 120_000);
   await kill(first);
   const before = packsIn(vault.repository);
   links.clear('slow');

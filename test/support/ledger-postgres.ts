@@ -52,7 +52,7 @@ export async function startLedgerPostgres(): Promise<LedgerPostgres> {
 
 /** Runs `work` on a connection of its own, past the ledger's code. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 30_000 });
   await client.connect();
   try {
     return await work(client);
@@ -84,6 +84,8 @@ function startServer(data: string, port: number, user: { uid: number; gid: numbe
     unix_socket_directories: '',
     fsync: 'off',
     max_connections: 40,
+    // It would write whenever it likes, also while a test counts what is written.
+    autovacuum: 'off',
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   return spawn(path.join(binDir, 'postgres'), ['-D', data, ...args], { ...user, cwd: data, stdio: 'ignore' });

@@ -196,9 +196,9 @@ test('a prune reports the packs that are still locked, and a later one removes t
   assert.equal(checked.kind, 'intact');
   assert.equal(checked.problems.length, first.held.count, 'what is held stands in no index');
 
-  // Nobody waits for a day: the locks end in a moment instead.
+  // Nobody waits for a day: the locks end in a moment instead, but not before the store has been asked for it.
   for (const name of await namesOf(vault, 'data')) {
-    const soon = { mode: 'GOVERNANCE', untilMs: Date.now() + 1_000 } as const;
+    const soon = { mode: 'GOVERNANCE', untilMs: Date.now() + 5_000 } as const;
     await client.putRetention(`in/${pathOf('data', name)}`, soon, { bypassGovernance: true });
   }
   let last = first;

@@ -14,7 +14,7 @@ import { account, startCluster, type TestCluster } from '../../storage/support/d
 
 export type SiteName = 'hangzhou' | 'beijing';
 const names = ['hangzhou', 'beijing'] as const;
-const limit = { timeoutMs: 5_000 };
+const limit = { timeoutMs: 30_000 };
 
 /** Two clusters; whoever replicates reaches them over links that can be cut. */
 export interface BucketPair extends AsyncDisposable {
