@@ -49,7 +49,9 @@ export async function planRecovery(
   const reach = archive === null ? ownReach(facts, target) : chosen(chooseBackup(map, [facts], target), target);
   const path = map.tree.pathTo(reach.timeline) ?? [{ timeline: reach.timeline, fromLsn: 0n, toLsn: null }];
   const from = path.findIndex((leg) => leg.timeline === facts.timeline);
-  const supply = { systemId, segmentBytes, path: path.slice(Math.max(0, from)), toLsn: parseLsn(reach.toLsn) ?? 0n };
+  const ownToLsn = facts.hasWal ? (parseLsn(facts.endLsn) ?? 0n) : 0n;
+  const toLsn = parseLsn(reach.toLsn) ?? 0n;
+  const supply = { systemId, segmentBytes, path: path.slice(Math.max(0, from)), toLsn, ownToLsn };
   return { reach, supply };
 }
 

@@ -13,6 +13,8 @@ export interface SupplyPlan {
   path: readonly Leg[];
   /** All segments before this position were in the archive when recovery was planned. */
   toLsn: bigint;
+  /** The WAL that recovery needs before this position came with the base backup, and lies with the server; 0: none did. */
+  ownToLsn: bigint;
 }
 
 export type Supply =
@@ -36,7 +38,7 @@ export class WalSupply {
 
   /** @throws MusterError WAL_GAP, CHECKSUM_MISMATCH; what the archive throws */
   async get(name: string): Promise<Supply> {
-    const { segmentBytes, path } = this.#plan;
+    const { segmentBytes, path, toLsn, ownToLsn } = this.#plan;
     const parsed = parseWalName(name, segmentBytes);
     if (parsed?.kind === 'history') return this.#whole(name);
     const at = path.findIndex((leg) => leg.timeline === parsed?.timeline);
@@ -48,7 +50,10 @@ export class WalSupply {
     const cutAt = next !== undefined && segment === segmentAt(next.fromLsn, segmentBytes) ? next.fromLsn : null;
     const found = await this.#segment(timeline, segment, cutAt);
     if (found !== null) return { kind: 'found', pieces: found };
-    const isPlanned = segmentStart(segment + 1, segmentBytes) <= this.#plan.toLsn;
+    const end = segmentStart(segment + 1, segmentBytes);
+    // A server asks for each segment before it looks at those it has.
+    if (at === 0 && end <= ownToLsn) return { kind: 'none' };
+    const isPlanned = end <= toLsn;
     const isFirstOfLeg = at > 0 && segment === segmentAt(path[at]?.fromLsn ?? 0n, segmentBytes);
     if (isPlanned && cutAt === null && !isFirstOfLeg) {
       throw new MusterError('WAL_GAP', `${name} is not in ${this.#archive.place} any more`);

@@ -17,7 +17,7 @@ import type { WalArchive } from '../../../activities/backup/postgres/wal-archive
 import { startReceiver, type WalReceiver } from '../../../activities/backup/postgres/wal-stream.ts';
 import type { Repository } from '../../../activities/backup/repository/attach.ts';
 import { baseBackupEntries, basePaths, storedBaseBackup } from '../../../activities/backup/source/postgres.ts';
-import { hasReached } from '../../../activities/drivers/postgres/lsn.ts';
+import { bytesBetween, hasReached } from '../../../activities/drivers/postgres/lsn.ts';
 import { withSql } from '../../../activities/drivers/postgres/sql.ts';
 import { MusterError, type ErrorCode } from '../../../workflows/engine/errors.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -25,6 +25,8 @@ import { initCheaply } from '../repository/support/repositories.ts';
 import { debianBinDir, hasDebian, testHome, testServer, type TestHome, type TestServer } from './support/servers.ts';
 
 const name = 'muster_wal_vault';
+/** More WAL than one segment holds. */
+const filler = "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 1500000))";
 /** No copy outlives its test. */
 const settings = { fsync: 'off' };
 let home: TestHome;
@@ -57,6 +59,11 @@ before(async () => {
   const options = { slot: name, slotFollows: 'caller', name, store: spool, synchronous: true } as const;
   receiver = startReceiver({ url: () => server.url, ...options });
   await eventually('it streams', () => receiver.status().state === 'streaming');
+  // The server is busy while it is backed up: the WAL that comes with the backup is of several segments.
+  await server.sql(async (client) => {
+    await client.query('CREATE TABLE during AS SELECT 7 AS i');
+    for (let i = 0; i < 3; i++) await client.query(filler);
+  });
   const entries = baseBackupEntries(base);
   const saved = await saveStream({ repository, entries, paths: basePaths, parent: null, threads: 1, host: 'test' });
   assert.equal(saved.kind, 'complete');
@@ -83,7 +90,7 @@ async function writeMoments(): Promise<void> {
       moments.push({ atMs: rows[0]?.at ?? 0, lsn: rows[0]?.lsn ?? '', rows: round * 10 });
       await client.query('SELECT pg_create_restore_point($1)', [`round ${round}`]);
       await client.query('SELECT pg_sleep(0.02)');
-      await client.query("SELECT pg_logical_emit_message(false, 'filler', repeat('x', 1500000))");
+      await client.query(filler);
     });
   }
   await server.sql((client) => client.query('DELETE FROM marks'));
@@ -130,6 +137,15 @@ for (const [what, target, rows] of targets) {
     for await (const one of archive.list()) assert.ok(!one.startsWith('00000002'), one);
   });
 }
+
+test('a base backup of a busy server comes up with the WAL it holds, without any archive', async () => {
+  const { startLsn, endLsn } = stored.facts;
+  assert.ok((bytesBetween(endLsn, startLsn) ?? 0) > 3_000_000, `${startLsn} to ${endLsn}`);
+  await using restored = await recoverTo({ kind: 'latest', timeline: 'latest' }, null);
+  assert.ok(hasReached(restored.reached.lsn, endLsn));
+  const { rows } = await withSql(restored.url, { connectMs: 30_000 }, (client) => client.query('SELECT i FROM during'));
+  assert.deepEqual(rows, [{ i: 7 }]);
+});
 
 test('what lies before a missing segment can be reached all the same, by its name', async () => {
   const gone = spoilt(await aSegmentInTheMiddle(), () => null);

@@ -101,6 +101,7 @@ function conformance({ major, binDir }: FetchedVersion): void {
       while (!stop.signal.aborted) await client.query('INSERT INTO load SELECT generate_series(1, 50)');
     });
     await using base = await openBaseBackup({ url: primary.url, wal: 'included' });
+    await primary.sql((client) => writeWal(client, 3));
     const { files, postgresMajor, tablespaces } = await saveBackup(base, home.path('backup'), { sync: false });
     stop.abort();
     await load;
