@@ -38,7 +38,7 @@ async function run(world: World, killAfterMs: number | null): Promise<string | n
   const child = spawn(process.execPath, [program, path.join(world.dir, 'repo'), world.source], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ended = once(child, 'exit');
+  const ended = once(child, 'close');
   let said = '';
   const begun = new Promise<void>((resolve) => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -64,9 +64,9 @@ test(
     // Moments by a fixed seed; where the machine is quicker or slower they fall elsewhere, which is as good.
     const moments = new Uint32Array(noise(4 * kills, 20_260_101).buffer).subarray(0, kills);
     for (const [i, moment] of moments.entries()) {
-      const said = await run(world, (moment % 1_000) * (i % 2 === 0 ? 1 : 0.25));
-      if (said !== null) break;
-      assert.deepEqual((await listSnapshots(world.repository)).snapshots, [], 'no snapshot before it is whole');
+      await run(world, (moment % 1_000) * (i % 2 === 0 ? 1 : 0.25));
+      // Killed behind its snapshot, if there is one; whether that is whole is seen below.
+      if ((await listSnapshots(world.repository)).snapshots.length > 0) break;
     }
     const { kind } = JSON.parse((await run(world, null)) ?? '{}') as { kind?: string };
     assert.equal(kind, 'complete');

@@ -71,7 +71,7 @@ async function killed(
 describe('a worker that is killed', () => {
   test('while the server is looked at: the next attempt removes it all and proves', async () => {
     const runId = 'killed-verifying';
-    await killed(runId, { phase: 'verifying' });
+    await killed(runId, { phase: 'verifying' }, stubborn);
     const servers = processesOf(placesOf(world, runId)).filter((one) => one.includes('postgres'));
     assert.ok(servers.length > 0, 'the server should have outlived the worker');
     assertProven(await attempt(given({ runId })));
@@ -79,7 +79,7 @@ describe('a worker that is killed', () => {
 
   test('while files are laid down: the same', async () => {
     const runId = 'killed-laying-down';
-    await killed(runId, { phase: 'laying-down' });
+    await killed(runId, { phase: 'laying-down' }, stubborn);
     assert.ok(leftBehind(world, runId).length > 0);
     assertProven(await attempt(given({ runId })));
   });
