@@ -25,12 +25,17 @@ export type Judgement =
  * have not spoken, was never acknowledged and is passed over. Everything chosen is on at least one of any N/2 drives,
  * on top or under newer values that may not have been chosen, so with that many registers nothing acknowledged is missed.
  *
+ * Drives that promised a ballot say what they had accepted below it, once and for all. Drives that are only looked at do
+ * so one after the other: one that was asked late may have had a value that the others show, and have let go of it for
+ * newer ones. What lies under the last it shows is not known of it then.
+ *
  * @param known registers of different drives of the set, at least N/2 of them
  * @param size N
+ * @param promised whether all of them come with a promise of one ballot
  */
-export function judge(known: readonly LayeredRegister[], size: number): Judgement {
+export function judge(known: readonly LayeredRegister[], size: number, promised = true): Judgement {
   const quorum = writeQuorum(size);
-  const unknown = size - known.length;
+  const silent = size - known.length;
   let below = Number.POSITIVE_INFINITY;
   for (;;) {
     const top = newestBelow(known, below);
@@ -46,12 +51,17 @@ export function judge(known: readonly LayeredRegister[], size: number): Judgemen
     if (decided !== undefined || holders >= quorum) {
       return { kind: 'value', ballot: top.ballot, register: decided ?? top };
     }
-    if (holders + unknown >= quorum) {
+    const unknown = promised ? 0 : known.filter((layers) => lowestOf(layers) > top.ballot).length;
+    if (holders + silent + unknown >= quorum) {
       const complete = top.tombstone || holders >= readQuorum(size);
       return { kind: 'maybe', ballot: top.ballot, register: top, complete };
     }
     below = top.ballot;
   }
+}
+
+function lowestOf({ ballot, older }: LayeredRegister): Ballot {
+  return older.at(-1)?.ballot ?? ballot;
 }
 
 /** What a drive has of one ballot, on top or under it. */

@@ -60,6 +60,7 @@ export function look(
         found.judgement = judge(
           found.replies.map(({ value }) => value),
           size,
+          false,
         );
         if (found.judgement.kind === 'value') return close();
         askNext(size);

@@ -100,3 +100,14 @@ test('judge: what a write quorum accepted is never passed over by any N/2 of the
     { numRuns: 2_000 },
   );
 });
+
+test('judge: a drive that was looked at late, and shows nothing of an older value, may have had it; one that promised has not', () => {
+  // Three accepted 7; before the last one was asked, 20 was written on others and 30 was accepted by it, made from 20.
+  const known = ['7', '7', '5d', '30'].map(layers);
+  const late = judge(known, 4, false);
+  assert.deepEqual([late.kind, late.ballot], ['maybe', 7]);
+  const promised = judge(known, 4);
+  assert.deepEqual([promised.kind, promised.ballot], ['value', 5]);
+  const decided = judge(['7', '7', '5d', '30>20d'].map(layers), 4, false);
+  assert.deepEqual([decided.kind, decided.ballot], ['value', 20]);
+});
