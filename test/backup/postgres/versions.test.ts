@@ -96,8 +96,8 @@ function conformance({ major, binDir }: FetchedVersion): void {
 
   test('a base backup under load agrees with its manifest, comes up elsewhere, and holds by amcheck', async () => {
     const stop = new AbortController();
+    await primary.sql((client) => client.query('CREATE TABLE load (i int)'));
     const load = primary.sql(async (client) => {
-      await client.query('CREATE TABLE load (i int)');
       while (!stop.signal.aborted) await client.query('INSERT INTO load SELECT generate_series(1, 50)');
     });
     await using base = await openBaseBackup({ url: primary.url, wal: 'included' });
