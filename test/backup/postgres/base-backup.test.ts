@@ -64,8 +64,8 @@ for (const { name, binDir } of versions) {
 
     test('one is taken under load, stands alone, and comes up elsewhere with its tablespace and all rows', async () => {
       const stop = new AbortController();
+      await server.sql((client) => client.query('CREATE TABLE load (i int)'));
       const load = server.sql(async (client) => {
-        await client.query('CREATE TABLE load (i int)');
         for (let i = 0; !stop.signal.aborted; i++)
           await client.query('INSERT INTO load SELECT $1::int FROM generate_series(1, 50)', [i]);
       });
