@@ -31,7 +31,8 @@ export type Judgement =
  *
  * @param known registers of different drives of the set, at least N/2 of them
  * @param size N
- * @param promised whether all of them come with a promise of one ballot
+ * @param promised whether all of them come with a promise of one ballot. Whoever takes no value that lies under a newer
+ * one (listings, healing: they ask the register then) need not tell.
  */
 export function judge(known: readonly LayeredRegister[], size: number, promised = true): Judgement {
   const quorum = writeQuorum(size);

@@ -46,8 +46,9 @@ function dueSegments({ env, segments, space }: DriveCore, eager: boolean): Segme
   const smallFiles = free.filter(({ open, end }) => !open && end < worthBytes).length;
   return free
     .filter(({ end, liveBytes, spoiledAt, lastDeathMs }) => {
+      if (spoiledAt === liveBytes) return false;
       if (liveBytes === 0) return true;
-      if (spoiledAt === liveBytes || (!eager && nowMs - lastDeathMs < quietMs)) return false;
+      if (!eager && nowMs - lastDeathMs < quietMs) return false;
       // Putting small files together frees nothing: not what is needed when space is short.
       const isSmall = end < worthBytes && !isShort;
       return isSmall ? smallFiles > fewFiles : liveBytes <= end * deadEnough;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { settles } from '../support/settles.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { objectCall, readSite, setSite } from '../../activities/drivers/bucket/cluster.ts';
 import { bucketSite } from '../../activities/drivers/bucket/config.ts';
@@ -63,17 +64,7 @@ async function write(site: SiteName): Promise<string> {
 }
 
 /** Orders it again until it is done, as a guard does: one call has no more than a fifth of the lease. */
-async function insist<T>(order: () => Promise<T>): Promise<T> {
-  const endsAt = performance.now() + 30_000;
-  for (;;) {
-    try {
-      return await order();
-    } catch (err) {
-      if (performance.now() > endsAt) throw err;
-      await sleep(50);
-    }
-  }
-}
+const insist = <T>(order: () => Promise<T>): Promise<T> => settles(order, 30_000);
 
 const open = (site: SiteName, under = epoch): Promise<void> =>
   insist(() => guards[site].open({ epoch: under, remainingMs: 60_000 }));

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ObjectClient } from '../../activities/objects/types.ts';
 
 import { account, type MoverCluster, startMoverCluster } from './support/cluster.ts';
-import { settles } from './support/settles.ts';
+import { settles } from '../support/settles.ts';
 
 let cluster: MoverCluster;
 let work: string;

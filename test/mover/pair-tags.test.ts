@@ -11,7 +11,7 @@ import { followPair } from '../../activities/mover/pair/follow-pair.ts';
 import { usualPairRule } from '../../activities/mover/pair/pair.ts';
 import type { ObjectClient } from '../../activities/objects/types.ts';
 import { account, startMoverCluster, type MoverCluster } from './support/cluster.ts';
-import { settles } from './support/settles.ts';
+import { settles } from '../support/settles.ts';
 
 type Dialect = ObjectClient['dialect'];
 

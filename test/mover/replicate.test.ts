@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { settles as settlesWithin } from '../support/settles.ts';
 import { type FollowInput, follow } from '../../activities/mover/changes/follow.ts';
 import { openNodeLog } from '../../activities/mover/changes/node-log.ts';
 import { findConflicts, turnLedger, type Conflict } from '../../activities/mover/ledger/conflicts.ts';
@@ -58,18 +58,7 @@ async function contents(client: ObjectClient): Promise<Record<string, string>> {
 }
 const ledgerOf = (name: string): ReplicationLedger => openLmdbLedger(path.join(work, name));
 
-/** Waits until an assertion holds; its own words when it never does. */
-async function settles(assertion: () => void | Promise<void>): Promise<void> {
-  const giveUpAtMs = performance.now() + 20_000;
-  for (;;) {
-    try {
-      return await assertion();
-    } catch (err) {
-      if (performance.now() > giveUpAtMs) throw err;
-    }
-    await sleep(20);
-  }
-}
+const settles = (assertion: () => void | Promise<void>): Promise<void> => settlesWithin(assertion, 20_000);
 
 interface Following {
   figures: () => ReplicationFigures | undefined;

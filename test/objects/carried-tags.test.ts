@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { settles } from '../support/settles.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bucketEntries, savedObject } from '../../activities/backup/source/bucket.ts';
 import { type FollowInput, follow } from '../../activities/mover/changes/follow.ts';
@@ -76,19 +77,6 @@ for (const dialect of ['s3', 'oss'] as const) {
     assert.deepEqual(await b.getTags('tagged'), {});
     assert.equal((await pass(a, b, { compareProperties: true })).refreshed, 0);
   });
-}
-
-/** Waits until an assertion holds; its own words when it never does. */
-async function settles(assertion: () => void | Promise<void>): Promise<void> {
-  const giveUpAtMs = performance.now() + 60_000;
-  for (;;) {
-    try {
-      return await assertion();
-    } catch (err) {
-      if (performance.now() > giveUpAtMs) throw err;
-    }
-    await sleep(20);
-  }
 }
 
 interface Following extends AsyncDisposable {

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { setSite } from '../../../activities/drivers/bucket/cluster.ts';
 import { bucketSite } from '../../../activities/drivers/bucket/config.ts';
 import { guardedBucket } from '../../../activities/drivers/bucket/guarded.ts';
@@ -9,7 +8,7 @@ import { openObjects } from '../../../activities/objects/open.ts';
 import type { ObjectClient } from '../../../activities/objects/types.ts';
 import { Links, type Fault } from '../../../sandbox/links.ts';
 import type { JsonObject, PlanResource } from '../../../workflows/engine/plan.ts';
-import { untilNextLookMs } from '../../support/eventually.ts';
+import { settles as settlesWithin } from '../../support/settles.ts';
 import { account, startCluster, type TestCluster } from '../../storage/support/dev-cluster.ts';
 
 export type SiteName = 'hangzhou' | 'beijing';
@@ -143,15 +142,6 @@ async function contentsOf(client: ObjectClient): Promise<Record<string, string>>
   return found;
 }
 
-/** Waits until an assertion holds; its own words when it never does. */
-export async function settles(assertion: () => void | Promise<void>, limitMs = 20_000): Promise<void> {
-  const beganMs = performance.now();
-  for (;;) {
-    try {
-      return await assertion();
-    } catch (err) {
-      if (performance.now() > beganMs + limitMs) throw err;
-    }
-    await sleep(untilNextLookMs(performance.now() - beganMs));
-  }
+export function settles(assertion: () => void | Promise<void>, limitMs = 20_000): Promise<void> {
+  return settlesWithin(assertion, limitMs);
 }
